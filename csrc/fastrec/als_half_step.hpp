@@ -1,0 +1,28 @@
+// Driver of als_half_step.
+#pragma once
+
+#include "fastrec/kernels.hpp"
+#include "fastrec/parallel.hpp"
+#include "fastrec/scratch.hpp"
+
+namespace fastrec {
+
+template <class Value>
+Status als_half_step(const Kernels& table, HalfStep<Value> step, Value* solutions,
+                     std::uint8_t* singular, int n_threads, Poll poll) {
+  const HalfStepKernels<Value>& kernels = table;
+  const std::ptrdiff_t n_rows = step.weights.rows;
+  const std::ptrdiff_t width = (step.n_factors + n_lanes - 1) / n_lanes * n_lanes;
+  const double terms = static_cast<double>(step.weights.indptr[n_rows]) + static_cast<double>(n_rows * width);
+  n_threads = worthwhile_threads(terms * static_cast<double>(width * width), n_threads);
+
+  const Scratch<double> system(n_threads, width * width), right(n_threads, width), gathered(n_threads, 4 * width);
+  if (!system || !right || !gathered) return Status::out_of_memory;
+  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 32), n_threads, poll,
+                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             kernels.rows({first, last}, step, {system[worker], right[worker], gathered[worker]},
+                                          solutions, singular);
+                           });
+}
+
+}  // namespace fastrec

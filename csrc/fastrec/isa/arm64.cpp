@@ -1,0 +1,2 @@
+#define FASTREC_TABLE kernels_arm64
+#include "fastrec/rows/table.hpp"

@@ -1,0 +1,182 @@
+// The border between the instruction sets and the rest: plain structs, and the table of row-kernels that every
+// instruction set fills. A row-kernel answers the rows [first, last), sequentially, in the caller's scratch.
+//
+// Nothing here defines a function: this header is compiled under the flags of every set, and the linker would merge an
+// inline function into whichever copy it meets first.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace fastrec {
+
+struct Rows {
+  std::ptrdiff_t first, last;
+};
+
+template <class Value>
+struct Strided {  // a dense matrix in any order; steps count values
+  const Value* data;
+  std::ptrdiff_t rows, columns, row_step, column_step;
+};
+
+template <class Value>
+struct Csr {  // sorted unique indices
+  const Value* data;
+  const std::int32_t* indices;
+  const std::int64_t* indptr;
+  std::ptrdiff_t rows, columns;
+};
+
+struct Pattern {  // sorted unique ids of row r: ids[indptr[r * step]] up to ids[indptr[r * step + 1]]
+  const std::int32_t* ids;
+  const std::int64_t* indptr;  // nullptr: no pattern
+  std::ptrdiff_t step;         // 0: one list for all rows
+};
+
+template <class Score>
+struct Entry {
+  Score score;
+  std::int32_t item;
+};
+
+template <class Score>
+struct Selection {  // the best k seen so far lie among the first `size` entries
+  Entry<Score>* entries;
+  std::ptrdiff_t size;
+  Entry<Score> worst;  // what does not rank before it cannot be among the best
+};
+
+template <class Score>
+struct TopKRows {  // (n_rows, k) in C order
+  std::int32_t* items;
+  Score* scores;
+  std::ptrdiff_t k;
+};
+
+template <class Score>
+struct SparseRows {  // row r has room for starts[r + 1] - starts[r] entries and fills the first lengths[r]
+  std::int32_t* indices;
+  Score* data;
+  const std::int64_t* starts;
+  std::int64_t* lengths;
+};
+
+// ---- top_k ----------------------------------------------------------------------------------------------------------
+
+template <class Value>
+struct TopKKernels {
+  void (*dense)(Rows, Strided<Value>, std::ptrdiff_t capacity, Entry<Value>* entries, TopKRows<Value>) noexcept;
+  void (*csr)(Rows, Csr<Value>, std::ptrdiff_t capacity, Entry<Value>* entries, TopKRows<Value>) noexcept;
+};
+
+// ---- top_k_inner_product --------------------------------------------------------------------------------------------
+
+constexpr std::ptrdiff_t n_lanes = 8;      // of the exact score; factors are zero-padded to a multiple
+constexpr std::ptrdiff_t tile_items = 64;  // scored against a block of queries while they lie in the cache
+
+template <class Value>
+struct InnerProductScratch {
+  double* queries;  // (block of queries, padded factors)
+  double* tile;     // (tile_items, padded factors)
+  double* scores;   // (tile_items)
+  std::ptrdiff_t capacity;
+  Entry<Value>* entries;         // (block of queries, capacity)
+  Selection<Value>* selections;  // (block of queries)
+  std::int64_t* cursors;         // (block of queries), into `exclude`
+};
+
+template <class Value>
+struct InnerProductKernels {
+  void (*rows)(Rows, Strided<Value> queries, Strided<Value> items, Pattern exclude, Pattern candidates,
+               InnerProductScratch<Value>, TopKRows<Value>) noexcept;
+};
+
+// ---- sparse_top_k_product, item_similarity --------------------------------------------------------------------------
+
+// A float score is compared with its threshold as double, so that 0.1 means 0.1.
+template <class Score>
+using Threshold = std::conditional_t<std::is_floating_point_v<Score>, double, Score>;
+
+// What values are summed in: floats in double, integers without a sign, so that they wrap around.
+template <class Value>
+using Sum = std::conditional_t<std::is_floating_point_v<Value>, double, std::make_unsigned_t<std::conditional_t<std::is_floating_point_v<Value>, int, Value>>>;
+
+template <class Total>
+struct ProductScratch {
+  Total* sums;              // (n_columns), zero between rows
+  std::int32_t* counts;   // (n_columns), terms in the sum, zero between rows; similarity only
+  std::uint8_t* marks;    // (n_columns), zero between blocks
+  std::int32_t* touched;  // (n_columns)
+};
+
+template <class Value>
+struct SparseProductKernels {
+  void (*rows)(Rows, Csr<Value> a, Csr<Value> b, Pattern exclude, Pattern candidates, Threshold<Value>,
+               bool has_threshold, ProductScratch<Sum<Value>>, Entry<Value>* entries, std::ptrdiff_t k,
+               SparseRows<Value>) noexcept;
+};
+
+enum class Measure { dot, cosine };
+
+struct MeasureOptions {
+  Measure measure;
+  double shrinkage;
+  double threshold;  // -inf: none
+  bool has_threshold;
+  std::int64_t min_support;
+  bool keep_diagonal;
+  const double* sums_of_squares;  // (n_items)
+};
+
+template <class Value, class Score>
+struct SimilarityKernels {
+  void (*rows)(Rows, Csr<Value> item_users, Csr<Value> user_items, MeasureOptions, ProductScratch<double>,
+               Entry<Score>* entries, std::ptrdiff_t k, SparseRows<Score>) noexcept;
+};
+
+// ---- als_half_step --------------------------------------------------------------------------------------------------
+
+template <class Value>
+struct HalfStep {
+  Csr<Value> weights;
+  const Value* targets;  // one for each weight
+  const Value* fixed;    // (weights.columns, n_factors), C order
+  std::ptrdiff_t n_factors;
+  double unobserved_weight;
+  const double* gram;            // (n_factors, n_factors): fixed' * fixed
+  const double* regularization;  // (weights.rows)
+};
+
+struct HalfStepScratch {  // padded: n_factors up to a multiple of n_lanes
+  double* system;         // (padded, padded)
+  double* right;          // (padded)
+  double* gathered;       // (4, padded)
+};
+
+template <class Value>
+struct HalfStepKernels {
+  // Writes solutions (weights.rows, n_factors); singular[r] tells that row r needs a solver for singular systems.
+  void (*rows)(Rows, HalfStep<Value>, HalfStepScratch, Value* solutions, std::uint8_t* singular) noexcept;
+};
+
+// ---- the table ------------------------------------------------------------------------------------------------------
+
+// A table converts to each of its parts, so a driver finds the part for its types.
+struct Kernels : TopKKernels<float>,
+                 TopKKernels<double>,
+                 InnerProductKernels<float>,
+                 InnerProductKernels<double>,
+                 SparseProductKernels<float>,
+                 SparseProductKernels<double>,
+                 SparseProductKernels<std::int32_t>,
+                 SparseProductKernels<std::int64_t>,
+                 SimilarityKernels<float, float>,
+                 SimilarityKernels<float, double>,
+                 SimilarityKernels<double, double>,
+                 SimilarityKernels<double, float>,
+                 HalfStepKernels<float>,
+                 HalfStepKernels<double> {};
+
+}  // namespace fastrec

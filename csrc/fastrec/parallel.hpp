@@ -1,0 +1,85 @@
+// Threads: the only file that starts one. A call's threads live for that call, so a forked child never meets a pool
+// whose threads did not follow it, and there is nothing to shut down.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace fastrec {
+
+enum class Status { done, interrupted, out_of_memory };
+
+// Asked on the calling thread between two blocks, about every 50 ms; true stops the job.
+using Poll = bool (*)();
+
+// How many threads a job of so many elementary operations is worth: one that ends sooner than a thread starts needs none.
+inline int worthwhile_threads(double operations, int n_threads) noexcept {
+  constexpr double operations_a_thread = 200'000;
+  return static_cast<int>(std::clamp(operations / operations_a_thread, 1.0, static_cast<double>(n_threads)));
+}
+
+// The rows of one block, so that there are blocks enough to share evenly and each lasts longer than taking it.
+inline std::ptrdiff_t block_length(std::ptrdiff_t n_rows, int n_threads, std::ptrdiff_t longest) noexcept {
+  return std::clamp<std::ptrdiff_t>(n_rows / (16 * static_cast<std::ptrdiff_t>(n_threads)), 1, longest);
+}
+
+// Calls body(worker, block) once for every block in [0, n_blocks), each on one of at most n_threads workers (the calling
+// thread is worker 0), in no promised order. body must be noexcept and write nothing that another block writes.
+// Every thread has ended when this returns; after an interruption some blocks were not visited.
+template <class Body>
+Status parallel_for(std::ptrdiff_t n_blocks, int n_threads, Poll poll, const Body& body) {
+  std::atomic<std::ptrdiff_t> next{0};
+  std::atomic<bool> stop{false};
+
+  const auto take_block = [&](int worker) {
+    if (stop.load(std::memory_order_relaxed)) return false;
+    const std::ptrdiff_t block = next.fetch_add(1, std::memory_order_relaxed);
+    if (block >= n_blocks) return false;
+    body(worker, block);
+    return true;
+  };
+
+  const int n_workers = static_cast<int>(std::clamp<std::ptrdiff_t>(n_blocks, 1, n_threads));
+  std::vector<std::thread> threads;
+  try {
+    threads.reserve(static_cast<std::size_t>(n_workers - 1));
+    for (int worker = 1; worker < n_workers; ++worker) {
+      threads.emplace_back([&take_block, worker] {
+        while (take_block(worker)) {
+        }
+      });
+    }
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those that run share the blocks, and the answer is the same.
+  } catch (const std::bad_alloc&) {
+  }
+
+  using Clock = std::chrono::steady_clock;
+  auto asked = Clock::now();
+  while (take_block(0)) {
+    if (Clock::now() - asked < std::chrono::milliseconds(50)) continue;
+    if (poll()) stop.store(true, std::memory_order_relaxed);
+    asked = Clock::now();
+  }
+  for (std::thread& thread : threads) thread.join();
+  return stop.load(std::memory_order_relaxed) ? Status::interrupted : Status::done;
+}
+
+// The same over rows in blocks of `length`: body(worker, first, last).
+template <class Body>
+Status parallel_for_rows(std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t length, int n_threads, Poll poll,
+                         const Body& body) {
+  const std::ptrdiff_t n_blocks = (last - first + length - 1) / length;
+  return parallel_for(n_blocks, n_threads, poll, [&](int worker, std::ptrdiff_t block) {
+    const std::ptrdiff_t start = first + block * length;
+    body(worker, start, std::min(start + length, last));
+  });
+}
+
+}  // namespace fastrec

@@ -1,0 +1,28 @@
+// Fills the table of one instruction set. A file of isa/ defines FASTREC_TABLE, the table's name, and includes this.
+#include "fastrec/rows/als_half_step.hpp"
+#include "fastrec/rows/item_similarity.hpp"
+#include "fastrec/rows/sparse_top_k_product.hpp"
+#include "fastrec/rows/top_k.hpp"
+#include "fastrec/rows/top_k_inner_product.hpp"
+
+namespace fastrec {
+
+extern const Kernels FASTREC_TABLE;
+const Kernels FASTREC_TABLE = {
+    {top_k_dense<float>, top_k_csr<float>},
+    {top_k_dense<double>, top_k_csr<double>},
+    {top_k_inner_product<float>},
+    {top_k_inner_product<double>},
+    {sparse_top_k_product<float>},
+    {sparse_top_k_product<double>},
+    {sparse_top_k_product<std::int32_t>},
+    {sparse_top_k_product<std::int64_t>},
+    {item_similarity<float, float>},
+    {item_similarity<float, double>},
+    {item_similarity<double, double>},
+    {item_similarity<double, float>},
+    {als_half_step<float>},
+    {als_half_step<double>},
+};
+
+}  // namespace fastrec

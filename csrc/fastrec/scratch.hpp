@@ -1,0 +1,34 @@
+// Working memory of a driver: one 64-byte aligned array for each worker, allocated before any thread starts.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <limits>
+#include <new>
+
+namespace fastrec {
+
+template <class T>
+class Scratch {
+ public:
+  // Holds `length` zeroed values for each of `n_workers`; false in a condition when there is no memory for them.
+  Scratch(int n_workers, std::ptrdiff_t length) : stride_((static_cast<std::size_t>(length) * sizeof(T) + 63) / 64 * 64) {
+    const std::size_t workers = static_cast<std::size_t>(n_workers);
+    if (static_cast<std::size_t>(length) > std::numeric_limits<std::size_t>::max() / 2 / sizeof(T) / workers) return;
+    const std::size_t bytes = stride_ * workers + 64;
+    base_ = static_cast<char*>(::operator new(bytes, std::align_val_t{64}, std::nothrow));
+    if (base_ != nullptr) std::memset(base_, 0, bytes);
+  }
+  ~Scratch() { ::operator delete(base_, std::align_val_t{64}); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  explicit operator bool() const noexcept { return base_ != nullptr; }
+  T* operator[](int worker) const noexcept { return reinterpret_cast<T*>(base_ + stride_ * static_cast<std::size_t>(worker)); }
+
+ private:
+  std::size_t stride_;
+  char* base_ = nullptr;
+};
+
+}  // namespace fastrec

@@ -1,0 +1,44 @@
+// Eight doubles as one value, by the vector extensions of GCC and Clang: one register with AVX-512, two with AVX2, four
+// with SSE or NEON.
+#pragma once
+
+#include <cstddef>
+
+#include "fastrec/kernels.hpp"
+
+#if defined(__x86_64__) && defined(__FMA__)
+#include "fastrec/simd/fma_x86.hpp"
+#elif defined(__aarch64__)
+#include "fastrec/simd/fma_arm.hpp"
+#endif
+
+namespace fastrec {
+namespace {
+
+typedef double Lanes __attribute__((vector_size(n_lanes * sizeof(double))));
+
+inline Lanes load(const double* from) noexcept {
+  Lanes value;
+  __builtin_memcpy(&value, from, sizeof value);
+  return value;
+}
+
+inline void store(double* to, Lanes value) noexcept { __builtin_memcpy(to, &value, sizeof value); }
+
+// a * b + c, rounded once where the set can. Only where that may not show in the answer, or where the answer belongs to
+// one instruction set anyway; everything else is compiled without contraction.
+inline Lanes fused(Lanes a, Lanes b, Lanes c) noexcept {
+#if (defined(__x86_64__) && defined(__FMA__)) || defined(__aarch64__)
+  return fused_on_this_set(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+// ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)): the order in which every instruction set adds up, halving each time.
+inline double sum_of(Lanes v) noexcept { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
+
+inline std::ptrdiff_t padded(std::ptrdiff_t n) noexcept { return (n + n_lanes - 1) / n_lanes * n_lanes; }
+
+}  // namespace
+}  // namespace fastrec

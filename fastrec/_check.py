@@ -1,0 +1,265 @@
+"""Every error about an argument is raised here: the argument, what was expected, what was given, how to fix it."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array, issparse
+
+from fastrec import _machine
+from fastrec._types import Array, Csr, Ids, Pattern
+
+_MOST_ITEMS = np.iinfo(np.int32).max
+
+
+# ---- numbers and names ----------------------------------------------------------------------------------------------
+
+
+def integer(value: Any, name: str, least: int, most: float = math.inf, *, fix: str = "") -> int:
+    """An integer in [least, most]; bool and float are no integers."""
+    expected = f"an integer of at least {least}" if most == math.inf else f"an integer from {least} to {most}"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        raise TypeError(_message(name, expected, f"{value!r} ({type(value).__name__})", fix or "pass an int"))
+    if not least <= value <= most:
+        raise ValueError(_message(name, expected, repr(int(value)), fix))
+    return int(value)
+
+
+def real(value: Any, name: str, least: float = -math.inf, most: float = math.inf, *, fix: str = "") -> float:
+    """A number in [least, most]: not NaN and, where it has a bound, not infinite."""
+    expected = "a number"
+    if least > -math.inf or most < math.inf:
+        expected = f"a finite number of at least {least:g}" if most == math.inf else f"a number from {least:g} to {most:g}"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(_message(name, expected, f"{value!r} ({type(value).__name__})", fix or "pass a float"))
+    bounded = least > -math.inf or most < math.inf
+    if math.isnan(value) or not least <= value <= most or (bounded and math.isinf(value)):
+        raise ValueError(_message(name, expected, repr(value), fix))
+    return float(value)
+
+
+def flag(value: Any, name: str) -> bool:
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(_message(name, "True or False", f"{value!r} ({type(value).__name__})"))
+    return bool(value)
+
+
+def choice(value: Any, name: str, options: Collection[Any]) -> Any:
+    """One of a few names."""
+    expected = "one of " + ", ".join(repr(option) for option in options)
+    if not isinstance(value, str | numbers.Number):
+        raise TypeError(_message(name, expected, f"{value!r} ({type(value).__name__})"))
+    if value not in options:
+        raise ValueError(_message(name, expected, repr(value)))
+    return value
+
+
+def float_dtype(value: Any, name: str) -> np.dtype[Any]:
+    """float32 or float64."""
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        raise TypeError(_message(name, "float32 or float64", repr(value))) from None
+    if dtype not in (np.float32, np.float64) or not dtype.isnative:
+        raise ValueError(_message(name, "float32 or float64", str(dtype)))
+    return dtype
+
+
+# ---- arrays ---------------------------------------------------------------------------------------------------------
+
+
+def dense(values: Any, name: str, *, what: str = "rows") -> Array:
+    """A dense matrix of float32 or float64 in any order; NaN and inf pass."""
+    if issparse(values):
+        raise TypeError(_message(name, "a dense matrix", f"a sparse {type(values).__name__}", "call .toarray()"))
+    array = _as_array(values, name)
+    if array.ndim != 2:
+        fix = "pass x[None, :] for one row" if array.ndim == 1 else ""
+        raise ValueError(_message(name, f"a matrix of shape (n_{what}, n_columns)", f"shape {array.shape}", fix))
+    array = array.astype(_value_dtype(array.dtype, name), copy=False)
+    if not array.flags.aligned or any(stride % array.itemsize for stride in array.strides):
+        array = array.copy()
+    if array.shape[1] > _MOST_ITEMS:
+        raise ValueError(_message(name, f"at most {_MOST_ITEMS} columns", str(array.shape[1])))
+    return array
+
+
+def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = False) -> Csr:
+    """A sparse matrix, or a dense one converted, as canonical CSR of finite float32 or float64 values.
+
+    ``integers`` lets int32 and int64 stay what they are. The argument itself is never changed.
+    """
+    if issparse(matrix):
+        if matrix.ndim != 2:
+            raise ValueError(_message(name, "a sparse matrix of two dimensions", f"shape {matrix.shape}"))
+        source = matrix if matrix.format == "csr" else _converted(matrix, name)
+        data, indices, indptr = np.asarray(source.data), np.asarray(source.indices), np.asarray(source.indptr)
+    else:
+        array = _as_array(matrix, name)
+        if array.ndim != 2:
+            raise ValueError(_message(name, "a matrix of two dimensions", f"shape {array.shape}"))
+        _value_dtype(array.dtype, name)
+        source = csr_array(array)
+        data, indices, indptr = source.data, source.indices, source.indptr
+    n_rows, n_columns = int(source.shape[0]), int(source.shape[1])
+
+    dtype = _value_dtype(data.dtype, name, integers=integers)
+    _row_pointers(data, indices, indptr, n_rows, n_columns, name)
+    data, indices = data[: indptr[-1]], indices[: indptr[-1]]
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
+        raise ValueError(_message(name, "finite values", "NaN or inf", "drop those entries or set them to numbers"))
+
+    canonical = csr_array((data.astype(dtype, copy=False), indices, indptr), shape=(n_rows, n_columns))
+    if not canonical.has_canonical_format:
+        canonical = canonical.copy()
+        canonical.sum_duplicates()
+    if not keep_zeros and not canonical.data.all():
+        canonical = canonical.copy()
+        canonical.eliminate_zeros()
+    if canonical.data.dtype.kind == "f" and not np.isfinite(canonical.data).all():
+        raise ValueError(_message(name, "finite values", f"values that {dtype} cannot hold", "pass float64, or scale"))
+    result = Csr.of_canonical(canonical)
+    return result._replace(
+        data=np.ascontiguousarray(result.data),
+        indices=np.ascontiguousarray(result.indices),
+        indptr=np.ascontiguousarray(result.indptr),
+    )
+
+
+def pattern(ids: Any, name: str, n_rows: int, n_items: int) -> Pattern | None:
+    """Which items a row has: None, one id list for all rows, or a sparse matrix with a row a row (values ignored)."""
+    if ids is None:
+        return None
+    if not issparse(ids):
+        return Pattern.one_list(np.unique(item_ids(ids, name, n_items)))
+    if ids.shape != (n_rows, n_items):
+        expected = f"a sparse matrix of shape ({n_rows}, {n_items})"
+        raise ValueError(_message(name, expected, f"shape {ids.shape}", "give each row its own, or one list of ids"))
+    source = ids if ids.format == "csr" else _converted(ids, name)
+    indices, indptr = np.asarray(source.indices), np.asarray(source.indptr)
+    _row_pointers(source.data, indices, indptr, n_rows, n_items, name)
+    indices = indices[: indptr[-1]]
+    ones = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(n_rows, n_items))
+    if not ones.has_canonical_format:
+        ones = ones.copy()
+        ones.sum_duplicates()
+    canonical = Csr.of_canonical(ones)
+    return Pattern(np.ascontiguousarray(canonical.indices), np.ascontiguousarray(canonical.indptr), False)
+
+
+def item_ids(values: Any, name: str, n_items: int, *, unit: str = "items") -> Ids:
+    """A list of ids below ``n_items``."""
+    return ids_at_least_zero(values, name, n_items, unit=unit).astype(np.int32)
+
+
+def ids_at_least_zero(values: Any, name: str, end: int = _MOST_ITEMS, *, unit: str = "items") -> npt.NDArray[np.int64]:
+    """One id or a list of them, in [0, end)."""
+    array = np.atleast_1d(_as_array(values, name))
+    expected = f"ids of {unit} from 0 to {end - 1}"
+    if array.ndim != 1:
+        raise ValueError(_message(name, f"one list of {expected}", f"shape {array.shape}"))
+    if array.size == 0:
+        return np.empty(0, np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(_message(name, expected, f"dtype {array.dtype}", "pass integers"))
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high >= end:
+        raise ValueError(_message(name, expected, str(low if low < 0 else high)))
+    return array.astype(np.int64)
+
+
+# ---- arguments together ---------------------------------------------------------------------------------------------
+
+
+def same_size(first: int, first_name: str, second: int, second_name: str, of: str) -> None:
+    """Two sizes that must be one."""
+    if first != second:
+        raise ValueError(f"{first_name} has {first} {of} but {second_name} has {second}; both need the same number.")
+
+
+def not_negative(data: Array, name: str, why: str) -> None:
+    """Counts."""
+    if data.size and data.min() < 0:
+        fix = "drop or shift negative values"
+        raise ValueError(_message(name, f"values of at least 0 ({why})", repr(float(data.min())), fix))
+
+
+def memory(n_bytes: float, what: str, fix: str) -> None:
+    """Refuse what is larger than the memory there is, before it is tried."""
+    available = _machine.available_memory()
+    if n_bytes > available:
+        raise MemoryError(
+            f"{what} needs {n_bytes / 2**30:.1f} GiB but {available / 2**30:.1f} GiB are available; {fix}."
+        )
+
+
+def parameter_names(given: Collection[str], known: Sequence[str], owner: str) -> None:
+    """Names that an estimator has."""
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ValueError(f"{owner} has no parameter {unknown[0]!r}; it has {', '.join(known)}.")
+
+
+# ---- parts ----------------------------------------------------------------------------------------------------------
+
+
+def _message(name: str, expected: str, got: str, fix: str = "") -> str:
+    return f"{name}: expected {expected}, got {got}" + (f"; {fix}." if fix else ".")
+
+
+def _as_array(values: Any, name: str) -> Array:
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(_message(name, "an array without a mask", "a masked array", "fill it: x.filled(...)"))
+    if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
+        return np.asarray(np.from_dlpack(values))
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise TypeError(_message(name, "an array of numbers", f"{type(values).__name__} ({error})")) from None
+
+
+def _value_dtype(dtype: np.dtype[Any], name: str, *, integers: bool = False) -> np.dtype[Any]:
+    """The dtype that values are computed from."""
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        fix = "convert to float32 or float64"
+        raise TypeError(_message(name, "bool, integer or float values of up to 64 bits", f"dtype {dtype}", fix))
+    if dtype.kind == "f":
+        return np.dtype(np.float64 if dtype.itemsize == 8 else np.float32)
+    if dtype.kind == "b" or (dtype.kind == "i" and dtype.itemsize <= 2):
+        return np.dtype(np.float32)
+    if integers and dtype.kind == "i":
+        return np.dtype(np.int32 if dtype.itemsize == 4 else np.int64)
+    return np.dtype(np.float64)
+
+
+def _converted(matrix: Any, name: str) -> Any:
+    """A sparse matrix of another format as CSR."""
+    if matrix.dtype.kind not in "biuf":
+        _value_dtype(matrix.dtype, name)
+    return matrix.tocsr()
+
+
+def _row_pointers(data: Array, indices: Array, indptr: Array, n_rows: int, n_columns: int, name: str) -> None:
+    """CSR arrays that a kernel may follow without reading outside of them."""
+    if n_columns > _MOST_ITEMS:
+        raise ValueError(_message(name, f"at most {_MOST_ITEMS} columns", str(n_columns)))
+    if indptr.ndim != 1 or len(indptr) != n_rows + 1:
+        raise ValueError(_message(f"{name}.indptr", f"{n_rows + 1} row pointers", f"shape {indptr.shape}"))
+    if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
+        got = f"{indices.dtype} and {indptr.dtype}"
+        raise TypeError(_message(f"{name}.indices and {name}.indptr", "integers", got))
+    if indptr[0] != 0 or (np.diff(indptr) < 0).any():
+        raise ValueError(_message(f"{name}.indptr", "row pointers that start at 0 and never decrease", "others"))
+    n_stored = min(len(indices), len(data))
+    if indptr[-1] > n_stored:
+        raise ValueError(_message(f"{name}.indptr", f"row pointers up to {n_stored} stored entries", str(indptr[-1])))
+    used = indices[: indptr[-1]]
+    if used.size and (used.min() < 0 or used.max() >= n_columns):
+        wrong = used.min() if used.min() < 0 else used.max()
+        raise ValueError(_message(f"{name}.indices", f"columns from 0 to {n_columns - 1}", str(wrong)))

@@ -1,0 +1,110 @@
+# The drivers of csrc/fastrec and the structs that they take.
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libcpp cimport bool
+
+cdef extern from "Python.h" nogil:
+    int PyErr_CheckSignals() noexcept
+
+cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
+    cppclass Kernels:
+        pass
+
+    cppclass Rows:
+        ptrdiff_t first, last
+
+    cppclass Strided[Value]:
+        const Value* data
+        ptrdiff_t rows, columns, row_step, column_step
+
+    cppclass Csr[Value]:
+        const Value* data
+        const int32_t* indices
+        const int64_t* indptr
+        ptrdiff_t rows, columns
+
+    cppclass Pattern:
+        const int32_t* ids
+        const int64_t* indptr
+        ptrdiff_t step
+
+    cppclass TopKRows[Score]:
+        int32_t* items
+        Score* scores
+        ptrdiff_t k
+
+    cppclass SparseRows[Score]:
+        int32_t* indices
+        Score* data
+        const int64_t* starts
+        int64_t* lengths
+
+    enum class Measure:
+        dot
+        cosine
+
+    cppclass MeasureOptions:
+        Measure measure
+        double shrinkage
+        double threshold
+        bint has_threshold
+        int64_t min_support
+        bint keep_diagonal
+        const double* sums_of_squares
+
+    cppclass HalfStep[Value]:
+        Csr[Value] weights
+        const Value* targets
+        const Value* fixed
+        ptrdiff_t n_factors
+        double unobserved_weight
+        const double* gram
+        const double* regularization
+
+cdef extern from "fastrec/parallel.hpp" namespace "fastrec" nogil:
+    enum class Status:
+        done
+        interrupted
+        out_of_memory
+
+    ctypedef bool (*Poll)() noexcept
+
+cdef extern from "fastrec/top_k.hpp" namespace "fastrec" nogil:
+    Status top_k_dense[Value](const Kernels&, Strided[Value], TopKRows[Value], int n_threads, Poll) noexcept
+    Status top_k_csr[Value](const Kernels&, Csr[Value], TopKRows[Value], int n_threads, Poll) noexcept
+
+cdef extern from "fastrec/top_k_inner_product.hpp" namespace "fastrec" nogil:
+    Status top_k_inner_product[Value](const Kernels&, Strided[Value] queries, Strided[Value] items, Pattern exclude,
+                                      Pattern candidates, TopKRows[Value], int n_threads, Poll) noexcept
+
+cdef extern from "fastrec/sparse_top_k_product.hpp" namespace "fastrec" nogil:
+    # A template in C++; spelled out because Cython cannot say that the threshold's type follows from the value's.
+    Status sparse_top_k_product(
+        const Kernels&, Rows, Csr[float] a, Csr[float] b, Pattern exclude, Pattern candidates, double threshold,
+        bint has_threshold, ptrdiff_t k, SparseRows[float], int n_threads, Poll) noexcept
+    Status sparse_top_k_product(
+        const Kernels&, Rows, Csr[double] a, Csr[double] b, Pattern exclude, Pattern candidates, double threshold,
+        bint has_threshold, ptrdiff_t k, SparseRows[double], int n_threads, Poll) noexcept
+    Status sparse_top_k_product(
+        const Kernels&, Rows, Csr[int32_t] a, Csr[int32_t] b, Pattern exclude, Pattern candidates, int32_t threshold,
+        bint has_threshold, ptrdiff_t k, SparseRows[int32_t], int n_threads, Poll) noexcept
+    Status sparse_top_k_product(
+        const Kernels&, Rows, Csr[int64_t] a, Csr[int64_t] b, Pattern exclude, Pattern candidates, int64_t threshold,
+        bint has_threshold, ptrdiff_t k, SparseRows[int64_t], int n_threads, Poll) noexcept
+
+cdef extern from "fastrec/item_similarity.hpp" namespace "fastrec" nogil:
+    Status item_similarity[Value, Score](const Kernels&, Rows, Csr[Value] item_users, Csr[Value] user_items,
+                                         MeasureOptions, ptrdiff_t k, SparseRows[Score], int n_threads, Poll) noexcept
+
+cdef extern from "fastrec/als_half_step.hpp" namespace "fastrec" nogil:
+    Status als_half_step[Value](const Kernels&, HalfStep[Value], Value* solutions, uint8_t* singular, int n_threads,
+                                Poll) noexcept
+
+cdef extern from "fastrec/isa/list.hpp" namespace "fastrec":
+    cppclass InstructionSet:
+        const char* name
+        const Kernels* kernels
+        bint supported
+
+    const int n_instruction_sets
+    InstructionSet instruction_set(int index)

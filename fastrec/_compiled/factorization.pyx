@@ -1,0 +1,29 @@
+"""Binding of als_half_step."""
+
+from fastrec._compiled cimport csrc
+from fastrec._compiled.isa cimport kernels
+from fastrec._compiled.running cimport finish, poll
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+ctypedef fused Value:
+    float
+    double
+
+
+def als_half_step(const Value[::1] weights, const int32_t[::1] indices, const int64_t[::1] indptr,
+                  const Value[::1] targets, const Value[:, ::1] fixed, double unobserved_weight,
+                  const double[:, ::1] gram, const double[::1] regularization,
+                  Value[:, ::1] solutions, uint8_t[::1] singular, int n_threads):
+    cdef csrc.HalfStep[Value] step
+    step.weights.data, step.weights.indices, step.weights.indptr = &weights[0], &indices[0], &indptr[0]
+    step.weights.rows, step.weights.columns = indptr.shape[0] - 1, fixed.shape[0]
+    step.targets = &targets[0]
+    step.fixed = &fixed[0, 0]
+    step.n_factors = fixed.shape[1]
+    step.unobserved_weight = unobserved_weight
+    step.gram = &gram[0, 0]
+    step.regularization = &regularization[0]
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.als_half_step(kernels[0], step, &solutions[0, 0], &singular[0], n_threads, poll)
+    finish(status)

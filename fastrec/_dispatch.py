@@ -1,0 +1,97 @@
+"""The one table: (operation, dtype, instruction set) to kernel.
+
+The instruction set is chosen once, when this is first imported: the best that was built and that the processor and the
+system can run, or the one that the environment variable FASTREC_ISA names. It switches the table of C++ kernels under
+the bindings; operation and dtypes pick the binding here. Numba kernels compile on first use, for the processor they
+run on.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Kernel = Callable[..., None]
+
+# Operation: (module, name); the C++ bindings are instantiated for the dtypes of their arguments.
+_COMPILED = {
+    "top_k_dense": "selection",
+    "top_k_csr": "selection",
+    "top_k_inner_product": "selection",
+    "sparse_top_k_product": "products",
+    "item_similarity": "products",
+    "als_half_step": "factorization",
+}
+_JIT = {"bm25_weight": "weighting", "tfidf_weight": "weighting", "normalize": "weighting"}
+_C_NAMES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64": "int64_t"}
+
+
+def kernel(operation: str, *dtypes: npt.DTypeLike) -> Kernel:
+    """The kernel of an operation for the dtypes that it is instantiated on."""
+    return _kernel(operation, *(np.dtype(dtype).name for dtype in dtypes))
+
+
+@functools.cache
+def _kernel(operation: str, *dtypes: str) -> Kernel:
+    if operation in _JIT:  # Numba instantiates by itself
+        return getattr(importlib.import_module(f"fastrec._jit.{_JIT[operation]}"), operation)  # type: ignore[no-any-return]
+    if not compiled():
+        raise ImportError(_NOT_COMPILED)
+    binding = getattr(importlib.import_module(f"fastrec._compiled.{_COMPILED[operation]}"), operation)
+    return binding["|".join(_C_NAMES[dtype] for dtype in dtypes)]  # type: ignore[no-any-return]
+
+
+def compiled() -> bool:
+    """Whether this copy of the package has its kernels; a checkout has not."""
+    return _isa is not None
+
+
+def instruction_sets() -> dict[str, bool]:
+    """Every instruction set in this build, least first, and whether it can run here."""
+    return _isa.built() if _isa else {}
+
+
+def compiler() -> str:
+    """What compiled the kernels."""
+    return _isa.compiler if _isa else "none"
+
+
+_NOT_COMPILED = (
+    f"the kernels in {os.path.dirname(__file__)} are not compiled; "
+    "run 'pip install .' in the checkout and import fastrec from another folder."
+)
+
+
+def _load() -> Any:
+    try:
+        return importlib.import_module("fastrec._compiled.isa")
+    except ModuleNotFoundError as error:
+        if error.name != "fastrec._compiled.isa":
+            raise
+        return None
+
+
+def _choose() -> str | None:
+    """Choose the instruction set for this process."""
+    if _isa is None:
+        return None
+    supported = [name for name, runs in _isa.built().items() if runs]
+    wanted = os.environ.get("FASTREC_ISA")
+    if wanted and wanted not in supported:
+        why = "which this processor does not support" if wanted in _isa.built() else "which is not one of this build"
+        raise ImportError(f"FASTREC_ISA is {wanted!r}, {why}; valid here: {', '.join(supported) or 'none'}.")
+    if not supported:
+        raise ImportError(f"fastrec needs a processor with {next(iter(_isa.built()))} or better.")
+    chosen = wanted or supported[-1]
+    _isa.use(chosen)
+    return chosen
+
+
+_isa = _load()
+instruction_set = _choose()

@@ -1,0 +1,122 @@
+"""What travels between the layers: answers, sparse operands, patterns. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+Array = npt.NDArray[Any]
+Ids = npt.NDArray[np.int32]
+Offsets = npt.NDArray[np.int64]
+
+
+class TopK(NamedTuple):
+    """The best items of every row, best first.
+
+    Attributes
+    ----------
+    items : ndarray of int32, shape (n_rows, k)
+        Item -1 where a row has fewer than ``k`` candidates.
+    scores : ndarray of float32 or float64, shape (n_rows, k)
+        Score -inf beside item -1.
+    """
+
+    items: Ids
+    scores: Array
+
+    @classmethod
+    def empty(cls, n_rows: int, k: int, dtype: npt.DTypeLike) -> TopK:
+        """Room for an answer that a kernel writes."""
+        return cls(np.empty((n_rows, k), np.int32), np.empty((n_rows, k), dtype))
+
+
+class Csr(NamedTuple):
+    """A compressed sparse row matrix as the kernels read it: indices ascending and unique in each row."""
+
+    data: Array
+    indices: Ids
+    indptr: Offsets
+    shape: tuple[int, int]
+
+    def to_scipy(self) -> csr_array:
+        """A SciPy view of the same arrays."""
+        return csr_array((self.data, self.indices, self.indptr), shape=self.shape)
+
+    def transposed(self) -> Csr:
+        """Columns as rows."""
+        return Csr.of_canonical(self.to_scipy().T.tocsr())
+
+    @classmethod
+    def of_canonical(cls, matrix: csr_array) -> Csr:
+        """The arrays of a SciPy matrix that is sorted and free of duplicates."""
+        indices, indptr = matrix.indices.astype(np.int32, copy=False), matrix.indptr.astype(np.int64, copy=False)
+        return cls(matrix.data, indices, indptr, (int(matrix.shape[0]), int(matrix.shape[1])))
+
+
+class Pattern(NamedTuple):
+    """Ids for every row, ascending and unique: ids[indptr[r]] up to ids[indptr[r + 1]], or one list for all rows."""
+
+    ids: Ids
+    indptr: Offsets
+    shared: bool
+
+    @classmethod
+    def one_list(cls, ids: Array) -> Pattern:
+        """The same ids for all rows."""
+        return cls(np.ascontiguousarray(ids, np.int32), np.array([0, len(ids)], np.int64), True)
+
+    def as_matrix(self, n_rows: int, n_columns: int) -> csr_array:
+        """Ones where the pattern has ids."""
+        ids, indptr = self.ids, self.indptr
+        if self.shared:
+            ids, indptr = np.tile(ids, n_rows), np.arange(n_rows + 1, dtype=np.int64) * len(ids)
+        return csr_array((np.ones(len(ids), np.int8), ids, indptr), shape=(n_rows, n_columns))
+
+
+def room_for_rows(
+    capacities: Offsets,
+    dtype: npt.DTypeLike,
+    n_columns: int,
+    fill: Callable[[int, int, Ids, Array, Offsets, Offsets], None],
+    *,
+    most_bytes: int = 1 << 26,
+) -> csr_array:
+    """Build a sparse result of which only an upper bound of each row's length is known.
+
+    ``fill(first, last, indices, data, starts, lengths)`` writes rows ``first`` to ``last`` from ``starts[row]`` on, and
+    their lengths. Rows are asked for in chunks, so that the room given in excess stays below ``most_bytes`` or one row.
+    """
+    n_rows = len(capacities)
+    itemsize = np.dtype(np.int32).itemsize + np.dtype(dtype).itemsize
+    starts, lengths = np.zeros(n_rows + 1, np.int64), np.zeros(n_rows, np.int64)
+    parts: list[tuple[Ids, Array]] = [(np.empty(0, np.int32), np.empty(0, dtype))]
+    for first, last in _chunks(capacities, max(1, most_bytes // itemsize)):
+        starts[first] = 0
+        np.cumsum(capacities[first:last], out=starts[first + 1 : last + 1])
+        indices, data = np.empty(starts[last], np.int32), np.empty(starts[last], dtype)
+        fill(first, last, indices, data, starts, lengths)
+        ends = np.cumsum(lengths[first:last])
+        if ends[-1] < len(indices):
+            kept = np.repeat(starts[first:last] - (ends - lengths[first:last]), lengths[first:last])
+            kept += np.arange(len(kept))
+            indices, data = indices[kept], data[kept]
+        parts.append((indices, data))
+    indptr = np.zeros(n_rows + 1, np.int64)
+    np.cumsum(lengths, out=indptr[1:])
+    indices, data = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return csr_array((data, indices, indptr), shape=(n_rows, n_columns))
+
+
+def _chunks(sizes: Offsets, most: int) -> Iterator[tuple[int, int]]:
+    """Consecutive ranges whose sizes sum to at most ``most``, or of one row."""
+    ends = np.cumsum(sizes)
+    first = 0
+    while first < len(sizes):
+        done = ends[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, done + most, side="right")))
+        yield first, last
+        first = last

@@ -1,0 +1,223 @@
+"""Top-K selection: the best of given scores, of inner products, and of a sparse product's rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array, issparse
+
+from fastrec import _check, _dispatch, _threads
+from fastrec._types import Csr, Ids, Offsets, Pattern, TopK, room_for_rows
+
+_NO_PATTERN = Pattern(np.empty(0, np.int32), np.empty(0, np.int64), False)
+
+
+def top_k(scores: Any, k: int, *, n_threads: int | None = None) -> TopK:
+    """Best ``k`` items of every row, best first.
+
+    Parameters
+    ----------
+    scores : array_like or sparse matrix, shape (n_rows, n_items)
+        Dense: float32 or float64 in any memory order; NaN never ranks. Sparse: the stored entries are ranked, stored
+        zeros included, after duplicates are summed; NaN and inf are errors. Other dtypes: bool, int8, int16 and
+        float16 as float32, other integers as float64.
+    k : int, at least 1
+        Rows with fewer than ``k`` candidates end in item -1, score -inf.
+    n_threads : int, optional
+        Changes speed, never the result. Default: every core that the process may use.
+
+    Returns
+    -------
+    TopK
+        ``items`` int32 and ``scores`` float32 or float64, each (n_rows, k). Score descending, equal scores by lower
+        item; a true -inf ranks before padding.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as described.
+    MemoryError
+        The answer is larger than the memory available.
+
+    Notes
+    -----
+    Linear in the number of scores for any order of them, plus k log k a row. Scratch is 2 k entries a thread; a dense
+    input is not copied.
+
+    Examples
+    --------
+    >>> import fastrec
+    >>> fastrec.top_k([[0.5, 2.0, 2.0, 1.0]], k=3).items
+    array([[1, 2, 3]], dtype=int32)
+    """
+    k = _check.integer(k, "k", 1)
+    threads = _threads.resolve(n_threads)
+    if issparse(scores):
+        rows = _check.csr(scores, "scores", keep_zeros=True)
+        out = _room(rows.shape[0], k, rows.data.dtype)
+        kernel = _dispatch.kernel("top_k_csr", rows.data.dtype)
+        kernel(rows.data, rows.indices, rows.indptr, rows.shape[1], *out, threads)
+        return out
+    matrix = _check.dense(scores, "scores")
+    out = _room(len(matrix), k, matrix.dtype)
+    _dispatch.kernel("top_k_dense", matrix.dtype)(matrix, *out, threads)
+    return out
+
+
+def top_k_inner_product(
+    queries: Any,
+    items: Any,
+    k: int,
+    *,
+    exclude: Any = None,
+    candidates: Any = None,
+    n_threads: int | None = None,
+) -> TopK:
+    """Items of largest inner product with each query, best first: the ranking of a factor model.
+
+    Parameters
+    ----------
+    queries : array_like of float32 or float64, shape (n_queries, n_factors)
+        May hold NaN and inf (IEEE rules). Any memory order.
+    items : array_like of float32 or float64, shape (n_items, n_factors)
+        As ``queries``.
+    k : int, at least 1
+        Queries with fewer than ``k`` candidates end in item -1, score -inf.
+    exclude : sparse matrix of shape (n_queries, n_items) or list of item ids, optional
+        Items that must not be ranked: a row a query (the stored entries count, whatever their values), or one list for
+        all. Duplicates count once.
+    candidates : sparse matrix of shape (n_queries, n_items) or list of item ids, optional
+        The only items that may be ranked, in the same two forms; what is ranked is candidates minus exclude. Default:
+        all items.
+    n_threads : int, optional
+        Changes speed, never the result. Default: every core that the process may use.
+
+    Returns
+    -------
+    TopK
+        ``items`` int32 and ``scores``, each (n_queries, k); scores float32 when both inputs are, else float64. Score
+        descending, equal scores by lower item; NaN never ranks.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as described, or shapes do not match.
+    MemoryError
+        The answer is larger than the memory available.
+
+    Notes
+    -----
+    A score is the float64 sum of products in a fixed order (lane j of 8 adds the products j, j + 8, ...; then lanes
+    ((0+4)+(2+6))+((1+5)+(3+7))), rounded once to the output's dtype, and ranking is by that number: the same bits on
+    every instruction set. The matrix of all scores is never formed; scratch is a tile of items, a block of queries and
+    2 k entries for each of them a thread.
+    """
+    k = _check.integer(k, "k", 1)
+    threads = _threads.resolve(n_threads)
+    queries, items = _check.dense(queries, "queries", what="queries"), _check.dense(items, "items", what="items")
+    _check.same_size(queries.shape[1], "queries", items.shape[1], "items", "columns")
+    excluded = _check.pattern(exclude, "exclude", len(queries), len(items)) or _NO_PATTERN
+    allowed = _check.pattern(candidates, "candidates", len(queries), len(items)) or _NO_PATTERN
+    dtype = np.result_type(queries, items)
+    out = _room(len(queries), k, dtype)
+    kernel = _dispatch.kernel("top_k_inner_product", dtype)
+    kernel(queries.astype(dtype, copy=False), items.astype(dtype, copy=False), *excluded, *allowed, *out, threads)
+    return out
+
+
+def sparse_top_k_product(
+    a: Any, b: Any, k: int, *, threshold: float | None = None, n_threads: int | None = None
+) -> csr_array:
+    """Largest ``k`` entries of every row of the sparse product ``a @ b``.
+
+    Parameters
+    ----------
+    a : sparse matrix, shape (n_rows, n_inner)
+        Any format, index dtype and order; duplicates are summed, stored zeros dropped; NaN and inf are errors. int32
+        and int64 are computed as they are, with wrap-around as in SciPy; bool, int8, int16 and float16 as float32;
+        other integers as float64.
+    b : sparse matrix, shape (n_inner, n_columns)
+        As ``a``. Two different dtypes meet in the one that NumPy gives for them.
+    k : int, at least 1
+        Entries kept a row. Only entries with a stored term in both factors exist; a sum that is zero counts.
+    threshold : float, optional
+        Keep entries strictly greater only.
+    n_threads : int, optional
+        Changes speed, never the result. Default: every core that the process may use.
+
+    Returns
+    -------
+    csr_array, shape (n_rows, n_columns)
+        Each row's best first, so column indices are not sorted; equal values by lower column. float32 for float32
+        input, float64 for float64, int32 and int64 for those.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as described, or shapes do not match.
+    MemoryError
+        The working arrays do not fit.
+
+    Notes
+    -----
+    Row by row with a dense accumulator (Gustavson, "Two fast algorithms for sparse matrices", 1978): time is the number
+    of multiply-adds plus the selection. A value is the float64 sum of its terms by ascending inner index, rounded once.
+    Memory is the result, 64 MiB, and 17 bytes a column and thread.
+    """
+    k = _check.integer(k, "k", 1)
+    threads = _threads.resolve(n_threads)
+    threshold = None if threshold is None else _check.real(threshold, "threshold")
+    left, right = _check.csr(a, "a", integers=True), _check.csr(b, "b", integers=True)
+    if left.shape[1] != right.shape[0]:
+        raise ValueError(f"a has {left.shape[1]} columns but b has {right.shape[0]} rows; both need the same number.")
+    return best_of_product(left, right, k, threshold=threshold, n_threads=threads)
+
+
+def best_of_product(
+    a: Csr,
+    b: Csr,
+    k: int,
+    *,
+    threshold: float | None = None,
+    exclude: Pattern | None = None,
+    candidates: Pattern | None = None,
+    n_threads: int,
+) -> csr_array:
+    """`sparse_top_k_product` of checked operands, with columns left out or allowed for each row."""
+    dtype = np.result_type(a.data, b.data)
+    if dtype.kind == "i" and threshold is not None:
+        threshold = _whole_threshold(threshold, dtype)
+    left, right = a.data.astype(dtype, copy=False), b.data.astype(dtype, copy=False)
+    kept = max(1, min(k, b.shape[1]))
+    kernel = _dispatch.kernel("sparse_top_k_product", dtype)
+
+    def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
+        kernel(first, last, left, a.indices, a.indptr, a.shape[1], right, b.indices, b.indptr, b.shape[1],
+               *(exclude or _NO_PATTERN), *(candidates or _NO_PATTERN), threshold, kept, indices, data, starts, lengths,
+               n_threads)  # fmt: skip
+
+    return room_for_rows(np.minimum(terms_of_product(a, b), kept), dtype, b.shape[1], fill)
+
+
+def terms_of_product(a: Csr, b: Csr) -> Offsets:
+    """Number of multiply-adds in each row of ``a @ b``: at least its number of stored entries."""
+    terms = np.zeros(len(a.indices) + 1, np.int64)
+    np.cumsum(np.diff(b.indptr)[a.indices], out=terms[1:])
+    return np.diff(terms[a.indptr])
+
+
+def _whole_threshold(threshold: float, dtype: npt.DTypeLike) -> int | None:
+    """The integer that is exceeded by the same integers."""
+    limits = np.iinfo(dtype)  # type: ignore[arg-type]
+    if threshold < limits.min:
+        return None
+    return int(limits.max) if threshold >= limits.max else math.floor(threshold)
+
+
+def _room(n_rows: int, k: int, dtype: npt.DTypeLike) -> TopK:
+    n_bytes = float(n_rows) * k * (4 + np.dtype(dtype).itemsize)
+    _check.memory(n_bytes, f"an answer of {n_rows} rows by k={k}", "use a smaller k, or fewer rows at a time")
+    return TopK.empty(n_rows, k, dtype)

@@ -1,0 +1,101 @@
+"""Compiles the kernels once for each instruction set, and their bindings; pyproject.toml holds everything else."""
+
+import os
+import platform
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_clib import build_clib
+from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
+
+# The instruction sets: value of FASTREC_ISA, and the flags that its file csrc/fastrec/isa/<name>.cpp is compiled with.
+ISAS = {
+    "x86_64": {
+        "x86-64-v2": ["-march=x86-64-v2"],
+        "x86-64-v3": ["-march=x86-64-v3"],
+        "x86-64-v4": ["-march=x86-64-v4"],
+        "x86-64-v4-vnni": ["-march=x86-64-v4", "-mavx512vnni"],
+    },
+    "arm64": {"arm64": []},
+}
+MACHINE = {"AMD64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+# For example "address,undefined": docs/contributing.md. Such a build is slow and runs under the sanitizer's runtime only.
+SANITIZE = os.environ.get("FASTREC_SANITIZE")
+
+COMMON = ["-std=c++17", "-fvisibility=hidden", "-pthread"]
+COMMON += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all", "-O1", "-g"] if SANITIZE else ["-O3"]
+# Scores promise the same bits on every set, so nothing may be contracted into a fused multiply-add behind our back. No
+# exceptions: their tables are symbols that the sets would share.
+KERNEL = [*COMMON, "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-exceptions", "-Wno-psabi"]
+LINK = ["-pthread", *([f"-fsanitize={SANITIZE}"] if SANITIZE else [])]
+
+HEADERS = sorted(str(path) for path in Path("csrc").rglob("*.hpp"))
+SDIST = ["csrc/**/*", "fastrec/**/*.p[xy]*", "tests/**/*", "benchmarks/**/*", "docs/**/*", ".ci/*", ".clang-format"]
+
+
+def kernel_library(isa, flags):
+    source = f"csrc/fastrec/isa/{isa.replace('-', '_')}.cpp"
+    return f"fastrec_{isa.replace('-', '_')}", {
+        "sources": [source],
+        "include_dirs": ["csrc"],
+        "obj_deps": {"": HEADERS},
+        "cflags": KERNEL + flags,
+    }
+
+
+def binding(name):
+    return Extension(
+        f"fastrec._compiled.{name}",
+        [f"fastrec/_compiled/{name}.pyx"],
+        include_dirs=["csrc"],
+        depends=[*HEADERS, *(str(path) for path in Path("fastrec/_compiled").glob("*.pxd"))],
+        extra_compile_args=COMMON,
+        extra_link_args=LINK,
+        language="c++",
+    )
+
+
+class BuildKernels(build_clib):
+    """Names the machines that fastrec knows when this is none of them."""
+
+    def run(self):
+        if MACHINE not in ISAS:
+            raise SystemExit(f"fastrec builds on {' and '.join(ISAS)}, not on {MACHINE}: see docs/architecture.md.")
+        super().run()
+
+
+class BuildBindings(build_ext):
+    """Compiles the bindings side by side, with what Cython generates kept out of the tree.
+
+    All of them link every kernel library but use only their own; the linker leaves the rest out.
+    """
+
+    def finalize_options(self):
+        super().finalize_options()
+        from Cython.Build import cythonize
+
+        directives = {"language_level": 3, "boundscheck": False, "wraparound": False, "initializedcheck": False}
+        generated = os.path.join(self.build_temp, "cython")
+        self.extensions = cythonize(self.extensions, build_dir=generated, compiler_directives=directives, quiet=True)
+        for extension in self.extensions:
+            extension._needs_stub = False
+        self.parallel = self.parallel or os.cpu_count()
+
+
+class SourceArchive(sdist):
+    """Adds what a checkout has beside the package: headers, tests, benchmarks, docs."""
+
+    def make_distribution(self):
+        files = (path for pattern in SDIST for path in Path().glob(pattern) if "__pycache__" not in path.parts)
+        self.filelist.extend(sorted(str(path) for path in files if path.is_file()))
+        self.filelist.remove_duplicates()
+        super().make_distribution()
+
+
+setup(
+    libraries=[kernel_library(isa, flags) for isa, flags in ISAS.get(MACHINE, {}).items()],
+    ext_modules=[binding(name) for name in ("isa", "selection", "products", "factorization")],
+    cmdclass={"build_clib": BuildKernels, "build_ext": BuildBindings, "sdist": SourceArchive},
+)
