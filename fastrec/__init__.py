@@ -3,15 +3,24 @@
 from fastrec import reference
 from fastrec._config import show_config
 from fastrec._types import TopK
+from fastrec.factorization import als_half_step, implicit_loss
 from fastrec.selection import sparse_top_k_product, top_k, top_k_inner_product
+from fastrec.similarity import item_similarity
+from fastrec.weighting import bm25_weight, normalize, tfidf_weight
 
 __version__ = "0.1.0"
 
 __all__ = [
     "TopK",
+    "als_half_step",
+    "bm25_weight",
+    "implicit_loss",
+    "item_similarity",
+    "normalize",
     "reference",
     "show_config",
     "sparse_top_k_product",
+    "tfidf_weight",
     "top_k",
     "top_k_inner_product",
 ]

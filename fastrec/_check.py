@@ -90,6 +90,24 @@ def dense(values: Any, name: str, *, what: str = "rows") -> Array:
     return array
 
 
+def finite(array: Array, name: str) -> Array:
+    """No NaN, no inf."""
+    if not np.isfinite(array).all():
+        raise ValueError(_message(name, "finite values", "NaN or inf"))
+    return array
+
+
+def row_values(values: Any, name: str, n_rows: int) -> Array:
+    """A number of at least 0 for every row, or one for all."""
+    if isinstance(values, numbers.Real):
+        return np.full(n_rows, real(values, name, 0))
+    array = _as_array(values, name).astype(np.float64)
+    if array.shape != (n_rows,):
+        raise ValueError(_message(name, f"one number or {n_rows} of them", f"shape {array.shape}"))
+    not_negative(finite(array, name), name, "one a row")
+    return array
+
+
 def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = False) -> Csr:
     """A sparse matrix, or a dense one converted, as canonical CSR of finite float32 or float64 values.
 
@@ -130,6 +148,12 @@ def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = Fa
         indices=np.ascontiguousarray(result.indices),
         indptr=np.ascontiguousarray(result.indptr),
     )
+
+
+def score_dtype(matrix: Any) -> np.dtype[Any]:
+    """The dtype of similarities and recommendations: float64 for float64 input, else float32."""
+    dtype = matrix.dtype if hasattr(matrix, "dtype") else np.asarray(matrix).dtype
+    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
 
 
 def pattern(ids: Any, name: str, n_rows: int, n_items: int) -> Pattern | None:
@@ -197,6 +221,16 @@ def memory(n_bytes: float, what: str, fix: str) -> None:
         raise MemoryError(
             f"{what} needs {n_bytes / 2**30:.1f} GiB but {available / 2**30:.1f} GiB are available; {fix}."
         )
+
+
+def same_pattern(first: Csr, first_name: str, second: Csr, second_name: str) -> None:
+    """Two sparse matrices that must store the same entries."""
+    if first.shape != second.shape:
+        raise ValueError(
+            f"{second_name} has shape {second.shape} but {first_name} has {first.shape}; both need the same entries."
+        )
+    if not (np.array_equal(first.indptr, second.indptr) and np.array_equal(first.indices, second.indices)):
+        raise ValueError(f"{second_name} does not store the same entries as {first_name}; both need the same pattern.")
 
 
 def parameter_names(given: Collection[str], known: Sequence[str], owner: str) -> None:

@@ -1,0 +1,21 @@
+"""The definition of every operation in plain NumPy and SciPy: short, slow and obviously right.
+
+Same signatures as the operations; ``n_threads`` is accepted and ignored. Tests and ``fastrec demo`` compare with these.
+"""
+
+from fastrec.reference.factorization import als_half_step, implicit_loss
+from fastrec.reference.selection import sparse_top_k_product, top_k, top_k_inner_product
+from fastrec.reference.similarity import item_similarity
+from fastrec.reference.weighting import bm25_weight, normalize, tfidf_weight
+
+__all__ = [
+    "als_half_step",
+    "bm25_weight",
+    "implicit_loss",
+    "item_similarity",
+    "normalize",
+    "sparse_top_k_product",
+    "tfidf_weight",
+    "top_k",
+    "top_k_inner_product",
+]

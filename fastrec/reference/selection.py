@@ -1,0 +1,105 @@
+"""Definitions of the selections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array, issparse
+
+from fastrec._types import Array, TopK
+from fastrec.reference._operands import dense, members, sparse
+
+
+def top_k(scores: Any, k: int, *, n_threads: int | None = None) -> TopK:
+    """See `fastrec.top_k`."""
+    if issparse(scores):
+        stored = sparse(scores, keep_zeros=True)
+        rows = [(stored.indices[a:b], stored.data[a:b]) for a, b in zip(stored.indptr, stored.indptr[1:], strict=False)]
+        dtype = stored.dtype
+    else:
+        matrix = dense(scores)
+        rows = [(np.arange(matrix.shape[1]), row) for row in matrix]
+        dtype = matrix.dtype
+    out = TopK(np.full((len(rows), k), -1, np.int32), np.full((len(rows), k), -np.inf, dtype))
+    for row, (items, values) in enumerate(rows):
+        best = ranking(items, values)[:k]
+        out.items[row, : len(best)] = items[best]
+        out.scores[row, : len(best)] = values[best]
+    return out
+
+
+def top_k_inner_product(
+    queries: Any,
+    items: Any,
+    k: int,
+    *,
+    exclude: Any = None,
+    candidates: Any = None,
+    n_threads: int | None = None,
+) -> TopK:
+    """See `fastrec.top_k_inner_product`."""
+    scores = exact_scores(dense(queries), dense(items))
+    allowed = members(candidates, *scores.shape, default=True) & ~members(exclude, *scores.shape, default=False)
+    return top_k(np.where(allowed, scores, np.nan).astype(scores.dtype), k)
+
+
+def sparse_top_k_product(
+    a: Any, b: Any, k: int, *, threshold: float | None = None, n_threads: int | None = None
+) -> csr_array:
+    """See `fastrec.sparse_top_k_product`."""
+    left, right = sparse(a, integers=True), sparse(b, integers=True)
+    dtype = np.result_type(left, right)
+    rows = []
+    for row in range(left.shape[0]):
+        sums, n_terms = sum_of_rows(left, right, row, dtype)
+        columns = np.flatnonzero(n_terms)
+        rows.append(best_entries(columns, sums[columns].astype(dtype), k, threshold))
+    return stacked(rows, dtype, right.shape[1])
+
+
+def ranking(items: Array, values: Array) -> npt.NDArray[np.intp]:
+    """Positions by score descending, then lower item; NaN never ranks."""
+    order = np.lexsort((items, -values if values.dtype.kind == "f" else ~values))
+    return order[~np.isnan(values[order])]
+
+
+def exact_scores(queries: Array, items: Array) -> Array:
+    """Inner products in float64, in the fixed order of eight lanes, rounded once."""
+    dtype = np.result_type(queries, items)
+    lanes = np.zeros((8, len(queries), len(items)))
+    with np.errstate(all="ignore"):
+        for j in range(queries.shape[1]):
+            lanes[j % 8] += np.multiply.outer(queries[:, j].astype(np.float64), items[:, j].astype(np.float64))
+        total = ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]))
+        return total.astype(dtype)
+
+
+def sum_of_rows(a: csr_array, b: csr_array, row: int, dtype: npt.DTypeLike) -> tuple[Array, Array]:
+    """One row of ``a @ b``: sums of floats in float64 by ascending inner index, and how many terms each has."""
+    wide = np.dtype(dtype) if np.dtype(dtype).kind == "i" else np.dtype(np.float64)
+    sums, n_terms = np.zeros(b.shape[1], wide), np.zeros(b.shape[1], np.int64)
+    for at in range(a.indptr[row], a.indptr[row + 1]):
+        inner = slice(b.indptr[a.indices[at]], b.indptr[a.indices[at] + 1])
+        with np.errstate(all="ignore"):
+            sums[b.indices[inner]] += wide.type(a.data[at]) * b.data[inner].astype(wide)
+        n_terms[b.indices[inner]] += 1
+    return sums, n_terms
+
+
+def best_entries(columns: Array, values: Array, k: int, threshold: float | None) -> tuple[Array, Array]:
+    """The k best of a row's entries that exceed the threshold."""
+    if threshold is not None:
+        kept = np.array([value > threshold for value in values.tolist()], np.bool_)
+        columns, values = columns[kept], values[kept]
+    best = ranking(columns, values)[:k]
+    return columns[best], values[best]
+
+
+def stacked(rows: list[tuple[Array, Array]], dtype: npt.DTypeLike, n_columns: int) -> csr_array:
+    """Rows of (columns, values) as one matrix, each in the order given."""
+    indptr = np.concatenate([[0], np.cumsum([len(columns) for columns, _ in rows], dtype=np.int64)])
+    indices = np.concatenate([np.empty(0, np.int32), *(columns for columns, _ in rows)]).astype(np.int32)
+    data = np.concatenate([np.empty(0, dtype), *(values for _, values in rows)]).astype(dtype)
+    return csr_array((data, indices, indptr), shape=(len(rows), n_columns))
