@@ -4,6 +4,11 @@ from fastrec import reference
 from fastrec._config import show_config
 from fastrec._types import TopK
 from fastrec.factorization import als_half_step, implicit_loss
+from fastrec.models.als import ImplicitALS
+from fastrec.models.base import NotFittedError
+from fastrec.models.files import load
+from fastrec.models.neighbours import ItemKNN
+from fastrec.models.popularity import Popularity
 from fastrec.selection import sparse_top_k_product, top_k, top_k_inner_product
 from fastrec.similarity import item_similarity
 from fastrec.weighting import bm25_weight, normalize, tfidf_weight
@@ -11,11 +16,16 @@ from fastrec.weighting import bm25_weight, normalize, tfidf_weight
 __version__ = "0.1.0"
 
 __all__ = [
+    "ImplicitALS",
+    "ItemKNN",
+    "NotFittedError",
+    "Popularity",
     "TopK",
     "als_half_step",
     "bm25_weight",
     "implicit_loss",
     "item_similarity",
+    "load",
     "normalize",
     "reference",
     "show_config",

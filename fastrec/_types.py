@@ -33,6 +33,17 @@ class TopK(NamedTuple):
         """Room for an answer that a kernel writes."""
         return cls(np.empty((n_rows, k), np.int32), np.empty((n_rows, k), dtype))
 
+    @classmethod
+    def of_rows(cls, rows: csr_array, k: int) -> TopK:
+        """Sparse rows of at most ``k`` entries, best first, with padding."""
+        n_rows = rows.shape[0]
+        out = cls(np.full((n_rows, k), -1, np.int32), np.full((n_rows, k), -np.inf, rows.dtype))
+        lengths = np.diff(rows.indptr)
+        row = np.repeat(np.arange(n_rows), lengths)
+        place = np.arange(rows.nnz) - np.repeat(rows.indptr[:-1], lengths)
+        out.items[row, place], out.scores[row, place] = rows.indices, rows.data
+        return out
+
 
 class Csr(NamedTuple):
     """A compressed sparse row matrix as the kernels read it: indices ascending and unique in each row."""
@@ -49,6 +60,17 @@ class Csr(NamedTuple):
     def transposed(self) -> Csr:
         """Columns as rows."""
         return Csr.of_canonical(self.to_scipy().T.tocsr())
+
+    def transposed_with_order(self) -> tuple[Csr, npt.NDArray[np.int64]]:
+        """Columns as rows, and at which place each of their entries stands here."""
+        places = csr_array((np.arange(len(self.data)), self.indices, self.indptr), shape=self.shape).T.tocsr()
+        by_column = Csr.of_canonical(places)
+        return by_column._replace(data=self.data[by_column.data]), by_column.data
+
+    def where(self, kept: npt.NDArray[np.bool_]) -> Csr:
+        """Only some of the entries."""
+        ends = np.concatenate([[0], np.cumsum(kept)])
+        return Csr(self.data[kept], self.indices[kept], ends[self.indptr].astype(np.int64), self.shape)
 
     @classmethod
     def of_canonical(cls, matrix: csr_array) -> Csr:

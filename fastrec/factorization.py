@@ -77,15 +77,21 @@ def als_half_step(
 
 
 def solve_rows(
-    weights: Csr, targets: Array, fixed: Array, unobserved_weight: float, regularization: Array, n_threads: int
+    weights: Csr,
+    targets: Array,
+    fixed: Array,
+    unobserved_weight: float,
+    regularization: Array,
+    n_threads: int,
+    gram: Array | None = None,
 ) -> Array:
-    """`als_half_step` of checked operands."""
+    """`als_half_step` of checked operands; ``gram`` is that of ``fixed``, where it is known."""
     n_rows, n_factors = weights.shape[0], fixed.shape[1]
     n_bytes = float(n_rows) * n_factors * fixed.itemsize + n_threads * 8.0 * n_factors**2
     _check.memory(n_bytes, f"a solution of {n_rows} rows by {n_factors} factors", "use fewer factors")
     fixed = np.ascontiguousarray(fixed)
     solutions, singular = np.empty((n_rows, n_factors), fixed.dtype), np.zeros(n_rows, np.uint8)
-    gram = gram_matrix(fixed)
+    gram = gram_matrix(fixed) if gram is None else gram
     data, targets = weights.data.astype(fixed.dtype, copy=False), targets.astype(fixed.dtype, copy=False)
     _dispatch.kernel("als_half_step", fixed.dtype)(
         data, weights.indices, weights.indptr, targets, fixed, unobserved_weight, gram, regularization, solutions,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array, issparse
 
 from fastrec import _check, _dispatch, _threads
-from fastrec._types import Csr, Ids, Offsets, Pattern, TopK, room_for_rows
+from fastrec._types import Array, Csr, Ids, Offsets, Pattern, TopK, room_for_rows
 
 _NO_PATTERN = Pattern(np.empty(0, np.int32), np.empty(0, np.int64), False)
 
@@ -119,12 +119,21 @@ def top_k_inner_product(
     threads = _threads.resolve(n_threads)
     queries, items = _check.dense(queries, "queries", what="queries"), _check.dense(items, "items", what="items")
     _check.same_size(queries.shape[1], "queries", items.shape[1], "items", "columns")
-    excluded = _check.pattern(exclude, "exclude", len(queries), len(items)) or _NO_PATTERN
-    allowed = _check.pattern(candidates, "candidates", len(queries), len(items)) or _NO_PATTERN
+    excluded = _check.pattern(exclude, "exclude", len(queries), len(items))
+    allowed = _check.pattern(candidates, "candidates", len(queries), len(items))
+    return best_inner_products(queries, items, k, excluded, allowed, threads)
+
+
+def best_inner_products(
+    queries: Array, items: Array, k: int, exclude: Pattern | None, candidates: Pattern | None, n_threads: int
+) -> TopK:
+    """`top_k_inner_product` of checked operands."""
     dtype = np.result_type(queries, items)
     out = _room(len(queries), k, dtype)
-    kernel = _dispatch.kernel("top_k_inner_product", dtype)
-    kernel(queries.astype(dtype, copy=False), items.astype(dtype, copy=False), *excluded, *allowed, *out, threads)
+    _dispatch.kernel("top_k_inner_product", dtype)(
+        queries.astype(dtype, copy=False), items.astype(dtype, copy=False),
+        *(exclude or _NO_PATTERN), *(candidates or _NO_PATTERN), *out, n_threads,
+    )  # fmt: skip
     return out
 
 

@@ -80,7 +80,7 @@ template <class Value>
 struct InnerProductScratch {
   double* queries;  // (block of queries, padded factors)
   double* tile;     // (tile_items, padded factors)
-  double* scores;   // (tile_items)
+  Value* scores;    // (tile_items)
   std::ptrdiff_t capacity;
   Entry<Value>* entries;         // (block of queries, capacity)
   Selection<Value>* selections;  // (block of queries)

@@ -22,7 +22,7 @@ Status top_k_inner_product(const Kernels& table, Strided<Value> queries, Strided
       block_length(queries.rows, n_threads, std::clamp<std::ptrdiff_t>(selection_bytes / bytes_each, 1, most_queries));
 
   const Scratch<double> block_queries(n_threads, block * width), tile(n_threads, tile_items * width);
-  const Scratch<double> scores(n_threads, tile_items);
+  const Scratch<Value> scores(n_threads, tile_items);
   const Scratch<Entry<Value>> entries(n_threads, block * capacity);
   const Scratch<Selection<Value>> selections(n_threads, block);
   const Scratch<std::int64_t> cursors(n_threads, block);

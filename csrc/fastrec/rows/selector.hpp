@@ -52,6 +52,20 @@ class Selector {
     state_.entries[state_.size++] = entry;
   }
 
+  // Offers scores[0] to scores[n] of the items that item_at(i) names. Few of a long row rank before the worst kept, so a
+  // block is first compared as a whole, which compilers turn into vector compares.
+  template <class ItemAt>
+  void offer_all(const Score* scores, std::ptrdiff_t n, const ItemAt& item_at) noexcept {
+    constexpr std::ptrdiff_t block = 64;
+    for (std::ptrdiff_t first = 0; first < n; first += block) {
+      const std::ptrdiff_t last = std::min(first + block, n);
+      bool any = false;
+      for (std::ptrdiff_t i = first; i < last; ++i) any |= scores[i] >= state_.worst.score;
+      if (!any) continue;
+      for (std::ptrdiff_t i = first; i < last; ++i) offer(scores[i], item_at(i));
+    }
+  }
+
   // Sorts the best, best first, and returns how many there are.
   std::ptrdiff_t finish() noexcept {
     if (state_.size > k_) keep_best();

@@ -13,8 +13,13 @@ void top_k_dense(Rows rows, Strided<Value> scores, std::ptrdiff_t capacity, Entr
     Selection<Value> selection = Selector<Value>::empty(entries);
     Selector<Value> selector(selection, out.k, capacity);
     const Value* at = scores.data + row * scores.row_step;
-    for (std::ptrdiff_t item = 0; item < scores.columns; ++item) {
-      selector.offer(at[item * scores.column_step], static_cast<std::int32_t>(item));
+    const auto itself = [](std::ptrdiff_t item) { return static_cast<std::int32_t>(item); };
+    if (scores.column_step == 1) {
+      selector.offer_all(at, scores.columns, itself);
+    } else {
+      for (std::ptrdiff_t item = 0; item < scores.columns; ++item) {
+        selector.offer(at[item * scores.column_step], itself(item));
+      }
     }
     write_top_k(selection, capacity, row, out);
   }

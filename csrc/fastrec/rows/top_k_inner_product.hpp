@@ -30,7 +30,7 @@ inline Lanes add_product(Lanes a, Lanes b, Lanes sum) noexcept {
 
 // Exact scores of one query with n items; n is padded up to a multiple of 4 rows of the tile.
 template <class Value>
-void exact_scores(const double* query, const double* tile, std::ptrdiff_t n, std::ptrdiff_t width, double* out) noexcept {
+void exact_scores(const double* query, const double* tile, std::ptrdiff_t n, std::ptrdiff_t width, Value* out) noexcept {
   for (std::ptrdiff_t i = 0; i < n; i += 4) {
     const double* item = tile + i * width;
     Lanes sums[4] = {};
@@ -38,7 +38,7 @@ void exact_scores(const double* query, const double* tile, std::ptrdiff_t n, std
       const Lanes q = load(query + j);
       for (int t = 0; t < 4; ++t) sums[t] = add_product<Value>(q, load(item + t * width + j), sums[t]);
     }
-    for (int t = 0; t < 4; ++t) out[i + t] = sum_of(sums[t]);
+    for (int t = 0; t < 4; ++t) out[i + t] = static_cast<Value>(sum_of(sums[t]));
   }
 }
 
@@ -46,7 +46,7 @@ void exact_scores(const double* query, const double* tile, std::ptrdiff_t n, std
 template <class Value>
 void rank_block(Rows rows, Strided<Value> queries, Strided<Value> items, const std::int32_t* ids, std::ptrdiff_t n,
                 Pattern exclude, const InnerProductScratch<Value>& scratch, TopKRows<Value> out) noexcept {
-  constexpr double never_ranks = std::numeric_limits<double>::quiet_NaN();
+  constexpr Value never_ranks = std::numeric_limits<Value>::quiet_NaN();
   const std::ptrdiff_t width = padded(items.columns);
   const std::ptrdiff_t n_queries = rows.last - rows.first;
   for (std::ptrdiff_t q = 0; q < n_queries; ++q) {
@@ -73,7 +73,7 @@ void rank_block(Rows rows, Strided<Value> queries, Strided<Value> items, const s
         }
       }
       Selector<Value> selector(scratch.selections[q], out.k, scratch.capacity);
-      for (std::ptrdiff_t i = 0; i < n_tile; ++i) selector.offer(static_cast<Value>(scratch.scores[i]), item_at(i));
+      selector.offer_all(scratch.scores, n_tile, item_at);
     }
   }
   for (std::ptrdiff_t q = 0; q < n_queries; ++q) {

@@ -1,0 +1,1 @@
+"""Estimators with scikit-learn's habits: what was given to the constructor is kept, what was learned ends in ``_``."""

@@ -1,0 +1,320 @@
+"""What all models share: parameters, whose row is whose, what is left out of a ranking."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from os import PathLike
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from fastrec import _check, _threads
+from fastrec._types import Array, Csr, Ids, Pattern, TopK
+from fastrec.selection import best_inner_products
+
+Result = TypeVar("Result")
+
+
+class NotFittedError(ValueError, AttributeError):
+    """A model was used before ``fit``."""
+
+
+class Estimator:
+    """Parameters as scikit-learn handles them, learned attributes, and files of them."""
+
+    _learned: ClassVar[tuple[str, ...]]  # attributes that fit sets
+    _optional: ClassVar[tuple[str, ...]] = ()  # and those that it sets when asked
+
+    @classmethod
+    def _parameter_names(cls) -> list[str]:
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Constructor arguments by name."""
+        return {name: getattr(self, name) for name in self._parameter_names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change constructor arguments; they are validated in ``fit``."""
+        _check.parameter_names(params, self._parameter_names(), type(self).__name__)
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted model to one safetensors file; `fastrec.load` reads it.
+
+        The file is written beside ``path`` and renamed, so that an older one stays whole until the new one is.
+        """
+        from fastrec.models import files
+
+        self._check_fitted()
+        files.save(self, path)
+
+    def __repr__(self) -> str:
+        defaults = {name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()}
+        changed = (f"{name}={value!r}" for name, value in self.get_params().items() if repr(value) != repr(defaults[name]))
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return all(hasattr(self, name) for name in self._learned)
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type=None, target_tags=TargetTags(required=False), input_tags=InputTags(sparse=True, allow_nan=False)
+        )
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
+
+    def _derived(self, name: str, source: Any, make: Callable[[], Result]) -> Result:
+        """What is computed from a learned attribute, once for as long as that attribute stays."""
+        kept = self.__dict__.setdefault("_kept", {})
+        if name not in kept or kept[name][0] is not source:
+            kept[name] = (source, make())
+        return kept[name][1]  # type: ignore[no-any-return]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+
+
+class Request(NamedTuple):
+    """Users to serve: their ids, and their rows where they were given."""
+
+    users: npt.NDArray[np.int64] | None  # None: all rows belong to new users
+    rows: Csr | None
+    n_rows: int
+
+
+class Recommender(Estimator):
+    """Ranks items for users; a model says how in `_rank`."""
+
+    n_threads: int | None
+
+    def recommend(
+        self,
+        users: Any,
+        user_items: Any,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        candidates: Any = None,
+        exclude: Any = None,
+        recalculate: bool = False,
+        n_threads: int | None = None,
+    ) -> TopK:
+        """Best ``k`` items for each user, best first.
+
+        Parameters
+        ----------
+        users : int, list of int, or None
+            Ids at or above the number of users in ``fit``, and all rows when ``users`` is None, are new users: their
+            rows are folded in.
+        user_items : sparse matrix, shape (len(users), n_items), or None
+            Row r belongs to ``users[r]``. None is allowed for known users with ``exclude_seen=False``.
+        k : int, at least 1
+            Rows with fewer candidates end in item -1, score -inf.
+        exclude_seen : bool
+            Leave out the items of each user's row.
+        candidates : list of item ids, or sparse matrix of shape (len(users), n_items), optional
+            The only items that may be recommended: one list for all users, or a row a user (values ignored).
+        exclude : list of item ids, or sparse matrix of shape (len(users), n_items), optional
+            Items that must not be recommended, in the same two forms.
+        recalculate : bool
+            Fold in known users too, from the rows given.
+        n_threads : int, optional
+            Changes speed, never the result. Default: the model's own ``n_threads``.
+
+        Returns
+        -------
+        TopK
+            ``items`` int32 and ``scores``, each (len(users), k); equal scores: lower item first.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            An argument is not as described, or shapes do not match.
+        """
+        self._check_fitted()
+        k = _check.integer(k, "k", 1)
+        exclude_seen, recalculate = _check.flag(exclude_seen, "exclude_seen"), _check.flag(recalculate, "recalculate")
+        threads = self._threads(n_threads)
+        request = self._request(users, user_items, rows_needed=exclude_seen or recalculate)
+        n_items = self._n_items()
+        allowed = _check.pattern(candidates, "candidates", request.n_rows, n_items)
+        excluded = _check.pattern(exclude, "exclude", request.n_rows, n_items)
+        if exclude_seen and request.rows is not None:
+            seen = Pattern(request.rows.indices, request.rows.indptr, False)
+            excluded = seen if excluded is None else union(seen, excluded, request.n_rows, n_items)
+        return self._rank(request, k, excluded, allowed, recalculate, threads)
+
+    def _rank(
+        self,
+        request: Request,
+        k: int,
+        exclude: Pattern | None,
+        candidates: Pattern | None,
+        recalculate: bool,
+        n_threads: int,
+    ) -> TopK:
+        raise NotImplementedError
+
+    def _n_users(self) -> int:
+        raise NotImplementedError
+
+    def _n_items(self) -> int:
+        raise NotImplementedError
+
+    def _threads(self, n_threads: int | None) -> int:
+        return _threads.resolve(self.n_threads if n_threads is None else n_threads)
+
+    def _request(self, users: Any, user_items: Any, *, rows_needed: bool) -> Request:
+        ids = None if users is None else _check.ids_at_least_zero(users, "users", unit="users")
+        if user_items is None:
+            self._check_rows_not_needed(ids, rows_needed)
+            assert ids is not None
+            return Request(ids, None, len(ids))
+        rows = _check.csr(user_items, "user_items")
+        n_rows = rows.shape[0] if ids is None else len(ids)
+        if rows.shape != (n_rows, self._n_items()):
+            raise ValueError(
+                f"user_items: expected shape ({n_rows}, {self._n_items()}), a row for each of users, got {rows.shape}; "
+                "pass user_items[users]."
+            )
+        return Request(ids, rows, n_rows)
+
+    def _check_rows_not_needed(self, ids: npt.NDArray[np.int64] | None, rows_needed: bool) -> None:
+        if ids is None:
+            why = "users=None means that every row is a new user's"
+        elif rows_needed:
+            why = "exclude_seen and recalculate read it"
+        elif len(ids) and ids.max() >= self._n_users():
+            why = f"user {ids.max()} is new to this model of {self._n_users()} users"
+        else:
+            return
+        raise ValueError(f"user_items: expected a sparse matrix with a row for each of users, got None; {why}.")
+
+
+class FactorModel(Recommender):
+    """A recommender whose score is the inner product of a user's and an item's factors."""
+
+    user_factors_: Array
+    item_factors_: Array
+
+    def similar_items(
+        self, items: Any, k: int = 10, *, candidates: Any = None, exclude: Any = None, n_threads: int | None = None
+    ) -> TopK:
+        """Items whose factors have the largest cosine with those of each given item, itself left out.
+
+        Parameters
+        ----------
+        items : int or list of int
+            Item ids.
+        k : int, at least 1
+            Rows with fewer candidates end in item -1, score -inf.
+        candidates, exclude : list of item ids, or sparse matrix of shape (len(items), n_items), optional
+            As in `recommend`.
+        n_threads : int, optional
+            Changes speed, never the result. Default: the model's own ``n_threads``.
+
+        Returns
+        -------
+        TopK
+            Each (len(items), k). The cosine with a zero vector is 0.
+        """
+        self._check_fitted()
+        return self._similar(self.item_factors_, items, "items", k, candidates, exclude, n_threads)
+
+    def similar_users(
+        self, users: Any, k: int = 10, *, candidates: Any = None, exclude: Any = None, n_threads: int | None = None
+    ) -> TopK:
+        """Users whose factors have the largest cosine with those of each given user: `similar_items` of users."""
+        self._check_fitted()
+        return self._similar(self.user_factors_, users, "users", k, candidates, exclude, n_threads)
+
+    def _rank(
+        self,
+        request: Request,
+        k: int,
+        exclude: Pattern | None,
+        candidates: Pattern | None,
+        recalculate: bool,
+        n_threads: int,
+    ) -> TopK:
+        queries = np.zeros((request.n_rows, self.item_factors_.shape[1]), self.item_factors_.dtype)
+        known = np.zeros(request.n_rows, np.bool_)
+        if request.users is not None and not recalculate:
+            known = request.users < self._n_users()
+            queries[known] = self.user_factors_[request.users[known]]
+        if not known.all():
+            assert request.rows is not None
+            new = Csr.of_canonical(request.rows.to_scipy()[np.flatnonzero(~known)])
+            queries[~known] = self._fold_in(new, n_threads)
+        return best_inner_products(queries, self.item_factors_, k, exclude, candidates, n_threads)
+
+    def _fold_in(self, rows: Csr, n_threads: int) -> Array:
+        """Factors of users that are known by their rows only."""
+        raise NotImplementedError
+
+    def _similar(
+        self, factors: Array, ids: Any, name: str, k: int, candidates: Any, exclude: Any, n_threads: int | None
+    ) -> TopK:
+        wanted = _check.item_ids(ids, name, len(factors), unit=name)
+        k = _check.integer(k, "k", 1)
+        allowed = _check.pattern(candidates, "candidates", len(wanted), len(factors))
+        excluded = without_itself(wanted, _check.pattern(exclude, "exclude", len(wanted), len(factors)), len(factors))
+        unit = self._derived(f"unit {name}", factors, lambda: unit_rows(factors))
+        return best_inner_products(unit[wanted], unit, k, excluded, allowed, self._threads(n_threads))
+
+    def _n_users(self) -> int:
+        return len(self.user_factors_)
+
+    def _n_items(self) -> int:
+        return len(self.item_factors_)
+
+
+def union(first: Pattern, second: Pattern, n_rows: int, n_items: int) -> Pattern:
+    """Ids that a row has in either."""
+    both = first.as_matrix(n_rows, n_items) + second.as_matrix(n_rows, n_items)
+    both.sum_duplicates()
+    merged = Csr.of_canonical(both)
+    return Pattern(merged.indices, merged.indptr, False)
+
+
+def without_itself(ids: Ids, exclude: Pattern | None, n_items: int) -> Pattern:
+    """What row r must leave out when it looks for the neighbours of ids[r]."""
+    itself = Pattern(ids, np.arange(len(ids) + 1, dtype=np.int64), False)
+    return itself if exclude is None else union(itself, exclude, len(ids), n_items)
+
+
+def unit_rows(factors: Array) -> Array:
+    """Rows scaled to norm 1 in float64, zero rows left zero."""
+    norms = np.sqrt(np.square(factors, dtype=np.float64).sum(axis=1, keepdims=True))
+    return np.divide(factors, norms, out=np.zeros_like(factors, np.float64), where=norms > 0).astype(factors.dtype)
+
+
+def stored(matrix: Csr) -> csr_array:
+    """A copy of a checked matrix, for a model to keep."""
+    return matrix.to_scipy().copy()
+
+
+@contextmanager
+def progress_bar(total: int, label: str, shown: bool) -> Iterator[Callable[[], Any]]:
+    """A bar of ``total`` steps on stderr, advanced by each call."""
+    if not shown:
+        yield lambda: None
+        return
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        raise ImportError("progress=True needs tqdm; pip install 'fastrec[demo]'.") from None
+    with tqdm(total=total, desc=label) as bar:
+        yield bar.update
