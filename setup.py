@@ -21,7 +21,7 @@ ISAS = {
 }
 MACHINE = {"AMD64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
-# For example "address,undefined": docs/contributing.md. Such a build is slow and runs under the sanitizer's runtime only.
+# For example "address,undefined": docs/contributing.md. Such a build is slow and needs the sanitizer's runtime.
 SANITIZE = os.environ.get("FASTREC_SANITIZE")
 
 COMMON = ["-std=c++17", "-fvisibility=hidden", "-pthread"]
@@ -67,10 +67,7 @@ class BuildKernels(build_clib):
 
 
 class BuildBindings(build_ext):
-    """Compiles the bindings side by side, with what Cython generates kept out of the tree.
-
-    All of them link every kernel library but use only their own; the linker leaves the rest out.
-    """
+    """Compiles the bindings side by side, with what Cython generates kept out of the tree."""
 
     def finalize_options(self):
         super().finalize_options()

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
 from fastrec import _machine
-from fastrec._types import Array, Csr, Ids, Pattern
+from fastrec._types import Array, Csr, Ids, Pattern, is_sparse
 
 _MOST_ITEMS = np.iinfo(np.int32).max
 
@@ -25,22 +25,26 @@ def integer(value: Any, name: str, least: int, most: float = math.inf, *, fix: s
     expected = f"an integer of at least {least}" if most == math.inf else f"an integer from {least} to {most}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
         raise TypeError(_message(name, expected, f"{value!r} ({type(value).__name__})", fix or "pass an int"))
-    if not least <= value <= most:
-        raise ValueError(_message(name, expected, repr(int(value)), fix))
-    return int(value)
+    number = int(value)
+    if not least <= number <= most:
+        raise ValueError(_message(name, expected, repr(number), fix))
+    return number
 
 
 def real(value: Any, name: str, least: float = -math.inf, most: float = math.inf, *, fix: str = "") -> float:
     """A number in [least, most]: not NaN and, where it has a bound, not infinite."""
     expected = "a number"
     if least > -math.inf or most < math.inf:
-        expected = f"a finite number of at least {least:g}" if most == math.inf else f"a number from {least:g} to {most:g}"
+        expected = (
+            f"a finite number of at least {least:g}" if most == math.inf else f"a number from {least:g} to {most:g}"
+        )
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(_message(name, expected, f"{value!r} ({type(value).__name__})", fix or "pass a float"))
     bounded = least > -math.inf or most < math.inf
-    if math.isnan(value) or not least <= value <= most or (bounded and math.isinf(value)):
-        raise ValueError(_message(name, expected, repr(value), fix))
-    return float(value)
+    number = float(value)
+    if math.isnan(number) or not least <= number <= most or (bounded and math.isinf(number)):
+        raise ValueError(_message(name, expected, repr(number), fix))
+    return number
 
 
 def flag(value: Any, name: str) -> bool:
@@ -63,7 +67,7 @@ def choice(value: Any, name: str, options: Collection[Any]) -> Any:
 def float_dtype(value: Any, name: str) -> np.dtype[Any]:
     """float32 or float64."""
     try:
-        dtype = np.dtype(value)
+        dtype: np.dtype[Any] = np.dtype(value)
     except TypeError:
         raise TypeError(_message(name, "float32 or float64", repr(value))) from None
     if dtype not in (np.float32, np.float64) or not dtype.isnative:
@@ -76,7 +80,7 @@ def float_dtype(value: Any, name: str) -> np.dtype[Any]:
 
 def dense(values: Any, name: str, *, what: str = "rows") -> Array:
     """A dense matrix of float32 or float64 in any order; NaN and inf pass."""
-    if issparse(values):
+    if is_sparse(values):
         raise TypeError(_message(name, "a dense matrix", f"a sparse {type(values).__name__}", "call .toarray()"))
     array = _as_array(values, name)
     if array.ndim != 2:
@@ -113,7 +117,7 @@ def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = Fa
 
     ``integers`` lets int32 and int64 stay what they are. The argument itself is never changed.
     """
-    if issparse(matrix):
+    if is_sparse(matrix):
         if matrix.ndim != 2:
             raise ValueError(_message(name, "a sparse matrix of two dimensions", f"shape {matrix.shape}"))
         source = matrix if matrix.format == "csr" else _converted(matrix, name)
@@ -160,7 +164,7 @@ def pattern(ids: Any, name: str, n_rows: int, n_items: int) -> Pattern | None:
     """Which items a row has: None, one id list for all rows, or a sparse matrix with a row a row (values ignored)."""
     if ids is None:
         return None
-    if not issparse(ids):
+    if not is_sparse(ids):
         return Pattern.one_list(np.unique(item_ids(ids, name, n_items)))
     if ids.shape != (n_rows, n_items):
         expected = f"a sparse matrix of shape ({n_rows}, {n_items})"

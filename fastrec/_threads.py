@@ -1,4 +1,4 @@
-"""Threads on the Python side: how many, the pool that drives Numba blocks, and BLAS kept to one thread in our regions."""
+"""Threads on the Python side: how many, the pool that drives Numba blocks, and BLAS kept to one in our regions."""
 
 from __future__ import annotations
 

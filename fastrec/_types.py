@@ -7,11 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
+
+
+def is_sparse(value: Any) -> bool:
+    """Whether SciPy holds it as sparse; not a type guard, for what SciPy's stubs call sparse has no arrays."""
+    return bool(issparse(value))
 
 
 class TopK(NamedTuple):

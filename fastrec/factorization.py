@@ -209,4 +209,5 @@ def _least_norm(systems: Array, right: Array) -> Array:
     smallest = values[:, -1:] * (32 * np.finfo(np.float64).eps * systems.shape[1])
     weights = np.einsum("rij,ri->rj", vectors, right)
     weights = np.divide(weights, values, out=np.zeros_like(weights), where=values > smallest)
-    return np.einsum("rij,rj->ri", vectors, weights)
+    solutions: Array = np.einsum("rij,rj->ri", vectors, weights)
+    return solutions

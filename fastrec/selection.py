@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
 from fastrec import _check, _dispatch, _threads
-from fastrec._types import Array, Csr, Ids, Offsets, Pattern, TopK, room_for_rows
+from fastrec._types import Array, Csr, Ids, Offsets, Pattern, TopK, is_sparse, room_for_rows
 
 _NO_PATTERN = Pattern(np.empty(0, np.int32), np.empty(0, np.int64), False)
 
@@ -55,7 +55,7 @@ def top_k(scores: Any, k: int, *, n_threads: int | None = None) -> TopK:
     """
     k = _check.integer(k, "k", 1)
     threads = _threads.resolve(n_threads)
-    if issparse(scores):
+    if is_sparse(scores):
         rows = _check.csr(scores, "scores", keep_zeros=True)
         out = _room(rows.shape[0], k, rows.data.dtype)
         kernel = _dispatch.kernel("top_k_csr", rows.data.dtype)
@@ -220,7 +220,7 @@ def terms_of_product(a: Csr, b: Csr) -> Offsets:
 
 def _whole_threshold(threshold: float, dtype: npt.DTypeLike) -> int | None:
     """The integer that is exceeded by the same integers."""
-    limits = np.iinfo(dtype)  # type: ignore[arg-type]
+    limits = np.iinfo(np.dtype(dtype))
     if threshold < limits.min:
         return None
     return int(limits.max) if threshold >= limits.max else math.floor(threshold)

@@ -26,7 +26,7 @@ def item_similarity(
     keep_diagonal: bool = False,
     n_threads: int | None = None,
 ) -> csr_array:
-    """Most similar ``k`` items of every item, by the users they share.
+    r"""Most similar ``k`` items of every item, by the users they share.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def item_similarity(
     k : int, at least 1
         Neighbours kept an item.
     metric : {"cosine", "dot"}
-        With x and y the columns of two items: ``cosine`` is x.y / (\\|x\\| \\|y\\| + shrinkage), ``dot`` is
+        With x and y the columns of two items: ``cosine`` is x.y / (\|x\| \|y\| + shrinkage), ``dot`` is
         x.y / (1 + shrinkage).
     shrinkage : float, at least 0
         Pulls similarities of items with small norms towards zero.

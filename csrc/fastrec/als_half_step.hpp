@@ -8,8 +8,8 @@
 namespace fastrec {
 
 template <class Value>
-Status als_half_step(const Kernels& table, HalfStep<Value> step, Value* solutions,
-                     std::uint8_t* singular, int n_threads, Poll poll) {
+Status als_half_step(const Kernels& table, HalfStep<Value> step, Value* solutions, std::uint8_t* singular,
+                     int n_threads, Poll poll) {
   const HalfStepKernels<Value>& kernels = table;
   const std::ptrdiff_t n_rows = step.weights.rows;
   const std::ptrdiff_t width = (step.n_factors + n_lanes - 1) / n_lanes * n_lanes;

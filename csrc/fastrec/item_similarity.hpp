@@ -6,9 +6,8 @@
 namespace fastrec {
 
 template <class Value, class Score>
-Status item_similarity(const Kernels& table, Rows rows, Csr<Value> item_users,
-                       Csr<Value> user_items, MeasureOptions options, std::ptrdiff_t k, SparseRows<Score> out,
-                       int n_threads, Poll poll) {
+Status item_similarity(const Kernels& table, Rows rows, Csr<Value> item_users, Csr<Value> user_items,
+                       MeasureOptions options, std::ptrdiff_t k, SparseRows<Score> out, int n_threads, Poll poll) {
   const SimilarityKernels<Value, Score>& kernels = table;
   n_threads = worthwhile_threads(estimated_operations(rows, item_users, user_items), n_threads);
   const ProductWorkspace<double, Score> workspace(n_threads, user_items.columns, k, true);

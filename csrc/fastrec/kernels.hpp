@@ -101,11 +101,12 @@ using Threshold = std::conditional_t<std::is_floating_point_v<Score>, double, Sc
 
 // What values are summed in: floats in double, integers without a sign, so that they wrap around.
 template <class Value>
-using Sum = std::conditional_t<std::is_floating_point_v<Value>, double, std::make_unsigned_t<std::conditional_t<std::is_floating_point_v<Value>, int, Value>>>;
+using Sum = std::conditional_t<std::is_floating_point_v<Value>, double,
+                               std::make_unsigned_t<std::conditional_t<std::is_floating_point_v<Value>, int, Value>>>;
 
 template <class Total>
 struct ProductScratch {
-  Total* sums;              // (n_columns), zero between rows
+  Total* sums;            // (n_columns), zero between rows
   std::int32_t* counts;   // (n_columns), terms in the sum, zero between rows; similarity only
   std::uint8_t* marks;    // (n_columns), zero between blocks
   std::int32_t* touched;  // (n_columns)

@@ -18,7 +18,8 @@ enum class Status { done, interrupted, out_of_memory };
 // Asked on the calling thread between two blocks, about every 50 ms; true stops the job.
 using Poll = bool (*)();
 
-// How many threads a job of so many elementary operations is worth: one that ends sooner than a thread starts needs none.
+// How many threads a job of so many elementary operations is worth: one that ends sooner than a thread starts needs
+// none.
 inline int worthwhile_threads(double operations, int n_threads) noexcept {
   constexpr double operations_a_thread = 200'000;
   return static_cast<int>(std::clamp(operations / operations_a_thread, 1.0, static_cast<double>(n_threads)));
@@ -29,8 +30,8 @@ inline std::ptrdiff_t block_length(std::ptrdiff_t n_rows, int n_threads, std::pt
   return std::clamp<std::ptrdiff_t>(n_rows / (16 * static_cast<std::ptrdiff_t>(n_threads)), 1, longest);
 }
 
-// Calls body(worker, block) once for every block in [0, n_blocks), each on one of at most n_threads workers (the calling
-// thread is worker 0), in no promised order. body must be noexcept and write nothing that another block writes.
+// Calls body(worker, block) once for every block in [0, n_blocks), each on one of at most n_threads workers (the
+// calling thread is worker 0), in no promised order. body must be noexcept and write nothing that another block writes.
 // Every thread has ended when this returns; after an interruption some blocks were not visited.
 template <class Body>
 Status parallel_for(std::ptrdiff_t n_blocks, int n_threads, Poll poll, const Body& body) {

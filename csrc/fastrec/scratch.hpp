@@ -12,7 +12,8 @@ template <class T>
 class Scratch {
  public:
   // Holds `length` zeroed values for each of `n_workers`; false in a condition when there is no memory for them.
-  Scratch(int n_workers, std::ptrdiff_t length) : stride_((static_cast<std::size_t>(length) * sizeof(T) + 63) / 64 * 64) {
+  Scratch(int n_workers, std::ptrdiff_t length)
+      : stride_((static_cast<std::size_t>(length) * sizeof(T) + 63) / 64 * 64) {
     const std::size_t workers = static_cast<std::size_t>(n_workers);
     if (static_cast<std::size_t>(length) > std::numeric_limits<std::size_t>::max() / 2 / sizeof(T) / workers) return;
     const std::size_t bytes = stride_ * workers + 64;
@@ -24,7 +25,9 @@ class Scratch {
   Scratch& operator=(const Scratch&) = delete;
 
   explicit operator bool() const noexcept { return base_ != nullptr; }
-  T* operator[](int worker) const noexcept { return reinterpret_cast<T*>(base_ + stride_ * static_cast<std::size_t>(worker)); }
+  T* operator[](int worker) const noexcept {
+    return reinterpret_cast<T*>(base_ + stride_ * static_cast<std::size_t>(worker));
+  }
 
  private:
   std::size_t stride_;

@@ -13,8 +13,7 @@ inline std::ptrdiff_t selection_capacity(std::ptrdiff_t k, std::ptrdiff_t n_cand
 }
 
 template <class Value>
-Status top_k_dense(const Kernels& table, Strided<Value> scores, TopKRows<Value> out, int n_threads,
-                   Poll poll) {
+Status top_k_dense(const Kernels& table, Strided<Value> scores, TopKRows<Value> out, int n_threads, Poll poll) {
   const TopKKernels<Value>& kernels = table;
   n_threads = worthwhile_threads(static_cast<double>(scores.rows) * static_cast<double>(scores.columns), n_threads);
   const std::ptrdiff_t capacity = selection_capacity(out.k, scores.columns);

@@ -6,8 +6,8 @@
 namespace fastrec {
 
 template <class Value>
-Status top_k_inner_product(const Kernels& table, Strided<Value> queries, Strided<Value> items,
-                           Pattern exclude, Pattern candidates, TopKRows<Value> out, int n_threads, Poll poll) {
+Status top_k_inner_product(const Kernels& table, Strided<Value> queries, Strided<Value> items, Pattern exclude,
+                           Pattern candidates, TopKRows<Value> out, int n_threads, Poll poll) {
   const InnerProductKernels<Value>& kernels = table;
   const double operations =
       static_cast<double>(queries.rows) * static_cast<double>(items.rows) * static_cast<double>(items.columns);
@@ -28,13 +28,13 @@ Status top_k_inner_product(const Kernels& table, Strided<Value> queries, Strided
   const Scratch<std::int64_t> cursors(n_threads, block);
   if (!block_queries || !tile || !scores || !entries || !selections || !cursors) return Status::out_of_memory;
 
-  return parallel_for_rows(
-      0, queries.rows, block, n_threads, poll, [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-        kernels.rows({first, last}, queries, items, exclude, candidates,
-                     {block_queries[worker], tile[worker], scores[worker], capacity, entries[worker],
-                      selections[worker], cursors[worker]},
-                     out);
-      });
+  return parallel_for_rows(0, queries.rows, block, n_threads, poll,
+                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             kernels.rows({first, last}, queries, items, exclude, candidates,
+                                          {block_queries[worker], tile[worker], scores[worker], capacity,
+                                           entries[worker], selections[worker], cursors[worker]},
+                                          out);
+                           });
 }
 
 }  // namespace fastrec

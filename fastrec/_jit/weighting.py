@@ -37,9 +37,7 @@ def bm25_weight(
 
 
 @kernel()
-def tfidf_weight(
-    first: int, last: int, data: Array, indices: Ids, indptr: Offsets, rarity: Array, out: Array
-) -> None:
+def tfidf_weight(first: int, last: int, data: Array, indices: Ids, indptr: Offsets, rarity: Array, out: Array) -> None:
     """Rows [first, last) of `fastrec.tfidf_weight`."""
     for at in range(indptr[first], indptr[last]):
         out[at] = np.sqrt(np.float64(data[at])) * rarity[indices[at]]

@@ -175,7 +175,9 @@ class ImplicitALS(FactorModel):
             return _random.normal(options.seed, n_items, options.n_factors, _START_DEVIATION, options.dtype)
         given = _check.finite(_check.dense(init, "init", what="items"), "init")
         if given.shape != (n_items, options.n_factors):
-            raise ValueError(f"init: expected item factors of shape ({n_items}, {options.n_factors}), got {given.shape}.")
+            raise ValueError(
+                f"init: expected item factors of shape ({n_items}, {options.n_factors}), got {given.shape}."
+            )
         return given.astype(options.dtype, order="C")
 
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
@@ -199,7 +201,10 @@ class ImplicitALS(FactorModel):
         )
 
     def _check_learned(self) -> None:
-        users, items = _check.dense(self.user_factors_, "user_factors_"), _check.dense(self.item_factors_, "item_factors_")
+        users, items = (
+            _check.dense(self.user_factors_, "user_factors_"),
+            _check.dense(self.item_factors_, "item_factors_"),
+        )
         _check.same_size(users.shape[1], "user_factors_", items.shape[1], "item_factors_", "columns")
 
 
@@ -242,7 +247,10 @@ def _weighted(user_items: Any, weights: Any, alpha: float, dtype: np.dtype[Any])
     """Weight and target of every interaction, by the rule or as given."""
     if weights is None:
         return _confidence(_check.csr(user_items, "user_items"), alpha, dtype)
-    ratings, given = _check.csr(user_items, "user_items", keep_zeros=True), _check.csr(weights, "weights", keep_zeros=True)
+    ratings, given = (
+        _check.csr(user_items, "user_items", keep_zeros=True),
+        _check.csr(weights, "weights", keep_zeros=True),
+    )
     _check.same_pattern(ratings, "user_items", given, "weights")
     _check.not_negative(given.data, "weights", "weights")
     stored = ratings.data != 0

@@ -56,7 +56,9 @@ class Estimator:
 
     def __repr__(self) -> str:
         defaults = {name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()}
-        changed = (f"{name}={value!r}" for name, value in self.get_params().items() if repr(value) != repr(defaults[name]))
+        changed = (
+            f"{name}={value!r}" for name, value in self.get_params().items() if repr(value) != repr(defaults[name])
+        )
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -66,7 +68,9 @@ class Estimator:
         from sklearn.utils import InputTags, Tags, TargetTags
 
         return Tags(
-            estimator_type=None, target_tags=TargetTags(required=False), input_tags=InputTags(sparse=True, allow_nan=False)
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            input_tags=InputTags(sparse=True, allow_nan=False),
         )
 
     def _check_fitted(self) -> None:
@@ -298,7 +302,8 @@ def without_itself(ids: Ids, exclude: Pattern | None, n_items: int) -> Pattern:
 def unit_rows(factors: Array) -> Array:
     """Rows scaled to norm 1 in float64, zero rows left zero."""
     norms = np.sqrt(np.square(factors, dtype=np.float64).sum(axis=1, keepdims=True))
-    return np.divide(factors, norms, out=np.zeros_like(factors, np.float64), where=norms > 0).astype(factors.dtype)
+    unit: Array = np.divide(factors, norms, out=np.zeros_like(factors, np.float64), where=norms > 0)
+    return unit.astype(factors.dtype)
 
 
 def stored(matrix: Csr) -> csr_array:

@@ -1,4 +1,4 @@
-"""One model, one safetensors file: tensors, and a header that says what they are. Reading one runs none of its content."""
+"""One model, one safetensors file: tensors, and a header that says what they are; reading one runs no code of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
+from fastrec._types import is_sparse
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import Recommender
 from fastrec.models.neighbours import ItemKNN
@@ -38,7 +39,7 @@ def save(model: Any, path: str | PathLike[str]) -> None:
         value = getattr(model, name, None)
         if value is None:
             continue
-        if issparse(value):
+        if is_sparse(value):
             header["shapes"][name] = [int(size) for size in value.shape]
             tensors |= {f"{name}.{part}": np.ascontiguousarray(getattr(value, part)) for part in _CSR_PARTS}
         elif isinstance(value, np.ndarray):
@@ -112,7 +113,7 @@ def _model(header: dict[str, Any], tensors: dict[str, Any]) -> Any:
     for name in (*model._learned, *model._optional):
         if name in header["shapes"]:
             parts = tuple(tensors[f"{name}.{part}"] for part in _CSR_PARTS)
-            setattr(model, name, _unsorted_csr(parts, tuple(header["shapes"][name])))
+            setattr(model, name, _unsorted_csr(parts, _pair(header["shapes"][name])))
         elif name in header["numbers"]:
             setattr(model, name, header["numbers"][name])
         elif name in tensors:
@@ -122,11 +123,16 @@ def _model(header: dict[str, Any], tensors: dict[str, Any]) -> Any:
     return model
 
 
-def _unsorted_csr(parts: tuple[Any, Any, Any], shape: tuple[int, ...]) -> csr_array:
+def _unsorted_csr(parts: tuple[Any, Any, Any], shape: tuple[int, int]) -> csr_array:
     data, indices, indptr = parts
     if len(data) != len(indices) or len(indptr) != shape[0] + 1:
         raise ValueError(f"{len(data)} values, {len(indices)} indices and {len(indptr)} row pointers for shape {shape}")
     return csr_array((data, indices, indptr), shape=shape)
+
+
+def _pair(shape: list[int]) -> tuple[int, int]:
+    n_rows, n_columns = shape
+    return n_rows, n_columns
 
 
 def _plain(value: Any) -> Any:

@@ -88,7 +88,7 @@ class ItemKNN(Recommender):
             _check.choice(self.weighting, "weighting", _WEIGHTINGS)
         _threads.resolve(self.n_threads)
         ratings = _check.csr(user_items, "user_items")
-        weighted = ratings.to_scipy()
+        weighted: Any = ratings.to_scipy()
         if self.weighting is not None:
             weighted = _WEIGHTINGS[self.weighting](weighted.T, n_threads=self.n_threads).T
         similarity = item_similarity(
@@ -143,11 +143,14 @@ class ItemKNN(Recommender):
     ) -> TopK:
         rows = request.rows
         if rows is None:
+            assert request.users is not None
             rows = Csr.of_canonical(self.user_items_[request.users])
         return self._best(rows, k, exclude, candidates, n_threads)
 
     def _best(self, rows: Csr, k: int, exclude: Pattern | None, candidates: Pattern | None, n_threads: int) -> TopK:
-        neighbours = self._derived("sorted", self.similarity_, lambda: _check.csr(self.similarity_, "similarity_", keep_zeros=True))
+        neighbours = self._derived(
+            "sorted", self.similarity_, lambda: _check.csr(self.similarity_, "similarity_", keep_zeros=True)
+        )
         best = best_of_product(rows, neighbours, k, exclude=exclude, candidates=candidates, n_threads=n_threads)
         return TopK.of_rows(best, k)
 
@@ -158,6 +161,9 @@ class ItemKNN(Recommender):
         return int(self.user_items_.shape[1])
 
     def _check_learned(self) -> None:
-        similarity, user_items = _check.csr(self.similarity_, "similarity_"), _check.csr(self.user_items_, "user_items_")
+        similarity, user_items = (
+            _check.csr(self.similarity_, "similarity_"),
+            _check.csr(self.user_items_, "user_items_"),
+        )
         _check.same_size(similarity.shape[1], "similarity_", user_items.shape[1], "user_items_", "columns")
         _check.same_size(similarity.shape[0], "similarity_", user_items.shape[1], "user_items_", "rows or columns")

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
-from fastrec._types import Array
+from fastrec._types import Array, is_sparse
 
 
 def value_dtype(dtype: npt.DTypeLike, *, integers: bool = False) -> np.dtype[Any]:
@@ -28,7 +28,7 @@ def dense(values: Any) -> Array:
 
 def sparse(matrix: Any, *, keep_zeros: bool = False, integers: bool = False) -> csr_array:
     """A sparse operand: a copy with duplicates summed, indices sorted and zeros dropped."""
-    rows = csr_array(matrix if issparse(matrix) else np.asarray(matrix), copy=True)
+    rows = csr_array(matrix if is_sparse(matrix) else np.asarray(matrix), copy=True)
     rows.data = rows.data.astype(value_dtype(rows.dtype, integers=integers))
     rows.sum_duplicates()
     if not keep_zeros:
@@ -41,7 +41,7 @@ def members(ids: Any, n_rows: int, n_items: int, *, default: bool) -> npt.NDArra
     if ids is None:
         return np.full((n_rows, n_items), default)
     result = np.zeros((n_rows, n_items), np.bool_)
-    if issparse(ids):
+    if is_sparse(ids):
         stored = csr_array(ids)
         result[np.repeat(np.arange(n_rows), np.diff(stored.indptr)), stored.indices] = True
     else:

@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
-from fastrec._types import Array, TopK
+from fastrec._types import Array, TopK, is_sparse
 from fastrec.reference._operands import dense, members, sparse
 
 
 def top_k(scores: Any, k: int, *, n_threads: int | None = None) -> TopK:
     """See `fastrec.top_k`."""
-    if issparse(scores):
+    if is_sparse(scores):
         stored = sparse(scores, keep_zeros=True)
         rows = [(stored.indices[a:b], stored.data[a:b]) for a, b in zip(stored.indptr, stored.indptr[1:], strict=False)]
         dtype = stored.dtype
     else:
         matrix = dense(scores)
-        rows = [(np.arange(matrix.shape[1]), row) for row in matrix]
+        rows = [(np.arange(matrix.shape[1], dtype=np.int32), row) for row in matrix]
         dtype = matrix.dtype
     out = TopK(np.full((len(rows), k), -1, np.int32), np.full((len(rows), k), -np.inf, dtype))
     for row, (items, values) in enumerate(rows):
@@ -73,7 +73,8 @@ def exact_scores(queries: Array, items: Array) -> Array:
         for j in range(queries.shape[1]):
             lanes[j % 8] += np.multiply.outer(queries[:, j].astype(np.float64), items[:, j].astype(np.float64))
         total = ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]))
-        return total.astype(dtype)
+        rounded: Array = total.astype(dtype)
+    return rounded
 
 
 def sum_of_rows(a: csr_array, b: csr_array, row: int, dtype: npt.DTypeLike) -> tuple[Array, Array]:

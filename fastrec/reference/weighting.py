@@ -47,7 +47,8 @@ def normalize(x: Any, *, norm: str = "l2", axis: int = 1, n_threads: int | None 
 def idf(counts: csr_array) -> Array:
     """Inverse document frequency of every column: rows are documents."""
     n_documents = np.bincount(counts.indices, minlength=counts.shape[1])
-    return np.log(max(counts.shape[0], 1)) - np.log1p(n_documents)
+    rarity: Array = np.log(max(counts.shape[0], 1)) - np.log1p(n_documents)
+    return rarity
 
 
 def row_of_entry(matrix: csr_array) -> Array:

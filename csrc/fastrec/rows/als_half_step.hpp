@@ -66,7 +66,8 @@ void als_half_step(Rows rows, HalfStep<Value> step, HalfStepScratch scratch, Val
       continue;
     }
     for (std::ptrdiff_t i = 0; i < n; ++i) {
-      for (std::ptrdiff_t j = i; j < n; ++j) scratch.system[i * width + j] = step.unobserved_weight * step.gram[i * n + j];
+      for (std::ptrdiff_t j = i; j < n; ++j)
+        scratch.system[i * width + j] = step.unobserved_weight * step.gram[i * n + j];
       scratch.system[i * width + i] += step.regularization[row];
     }
     std::fill(scratch.right, scratch.right + width, 0.0);

@@ -52,8 +52,8 @@ class Selector {
     state_.entries[state_.size++] = entry;
   }
 
-  // Offers scores[0] to scores[n] of the items that item_at(i) names. Few of a long row rank before the worst kept, so a
-  // block is first compared as a whole, which compilers turn into vector compares.
+  // Offers scores[0] to scores[n] of the items that item_at(i) names. Few of a long row rank before the worst kept, so
+  // a block is first compared as a whole, which compilers turn into vector compares.
   template <class ItemAt>
   void offer_all(const Score* scores, std::ptrdiff_t n, const ItemAt& item_at) noexcept {
     constexpr std::ptrdiff_t block = 64;
@@ -85,7 +85,8 @@ class Selector {
 };
 
 template <class Score>
-void write_top_k(Selection<Score>& selection, std::ptrdiff_t capacity, std::ptrdiff_t row, TopKRows<Score> out) noexcept {
+void write_top_k(Selection<Score>& selection, std::ptrdiff_t capacity, std::ptrdiff_t row,
+                 TopKRows<Score> out) noexcept {
   const std::ptrdiff_t n = Selector<Score>(selection, out.k, capacity).finish();
   std::int32_t* items = out.items + row * out.k;
   Score* scores = out.scores + row * out.k;

@@ -56,8 +56,8 @@ void write_sparse_row(Selector<Score>& selector, const Entry<Score>* entries, st
 
 template <class Value>
 void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude, Pattern candidates,
-                          Threshold<Value> threshold, bool has_threshold, ProductScratch<Sum<Value>> scratch, Entry<Value>* entries, std::ptrdiff_t k,
-                          SparseRows<Value> out) noexcept {
+                          Threshold<Value> threshold, bool has_threshold, ProductScratch<Sum<Value>> scratch,
+                          Entry<Value>* entries, std::ptrdiff_t k, SparseRows<Value> out) noexcept {
   const std::uint8_t wanted = candidates.indptr ? touched | candidate : touched;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     const std::ptrdiff_t n_touched = add_row<false>(row, a, b, scratch);

@@ -26,7 +26,8 @@ void top_k_dense(Rows rows, Strided<Value> scores, std::ptrdiff_t capacity, Entr
 }
 
 template <class Value>
-void top_k_csr(Rows rows, Csr<Value> scores, std::ptrdiff_t capacity, Entry<Value>* entries, TopKRows<Value> out) noexcept {
+void top_k_csr(Rows rows, Csr<Value> scores, std::ptrdiff_t capacity, Entry<Value>* entries,
+               TopKRows<Value> out) noexcept {
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     Selection<Value> selection = Selector<Value>::empty(entries);
     Selector<Value> selector(selection, out.k, capacity);

@@ -30,7 +30,8 @@ inline Lanes add_product(Lanes a, Lanes b, Lanes sum) noexcept {
 
 // Exact scores of one query with n items; n is padded up to a multiple of 4 rows of the tile.
 template <class Value>
-void exact_scores(const double* query, const double* tile, std::ptrdiff_t n, std::ptrdiff_t width, Value* out) noexcept {
+void exact_scores(const double* query, const double* tile, std::ptrdiff_t n, std::ptrdiff_t width,
+                  Value* out) noexcept {
   for (std::ptrdiff_t i = 0; i < n; i += 4) {
     const double* item = tile + i * width;
     Lanes sums[4] = {};
@@ -57,9 +58,7 @@ void rank_block(Rows rows, Strided<Value> queries, Strided<Value> items, const s
 
   for (std::ptrdiff_t first = 0; first < n; first += tile_items) {
     const std::ptrdiff_t n_tile = std::min(tile_items, n - first);
-    const auto item_at = [&](std::ptrdiff_t i) {
-      return ids ? ids[first + i] : static_cast<std::int32_t>(first + i);
-    };
+    const auto item_at = [&](std::ptrdiff_t i) { return ids ? ids[first + i] : static_cast<std::int32_t>(first + i); };
     for (std::ptrdiff_t i = 0; i < n_tile; ++i) load_row(items, item_at(i), width, scratch.tile + i * width);
 
     for (std::ptrdiff_t q = 0; q < n_queries; ++q) {

@@ -1,0 +1,19 @@
+from fastrec._types import Array, Ids, Offsets
+
+def top_k_dense(scores: Array, out_items: Ids, out_scores: Array, n_threads: int) -> None: ...
+def top_k_csr(
+    data: Array, indices: Ids, indptr: Offsets, n_columns: int, out_items: Ids, out_scores: Array, n_threads: int
+) -> None: ...
+def top_k_inner_product(
+    queries: Array,
+    items: Array,
+    exclude_ids: Ids,
+    exclude_indptr: Offsets,
+    exclude_shared: bool,
+    candidate_ids: Ids,
+    candidate_indptr: Offsets,
+    candidates_shared: bool,
+    out_items: Ids,
+    out_scores: Array,
+    n_threads: int,
+) -> None: ...
