@@ -1,0 +1,324 @@
+"""ImplicitALS: every half-step by its definition, and the laws of its objective."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fastrec
+from fastrec import reference
+
+N_USERS, N_ITEMS, N_FACTORS = 20, 14, 5
+SOLVE = {"rtol": 1e-4, "atol": 1e-5}  # a float32 solution of a float64 solve, several half-steps on
+
+
+def ratings(seed, *, negative=False):
+    rng = np.random.default_rng(seed)
+    matrix = sp.random_array((N_USERS, N_ITEMS), density=0.25, rng=rng, format="csr", dtype=np.float32)
+    matrix.data = rng.integers(1, 5, matrix.nnz).astype(np.float32)
+    if negative:
+        matrix.data[::3] *= -1
+    return matrix
+
+
+def start(seed=3):
+    return np.random.default_rng(seed).normal(size=(N_ITEMS, N_FACTORS)).astype(np.float32)
+
+
+def model(**options):
+    return fastrec.ImplicitALS(N_FACTORS, **{"n_epochs": 2, "random_state": 0, **options})
+
+
+def with_data(matrix, data):
+    return sp.csr_array((np.asarray(data, np.float64), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def epochs_by_definition(rows, weights, options, n_epochs, init):
+    """The objective of CONTRACTS in words of the reference's half-steps."""
+    w0, reg, exponent = options["unobserved_weight"], options["regularization"], options["regularization_exponent"]
+    targets = with_data(rows, rows.data > 0)
+    items = init.astype(np.float64)
+    sides = []
+    for side in (weights, weights.T.tocsr()):
+        counts = np.diff(side.indptr)
+        sides.append(reg * (counts + w0 * side.shape[1]) ** exponent)
+    for _ in range(n_epochs):
+        users = reference.als_half_step(weights, targets, items, unobserved_weight=w0, regularization=sides[0])
+        items = reference.als_half_step(weights.T, targets.T, users, unobserved_weight=w0, regularization=sides[1])
+    loss = reference.implicit_loss(
+        weights, targets, users, items,
+        unobserved_weight=w0, user_regularization=sides[0], item_regularization=sides[1],
+    )  # fmt: skip
+    return users, items, loss
+
+
+@given(
+    st.integers(0, 2**16),
+    st.booleans(),
+    st.sampled_from([0.0, 1.0, 7.5]),
+    st.sampled_from([0.01, 0.5]),
+    st.sampled_from([0.2, 1.0]),
+    st.sampled_from([0.0, 0.5, 1.0]),
+)
+def test_equals_definition(seed, negative, alpha, regularization, unobserved_weight, exponent):
+    rows = ratings(seed, negative=negative)
+    options = {
+        "regularization": regularization,
+        "unobserved_weight": unobserved_weight,
+        "regularization_exponent": exponent,
+    }
+    fitted = model(alpha=alpha, dtype="float64", **options).fit(rows, init=start(), compute_loss=True)
+    weights = with_data(rows, 1 + alpha * np.abs(rows.data))
+    users, items, loss = epochs_by_definition(rows, weights, options, 2, start())
+    np.testing.assert_allclose(fitted.user_factors_, users, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(fitted.item_factors_, items, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(fitted.loss_[-1], loss, rtol=1e-9)
+
+
+def gradient_of_items(fitted, rows, w0=1.0, reg=0.01):
+    """Half the loss's gradient at every item, beside the size of its right-hand side."""
+    x, y = fitted.user_factors_.astype(np.float64), fitted.item_factors_.astype(np.float64)
+    weight = np.where(rows.toarray() != 0, 1 + np.abs(rows.toarray()), w0).astype(np.float64)
+    target = (rows.toarray() > 0).astype(np.float64)
+    gradient = (weight * (x @ y.T - target)).T @ x + reg * y
+    return np.linalg.norm(gradient, axis=1), np.linalg.norm((weight * target).T @ x, axis=1)
+
+
+@given(st.integers(0, 2**16))
+def test_gradient_of_the_side_solved_last_is_zero(seed):
+    rows = ratings(seed)
+    gradient, right = gradient_of_items(model().fit(rows), rows)
+    assert (gradient <= 3e-5 * right + 1e-12).all()
+
+
+def test_gradient_check_can_fail():
+    rows = ratings(0)
+    fitted = model().fit(rows)
+    fitted.item_factors_ = fitted.item_factors_ * np.float32(1.001)
+    gradient, right = gradient_of_items(fitted, rows)
+    assert (gradient > 3e-5 * right).any()
+
+
+@given(st.integers(0, 2**16), st.sampled_from([0.0, 0.1, 1.0]), st.sampled_from([0.0, 1.0]))
+def test_loss_never_rises(seed, unobserved_weight, exponent):
+    options = {"unobserved_weight": unobserved_weight, "regularization_exponent": exponent, "n_epochs": 8}
+    losses = model(**options).fit(ratings(seed), compute_loss=True).loss_
+    assert losses.dtype == np.float64
+    assert losses.shape == (8,)
+    assert (np.diff(losses) <= 1e-6 * losses[:-1]).all()
+
+
+@given(st.integers(0, 2**16), st.sampled_from([0.0, 0.4]))
+def test_folding_in_a_row_returns_its_factors(seed, exponent):
+    rows = ratings(seed)
+    fitted = model(regularization_exponent=exponent, n_epochs=1).fit(rows)
+    swapped = model(regularization_exponent=exponent, n_epochs=1)
+    swapped.user_factors_, swapped.item_factors_ = fitted.item_factors_, fitted.user_factors_
+    columns = rows.T.tocsr()
+    folded = swapped.recommend(None, columns, N_USERS, exclude_seen=False)
+    known = swapped.recommend(np.arange(N_ITEMS), columns, N_USERS, exclude_seen=False)
+    np.testing.assert_allclose(np.sort(folded.scores), np.sort(known.scores), **SOLVE)
+
+
+@given(st.integers(0, 2**16), st.sampled_from([0.25, 3.0]))
+def test_scaling_the_objective_changes_nothing(seed, scale):
+    rows = ratings(seed)
+    weights = with_data(rows, 1 + rows.data)
+    one = model().fit(rows, weights=weights, init=start())
+    scaled = model(unobserved_weight=scale, regularization=0.01 * scale).fit(
+        rows, weights=weights * scale, init=start()
+    )
+    np.testing.assert_allclose(one.item_factors_, scaled.item_factors_, **SOLVE)
+
+
+@given(st.integers(0, 2**16))
+def test_permuting_items_with_init_permutes_factors(seed):
+    rows, order = ratings(seed), np.random.default_rng(seed).permutation(N_ITEMS)
+    one, permuted = model().fit(rows, init=start()), model().fit(rows[:, order], init=start()[order])
+    np.testing.assert_allclose(one.item_factors_[order], permuted.item_factors_, **SOLVE)
+    np.testing.assert_allclose(one.user_factors_, permuted.user_factors_, **SOLVE)
+
+
+def test_weights_given_equal_the_rule():
+    rows = ratings(2, negative=True)
+    by_rule = model(alpha=2.0).fit(rows)
+    given_ = model(alpha=99.0).fit(rows, weights=with_data(rows, 1 + 2 * np.abs(rows.data)))
+    np.testing.assert_allclose(by_rule.item_factors_, given_.item_factors_, **SOLVE)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3])
+def test_weights_of_zero_and_below_the_unobserved_one(value):
+    rows = ratings(4)
+    weights = with_data(rows, np.where(np.arange(rows.nnz) % 2, value, 2.0))
+    options = {"regularization": 0.01, "unobserved_weight": 1.0, "regularization_exponent": 0.0}
+    fitted = model(dtype="float64").fit(rows, weights=weights, init=start())
+    users, items, _ = epochs_by_definition(rows, weights, options, 2, start())
+    np.testing.assert_allclose(fitted.user_factors_, users, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(fitted.item_factors_, items, rtol=1e-6, atol=1e-9)
+
+
+def test_stored_zeros_drop_with_their_weights():
+    rows = ratings(5)
+    weights = with_data(rows, 1 + rows.data)
+    zeroed, kept = rows.copy(), np.arange(rows.nnz) % 3 != 0
+    zeroed.data[~kept] = 0
+    dropped, fewer = zeroed.copy(), weights.copy()
+    dropped.eliminate_zeros()
+    fewer.data[~kept] = 0
+    fewer.eliminate_zeros()
+    one = model().fit(zeroed, weights=weights, init=start())
+    other = model().fit(dropped, weights=fewer, init=start())
+    np.testing.assert_array_equal(one.item_factors_, other.item_factors_)
+
+
+def test_no_regularisation_gives_least_norm():
+    rows = ratings(6)
+    init = start()
+    init[:, 4] = init[:, 3]  # rank deficient
+    fitted = model(regularization=0.0, dtype="float64").fit(rows, init=init)
+    assert np.isfinite(fitted.user_factors_).all()
+    np.testing.assert_allclose(fitted.user_factors_[:, 3], fitted.user_factors_[:, 4], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [1e6, 1e10])
+def test_huge_alpha_is_finite(alpha):
+    fitted = model(alpha=alpha).fit(ratings(7))
+    assert np.isfinite(fitted.user_factors_).all()
+    assert np.isfinite(fitted.item_factors_).all()
+
+
+def test_more_factors_than_rows():
+    rows = ratings(8)
+    fitted = fastrec.ImplicitALS(N_USERS + 9, n_epochs=2, random_state=0).fit(rows)
+    assert np.isfinite(fitted.item_factors_).all()
+
+
+def test_empty_rows_are_zero():
+    rows = ratings(9).tolil()
+    rows[3, :] = 0
+    rows[:, 2] = 0
+    fitted = model().fit(rows)
+    assert not fitted.user_factors_[3].any()
+    assert not fitted.item_factors_[2].any()
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 8])
+def test_same_bits_at_any_number_of_threads(n_threads):
+    rng = np.random.default_rng(0)
+    rows = sp.random_array((900, 300), density=0.05, rng=rng, format="csr", dtype=np.float32)
+    one = fastrec.ImplicitALS(24, n_epochs=2, random_state=0, n_threads=1).fit(rows, compute_loss=True)
+    many = fastrec.ImplicitALS(24, n_epochs=2, random_state=0, n_threads=n_threads).fit(rows, compute_loss=True)
+    np.testing.assert_array_equal(one.user_factors_, many.user_factors_)
+    np.testing.assert_array_equal(one.item_factors_, many.item_factors_)
+    np.testing.assert_array_equal(one.loss_, many.loss_)
+
+
+class TestStart:
+    def test_is_keyed_by_seed_and_row(self):
+        few, many = (model(n_epochs=0).fit(ratings(0)[:, :n]).item_factors_ for n in (9, N_ITEMS))
+        np.testing.assert_array_equal(few, many[:9])
+        other = model(n_epochs=0, random_state=1).fit(ratings(0)).item_factors_
+        assert (other != many).any()
+
+    def test_is_normal_with_deviation_one_hundredth(self):
+        factors = fastrec.ImplicitALS(64, n_epochs=0, random_state=5).fit(sp.csr_array((1, 5000))).item_factors_
+        assert abs(factors.mean()) < 1e-4
+        assert abs(factors.std() - 0.01) < 1e-4
+        assert abs(np.corrcoef(factors[:, 0], factors[:, 1])[0, 1]) < 0.05
+        assert abs(np.corrcoef(factors[:-1, 0], factors[1:, 0])[0, 1]) < 0.05
+
+    @pytest.mark.parametrize("state", [np.random.default_rng(4), np.random.RandomState(4), None, np.int64(3)])
+    def test_random_states(self, state):
+        assert np.isfinite(model(random_state=state).fit(ratings(0)).item_factors_).all()
+
+    def test_continues_from_given_factors(self):
+        rows = ratings(0)
+        whole = model(n_epochs=4).fit(rows, init=start())
+        half = model(n_epochs=2).fit(rows, init=start())
+        np.testing.assert_array_equal(
+            whole.item_factors_, model(n_epochs=2).fit(rows, init=half.item_factors_).item_factors_
+        )
+
+
+class TestFit:
+    def test_callback(self):
+        calls = []
+        fitted = model(n_epochs=3).fit(ratings(0), callback=lambda *call: calls.append(call))
+        assert [epoch for epoch, _, _ in calls] == [0, 1, 2]
+        assert all(seconds >= 0 for _, seconds, _ in calls)
+        np.testing.assert_array_equal([loss for _, _, loss in calls], fitted.loss_)
+
+    def test_loss_is_kept_only_when_asked_for(self):
+        fitted = model().fit(ratings(0), compute_loss=True)
+        assert hasattr(fitted, "loss_")
+        assert not hasattr(fitted.fit(ratings(0)), "loss_")
+
+    def test_an_error_leaves_the_model_as_it_was(self):
+        fitted = model().fit(ratings(0))
+        before = fitted.item_factors_
+
+        def fail(*_):
+            raise RuntimeError("stop")
+
+        with pytest.raises(RuntimeError):
+            fitted.fit(ratings(1), callback=fail)
+        assert fitted.item_factors_ is before
+
+    def test_progress_goes_to_stderr(self, capsys):
+        model().fit(ratings(0), progress=True)
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert "ImplicitALS" in captured.err
+
+    @pytest.mark.parametrize(
+        ("options", "error"),
+        [
+            ({"n_factors": 0}, ValueError),
+            ({"n_factors": 2.0}, TypeError),
+            ({"regularization": -1}, ValueError),
+            ({"regularization": np.nan}, ValueError),
+            ({"alpha": -0.1}, ValueError),
+            ({"alpha": "1"}, TypeError),
+            ({"unobserved_weight": -1}, ValueError),
+            ({"regularization_exponent": 1.5}, ValueError),
+            ({"n_epochs": -1}, ValueError),
+            ({"tol": -1e-5}, ValueError),
+            ({"random_state": -1}, ValueError),
+            ({"random_state": "seed"}, TypeError),
+            ({"n_threads": 2000}, ValueError),
+            ({"dtype": "int32"}, ValueError),
+            ({"dtype": "nonsense"}, TypeError),
+        ],
+    )
+    def test_bad_parameters(self, options, error):
+        with pytest.raises(error, match=next(iter(options))):
+            fastrec.ImplicitALS(**options).fit(ratings(0))
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ({"init": np.zeros((3, N_FACTORS), np.float32)}, "init"),
+            ({"init": np.full((N_ITEMS, N_FACTORS), np.nan, np.float32)}, "init"),
+            ({"weights": ratings(1)}, "weights"),
+            ({"weights": -ratings(0)}, "weights"),
+            ({"weights": ratings(0)[:3]}, "weights"),
+        ],
+    )
+    def test_bad_arguments(self, arguments, words):
+        with pytest.raises(ValueError, match=words):
+            model().fit(ratings(0), **arguments)
+
+    def test_more_memory_than_there_is(self):
+        with pytest.raises(MemoryError, match="GiB"):
+            fastrec.ImplicitALS(2**31 - 1).fit(ratings(0))
+
+
+def test_similar_users_is_the_cosine_of_factors():
+    fitted = model().fit(ratings(0))
+    x = fitted.user_factors_.astype(np.float64)
+    unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-300)
+    top = fitted.similar_users([0, 7], 3)
+    cosines = unit[[0, 7]] @ unit.T
+    cosines[[0, 1], [0, 7]] = -np.inf
+    np.testing.assert_allclose(top.scores, -np.sort(-cosines, axis=1)[:, :3], rtol=1e-5)

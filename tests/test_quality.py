@@ -1,0 +1,53 @@
+"""Quality on real data with a published split: that of the peers with the same settings.
+
+The peers' figures were taken once, with implicit 0.7.3 on the same split, and are repeated by
+``python benchmarks/peers --data gowalla --operation quality``.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import fastrec
+from fastrec.evaluation import recall_at_k
+
+DATA = Path(os.environ.get("FASTREC_DATA", Path(__file__).parents[2] / "shared" / "data"))
+PEERS = {
+    "CosineRecommender(K=101)": 0.11575,  # 101 with the item itself, which it counts
+    "AlternatingLeastSquares(64, use_cg=False)": 0.09446,  # its alpha c is our 1 + alpha r at alpha = 0
+}
+WITHIN = 0.002
+
+pytestmark = pytest.mark.skipif(not (DATA / "gowalla.npz").exists(), reason="needs gowalla.npz in FASTREC_DATA")
+
+
+@pytest.fixture(scope="module")
+def gowalla():
+    with np.load(DATA / "gowalla.npz", allow_pickle=False) as file:
+        shape = int(file["n_users"]), int(file["n_items"])
+        parts = []
+        for part in (0, 1):
+            chosen = file["split"] == part
+            ones = np.ones(chosen.sum(), np.float32)
+            parts.append(sp.csr_array((ones, (file["user"][chosen], file["item"][chosen])), shape=shape))
+    return parts
+
+
+@pytest.mark.parametrize(
+    ("model", "peer"),
+    [
+        (fastrec.ItemKNN(k=100), "CosineRecommender(K=101)"),
+        (
+            fastrec.ImplicitALS(64, alpha=0.0, regularization=0.01, n_epochs=15, random_state=0),
+            "AlternatingLeastSquares(64, use_cg=False)",
+        ),
+    ],
+    ids=["ItemKNN", "ImplicitALS"],
+)
+def test_recall_is_that_of_the_peer(gowalla, model, peer):
+    train, test = gowalla
+    top = model.fit(train).recommend(np.arange(train.shape[0]), train, 20)
+    assert abs(recall_at_k(top.items, test, 20) - PEERS[peer]) < WITHIN
