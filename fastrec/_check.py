@@ -120,18 +120,18 @@ def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = Fa
     if is_sparse(matrix):
         if matrix.ndim != 2:
             raise ValueError(_message(name, "a sparse matrix of two dimensions", f"shape {matrix.shape}"))
-        source = matrix if matrix.format == "csr" else _converted(matrix, name)
+        dtype = _value_dtype(matrix.dtype, name, integers=integers)
+        source = matrix if matrix.format == "csr" else _converted(matrix, dtype)
         data, indices, indptr = np.asarray(source.data), np.asarray(source.indices), np.asarray(source.indptr)
     else:
         array = _as_array(matrix, name)
         if array.ndim != 2:
             raise ValueError(_message(name, "a matrix of two dimensions", f"shape {array.shape}"))
-        _value_dtype(array.dtype, name)
-        source = csr_array(array)
+        dtype = _value_dtype(array.dtype, name, integers=integers)
+        source = csr_array(array.astype(dtype, copy=False))
         data, indices, indptr = source.data, source.indices, source.indptr
     n_rows, n_columns = int(source.shape[0]), int(source.shape[1])
 
-    dtype = _value_dtype(data.dtype, name, integers=integers)
     _row_pointers(data, indices, indptr, n_rows, n_columns, name)
     data, indices = data[: indptr[-1]], indices[: indptr[-1]]
     if data.dtype.kind == "f" and not np.isfinite(data).all():
@@ -157,7 +157,7 @@ def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = Fa
 def score_dtype(matrix: Any) -> np.dtype[Any]:
     """The dtype of similarities and recommendations: float64 for float64 input, else float32."""
     dtype = matrix.dtype if hasattr(matrix, "dtype") else np.asarray(matrix).dtype
-    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
+    return np.dtype(np.float64 if dtype.kind == "f" and dtype.itemsize == 8 else np.float32)
 
 
 def pattern(ids: Any, name: str, n_rows: int, n_items: int) -> Pattern | None:
@@ -169,7 +169,7 @@ def pattern(ids: Any, name: str, n_rows: int, n_items: int) -> Pattern | None:
     if ids.shape != (n_rows, n_items):
         expected = f"a sparse matrix of shape ({n_rows}, {n_items})"
         raise ValueError(_message(name, expected, f"shape {ids.shape}", "give each row its own, or one list of ids"))
-    source = ids if ids.format == "csr" else _converted(ids, name)
+    source = ids if ids.format == "csr" else ids.tocsr()
     indices, indptr = np.asarray(source.indices), np.asarray(source.indptr)
     _row_pointers(source.data, indices, indptr, n_rows, n_items, name)
     indices = indices[: indptr[-1]]
@@ -223,8 +223,14 @@ def memory(n_bytes: float, what: str, fix: str) -> None:
     available = _machine.available_memory()
     if n_bytes > available:
         raise MemoryError(
-            f"{what} needs {n_bytes / 2**30:.1f} GiB but {available / 2**30:.1f} GiB are available; {fix}."
+            f"{what} needs {min(n_bytes, 2**100) / 2**30:.1f} GiB but {available / 2**30:.1f} GiB are available; {fix}."
         )
+
+
+def answer(n_rows: int, k: int, dtype: npt.DTypeLike) -> None:
+    """Refuse an answer of top-K form that does not fit."""
+    n_bytes = max(n_rows, 1) * k * (4 + np.dtype(dtype).itemsize)
+    memory(n_bytes, f"an answer of {n_rows} rows by k={k}", "use a smaller k, or fewer rows at a time")
 
 
 def same_pattern(first: Csr, first_name: str, second: Csr, second_name: str) -> None:
@@ -276,11 +282,9 @@ def _value_dtype(dtype: np.dtype[Any], name: str, *, integers: bool = False) -> 
     return np.dtype(np.float64)
 
 
-def _converted(matrix: Any, name: str) -> Any:
-    """A sparse matrix of another format as CSR."""
-    if matrix.dtype.kind not in "biuf":
-        _value_dtype(matrix.dtype, name)
-    return matrix.tocsr()
+def _converted(matrix: Any, dtype: np.dtype[Any]) -> Any:
+    """A sparse matrix of another format as CSR; its duplicates are summed on the way, so in the dtype to come."""
+    return matrix.astype(dtype).tocsr()
 
 
 def _row_pointers(data: Array, indices: Array, indptr: Array, n_rows: int, n_columns: int, name: str) -> None:

@@ -62,6 +62,10 @@ class Csr(NamedTuple):
         """A SciPy view of the same arrays."""
         return csr_array((self.data, self.indices, self.indptr), shape=self.shape)
 
+    def with_data(self, data: Array) -> Csr:
+        """Other values at the same places, sharing no memory."""
+        return Csr(data, self.indices.copy(), self.indptr.copy(), self.shape)
+
     def transposed(self) -> Csr:
         """Columns as rows."""
         return Csr.of_canonical(self.to_scipy().T.tocsr())

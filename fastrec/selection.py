@@ -57,12 +57,14 @@ def top_k(scores: Any, k: int, *, n_threads: int | None = None) -> TopK:
     threads = _threads.resolve(n_threads)
     if is_sparse(scores):
         rows = _check.csr(scores, "scores", keep_zeros=True)
-        out = _room(rows.shape[0], k, rows.data.dtype)
+        _check.answer(rows.shape[0], k, rows.data.dtype)
+        out = TopK.empty(rows.shape[0], k, rows.data.dtype)
         kernel = _dispatch.kernel("top_k_csr", rows.data.dtype)
         kernel(rows.data, rows.indices, rows.indptr, rows.shape[1], *out, threads)
         return out
     matrix = _check.dense(scores, "scores")
-    out = _room(len(matrix), k, matrix.dtype)
+    _check.answer(len(matrix), k, matrix.dtype)
+    out = TopK.empty(len(matrix), k, matrix.dtype)
     _dispatch.kernel("top_k_dense", matrix.dtype)(matrix, *out, threads)
     return out
 
@@ -129,7 +131,8 @@ def best_inner_products(
 ) -> TopK:
     """`top_k_inner_product` of checked operands."""
     dtype = np.result_type(queries, items)
-    out = _room(len(queries), k, dtype)
+    _check.answer(len(queries), k, dtype)
+    out = TopK.empty(len(queries), k, dtype)
     _dispatch.kernel("top_k_inner_product", dtype)(
         queries.astype(dtype, copy=False), items.astype(dtype, copy=False),
         *(exclude or _NO_PATTERN), *(candidates or _NO_PATTERN), *out, n_threads,
@@ -224,9 +227,3 @@ def _whole_threshold(threshold: float, dtype: npt.DTypeLike) -> int | None:
     if threshold < limits.min:
         return None
     return int(limits.max) if threshold >= limits.max else math.floor(threshold)
-
-
-def _room(n_rows: int, k: int, dtype: npt.DTypeLike) -> TopK:
-    n_bytes = float(n_rows) * k * (4 + np.dtype(dtype).itemsize)
-    _check.memory(n_bytes, f"an answer of {n_rows} rows by k={k}", "use a smaller k, or fewer rows at a time")
-    return TopK.empty(n_rows, k, dtype)

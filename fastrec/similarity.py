@@ -85,7 +85,8 @@ def item_similarity(
 
     item_users = ratings.transposed()
     n_items = ratings.shape[1]
-    squares = np.bincount(ratings.indices, np.square(ratings.data, dtype=np.float64), n_items).astype(np.float64)
+    with np.errstate(over="ignore"):
+        squares = np.bincount(ratings.indices, np.square(ratings.data, dtype=np.float64), n_items).astype(np.float64)
     kept = max(1, min(k, n_items))
     kernel = _dispatch.kernel("item_similarity", ratings.data.dtype, score_dtype)
 

@@ -51,7 +51,7 @@ def bm25_weight(x: Any, *, k1: float = 1.2, b: float = 0.75, n_threads: int | No
     mean_length = total / counts.shape[0] if total else 1.0
     out = np.empty_like(counts.data)
     _run("bm25_weight", counts, threads, counts.indices, counts.indptr, _rarity(counts), mean_length, k1, b, out)
-    return counts._replace(data=out).to_scipy()
+    return counts.with_data(out).to_scipy()
 
 
 def tfidf_weight(x: Any, *, n_threads: int | None = None) -> csr_array:
@@ -84,7 +84,7 @@ def tfidf_weight(x: Any, *, n_threads: int | None = None) -> csr_array:
     counts = _counts(x)
     out = np.empty_like(counts.data)
     _run("tfidf_weight", counts, threads, counts.indices, counts.indptr, _rarity(counts), out)
-    return counts._replace(data=out).to_scipy()
+    return counts.with_data(out).to_scipy()
 
 
 def normalize(x: Any, *, norm: str = "l2", axis: int = 1, n_threads: int | None = None) -> csr_array:
@@ -117,13 +117,13 @@ def normalize(x: Any, *, norm: str = "l2", axis: int = 1, n_threads: int | None 
     underflow.
     """
     power = _POWERS[_check.choice(norm, "norm", _POWERS)]
-    axis = _check.choice(axis, "axis", (0, 1))
+    axis = _check.integer(axis, "axis", 0, 1)
     threads = _threads.resolve(n_threads)
     given = _check.csr(x, "x")
     rows = given if axis == 1 else given.transposed()
     out = np.empty_like(rows.data)
     _run("normalize", rows, threads, rows.indptr, power, out)
-    scaled = rows._replace(data=out)
+    scaled = rows.with_data(out)
     return (scaled if axis == 1 else scaled.transposed()).to_scipy()
 
 

@@ -141,6 +141,10 @@ class TestRecommend:
         with pytest.raises(error, match=words):
             model.recommend(*arguments)
 
+    def test_more_memory_than_there_is(self, model):
+        with pytest.raises(MemoryError, match="GiB"):
+            model.recommend([0], interactions()[[0]], k=10**14)
+
     def test_bad_options(self, model):
         row = interactions()[[0]]
         for options, error in (

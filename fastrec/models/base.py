@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -96,7 +97,7 @@ class Request(NamedTuple):
     n_rows: int
 
 
-class Recommender(Estimator):
+class Recommender(Estimator, ABC):
     """Ranks items for users; a model says how in `_rank`."""
 
     n_threads: int | None
@@ -160,6 +161,7 @@ class Recommender(Estimator):
             excluded = seen if excluded is None else union(seen, excluded, request.n_rows, n_items)
         return self._rank(request, k, excluded, allowed, recalculate, threads)
 
+    @abstractmethod
     def _rank(
         self,
         request: Request,
@@ -168,14 +170,13 @@ class Recommender(Estimator):
         candidates: Pattern | None,
         recalculate: bool,
         n_threads: int,
-    ) -> TopK:
-        raise NotImplementedError
+    ) -> TopK: ...
 
-    def _n_users(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def _n_users(self) -> int: ...
 
-    def _n_items(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def _n_items(self) -> int: ...
 
     def _threads(self, n_threads: int | None) -> int:
         return _threads.resolve(self.n_threads if n_threads is None else n_threads)
@@ -264,9 +265,9 @@ class FactorModel(Recommender):
             queries[~known] = self._fold_in(new, n_threads)
         return best_inner_products(queries, self.item_factors_, k, exclude, candidates, n_threads)
 
+    @abstractmethod
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
         """Factors of users that are known by their rows only."""
-        raise NotImplementedError
 
     def _similar(
         self, factors: Array, ids: Any, name: str, k: int, candidates: Any, exclude: Any, n_threads: int | None

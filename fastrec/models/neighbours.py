@@ -148,6 +148,7 @@ class ItemKNN(Recommender):
         return self._best(rows, k, exclude, candidates, n_threads)
 
     def _best(self, rows: Csr, k: int, exclude: Pattern | None, candidates: Pattern | None, n_threads: int) -> TopK:
+        _check.answer(rows.shape[0], k, self.similarity_.dtype)
         neighbours = self._derived(
             "sorted", self.similarity_, lambda: _check.csr(self.similarity_, "similarity_", keep_zeros=True)
         )

@@ -28,8 +28,8 @@ def dense(values: Any) -> Array:
 
 def sparse(matrix: Any, *, keep_zeros: bool = False, integers: bool = False) -> csr_array:
     """A sparse operand: a copy with duplicates summed, indices sorted and zeros dropped."""
-    rows = csr_array(matrix if is_sparse(matrix) else np.asarray(matrix), copy=True)
-    rows.data = rows.data.astype(value_dtype(rows.dtype, integers=integers))
+    values = matrix if is_sparse(matrix) else np.asarray(matrix)
+    rows = csr_array(values.astype(value_dtype(values.dtype, integers=integers)), copy=True)
     rows.sum_duplicates()
     if not keep_zeros:
         rows.eliminate_zeros()

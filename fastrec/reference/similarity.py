@@ -30,7 +30,7 @@ def item_similarity(
 ) -> csr_array:
     """See `fastrec.item_similarity`."""
     ratings = sparse(user_items)
-    dtype = np.float64 if user_items.dtype == np.float64 else np.float32
+    dtype = np.float64 if np.dtype(user_items.dtype) in ("<f8", ">f8") else np.float32
     if binary:
         ratings.data[:] = 1
     item_users = ratings.T.tocsr()
