@@ -156,7 +156,7 @@ def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = Fa
 
 def score_dtype(matrix: Any) -> np.dtype[Any]:
     """The dtype of similarities and recommendations: float64 for float64 input, else float32."""
-    dtype = matrix.dtype if hasattr(matrix, "dtype") else np.asarray(matrix).dtype
+    dtype = matrix.dtype if is_sparse(matrix) else _as_array(matrix, "matrix").dtype
     return np.dtype(np.float64 if dtype.kind == "f" and dtype.itemsize == 8 else np.float32)
 
 

@@ -3,6 +3,7 @@
 Same signatures as the operations; ``n_threads`` is accepted and ignored. Tests and ``fastrec demo`` compare with these.
 """
 
+from fastrec.reference.evaluation import ndcg_at_k, recall_at_k, split_by_time
 from fastrec.reference.factorization import als_half_step, implicit_loss
 from fastrec.reference.selection import sparse_top_k_product, top_k, top_k_inner_product
 from fastrec.reference.similarity import item_similarity
@@ -13,8 +14,11 @@ __all__ = [
     "bm25_weight",
     "implicit_loss",
     "item_similarity",
+    "ndcg_at_k",
     "normalize",
+    "recall_at_k",
     "sparse_top_k_product",
+    "split_by_time",
     "tfidf_weight",
     "top_k",
     "top_k_inner_product",
