@@ -6,7 +6,7 @@ from fastrec._types import TopK
 from fastrec.factorization import als_half_step, implicit_loss
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import NotFittedError
-from fastrec.models.files import load
+from fastrec.models.loading import load
 from fastrec.models.neighbours import ItemKNN
 from fastrec.models.popularity import Popularity
 from fastrec.selection import sparse_top_k_product, top_k, top_k_inner_product

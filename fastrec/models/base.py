@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 
 from fastrec import _check, _threads
 from fastrec._types import Array, Csr, Ids, Pattern, TopK
+from fastrec.models import files
 from fastrec.selection import best_inner_products
 
 Result = TypeVar("Result")
@@ -24,7 +25,7 @@ class NotFittedError(ValueError, AttributeError):
     """A model was used before ``fit``."""
 
 
-class Estimator:
+class Estimator(ABC):
     """Parameters as scikit-learn handles them, learned attributes, and files of them."""
 
     _learned: ClassVar[tuple[str, ...]]  # attributes that fit sets
@@ -50,10 +51,9 @@ class Estimator:
 
         The file is written beside ``path`` and renamed, so that an older one stays whole until the new one is.
         """
-        from fastrec.models import files
-
         self._check_fitted()
-        files.save(self, path)
+        learned = {name: getattr(self, name) for name in (*self._learned, *self._optional) if hasattr(self, name)}
+        files.write(files.Content(type(self).__name__, self.get_params(), learned), path)
 
     def __repr__(self) -> str:
         defaults = {name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()}
@@ -78,6 +78,18 @@ class Estimator:
         if not self.__sklearn_is_fitted__():
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
 
+    def _restore(self, learned: dict[str, Any]) -> None:
+        """Take over what a file says was learned, if it is whole and holds together."""
+        for name in (*self._learned, *self._optional):
+            if name in learned:
+                setattr(self, name, learned[name])
+        self._check_fitted()
+        self._check_learned()
+
+    @abstractmethod
+    def _check_learned(self) -> None:
+        """Refuse learned attributes that do not fit together."""
+
     def _derived(self, name: str, source: Any, make: Callable[[], Result]) -> Result:
         """What is computed from a learned attribute, once for as long as that attribute stays."""
         kept = self.__dict__.setdefault("_kept", {})
@@ -97,7 +109,7 @@ class Request(NamedTuple):
     n_rows: int
 
 
-class Recommender(Estimator, ABC):
+class Recommender(Estimator):
     """Ranks items for users; a model says how in `_rank`."""
 
     n_threads: int | None

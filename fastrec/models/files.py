@@ -7,45 +7,50 @@ import os
 import tempfile
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from fastrec._types import is_sparse
-from fastrec.models.als import ImplicitALS
-from fastrec.models.base import Recommender
-from fastrec.models.neighbours import ItemKNN
-from fastrec.models.popularity import Popularity
 
 _FORMAT_VERSION = 1
-_MODELS: dict[str, type[Recommender]] = {model.__name__: model for model in (ImplicitALS, ItemKNN, Popularity)}
 _CSR_PARTS = ("data", "indices", "indptr")
 
 
-def save(model: Any, path: str | PathLike[str]) -> None:
-    """Write a fitted model aside, to the disk, and rename it to ``path``."""
+class Content(NamedTuple):
+    """What a file says: the model's class, its constructor arguments, and what it learned."""
+
+    model: str
+    parameters: dict[str, Any]
+    learned: dict[str, Any]  # arrays, sparse matrices and integers
+
+
+class NewerError(ValueError):
+    """The file is of a later fastrec."""
+
+
+def write(content: Content, path: str | PathLike[str]) -> None:
+    """Write a model aside, to the disk, and rename it to ``path``."""
     from safetensors.numpy import save_file
 
     tensors: dict[str, np.ndarray[Any, Any]] = {}
-    header: dict[str, Any] = {
-        "format_version": _FORMAT_VERSION,
-        "model": type(model).__name__,
-        "parameters": {name: _plain(value) for name, value in model.get_params().items()},
-        "shapes": {},
-        "numbers": {},
-    }
-    for name in (*model._learned, *model._optional):
-        value = getattr(model, name, None)
-        if value is None:
-            continue
+    shapes, numbers = {}, {}
+    for name, value in content.learned.items():
         if is_sparse(value):
-            header["shapes"][name] = [int(size) for size in value.shape]
+            shapes[name] = [int(size) for size in value.shape]
             tensors |= {f"{name}.{part}": np.ascontiguousarray(getattr(value, part)) for part in _CSR_PARTS}
         elif isinstance(value, np.ndarray):
             tensors[name] = np.ascontiguousarray(value)
         else:
-            header["numbers"][name] = value
+            numbers[name] = int(value)
+    header = {
+        "format_version": _FORMAT_VERSION,
+        "model": content.model,
+        "parameters": {name: _plain(value) for name, value in content.parameters.items()},
+        "shapes": shapes,
+        "numbers": numbers,
+    }
     target = Path(path)
     handle, aside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(handle)
@@ -60,26 +65,8 @@ def save(model: Any, path: str | PathLike[str]) -> None:
         raise
 
 
-def load(path: str | PathLike[str]) -> Any:
-    """Read a model that `save` wrote.
-
-    Parameters
-    ----------
-    path : str or path
-        A safetensors file.
-
-    Returns
-    -------
-    ImplicitALS, ItemKNN or Popularity
-        Fitted, with the parameters it was saved with; ``random_state`` is None where it was a generator.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    ValueError
-        The file is damaged, was not written by fastrec, or was written by a newer fastrec.
-    """
+def read(path: str | PathLike[str]) -> Content:
+    """Read what `write` wrote; ValueError for anything else."""
     from safetensors import SafetensorError, safe_open
 
     with open(path, "rb"):  # for the usual error when it cannot be read
@@ -89,50 +76,25 @@ def load(path: str | PathLike[str]) -> Any:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, TypeError, KeyError) as error:
-        raise ValueError(f"{path}: expected a fastrec model, got a damaged or foreign file ({error}).") from None
+        raise ValueError(f"got a damaged or foreign file ({error})") from None
     if "fastrec" not in metadata:
-        raise ValueError(f"{path}: expected a fastrec model, got a safetensors file of something else.")
-    try:
-        return _model(json.loads(metadata["fastrec"]), tensors)
-    except _NewerError as error:
-        raise ValueError(f"{path}: {error}; upgrade fastrec.") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path}: expected a fastrec model, got a damaged one ({error}).") from None
-
-
-class _NewerError(Exception):
-    """The file is of a later fastrec."""
-
-
-def _model(header: dict[str, Any], tensors: dict[str, Any]) -> Any:
+        raise ValueError("got a safetensors file of something else")
+    header = json.loads(metadata["fastrec"])
     if header["format_version"] > _FORMAT_VERSION:
-        raise _NewerError(f"format {header['format_version']} is newer than this fastrec's {_FORMAT_VERSION}")
-    if header["model"] not in _MODELS:
-        raise _NewerError(f"this fastrec has no model {header['model']!r}")
-    model: Any = _MODELS[header["model"]]().set_params(**header["parameters"])
-    for name in (*model._learned, *model._optional):
-        if name in header["shapes"]:
-            parts = tuple(tensors[f"{name}.{part}"] for part in _CSR_PARTS)
-            setattr(model, name, _unsorted_csr(parts, _pair(header["shapes"][name])))
-        elif name in header["numbers"]:
-            setattr(model, name, header["numbers"][name])
-        elif name in tensors:
-            setattr(model, name, tensors[name])
-    model._check_fitted()
-    model._check_learned()
-    return model
+        raise NewerError(f"format {header['format_version']} is newer than this fastrec's {_FORMAT_VERSION}")
+    learned = dict(header["numbers"])
+    for name, shape in header["shapes"].items():
+        learned[name] = _csr(tuple(tensors.pop(f"{name}.{part}") for part in _CSR_PARTS), shape)
+    return Content(header["model"], header["parameters"], learned | tensors)
 
 
-def _unsorted_csr(parts: tuple[Any, Any, Any], shape: tuple[int, int]) -> csr_array:
+def _csr(parts: tuple[Any, ...], shape: list[int]) -> csr_array:
+    """The arrays as a matrix, in the order in which they were."""
     data, indices, indptr = parts
-    if len(data) != len(indices) or len(indptr) != shape[0] + 1:
-        raise ValueError(f"{len(data)} values, {len(indices)} indices and {len(indptr)} row pointers for shape {shape}")
-    return csr_array((data, indices, indptr), shape=shape)
-
-
-def _pair(shape: list[int]) -> tuple[int, int]:
     n_rows, n_columns = shape
-    return n_rows, n_columns
+    if len(data) != len(indices) or len(indptr) != n_rows + 1:
+        raise ValueError(f"{len(data)} values, {len(indices)} indices and {len(indptr)} row pointers for shape {shape}")
+    return csr_array((data, indices, indptr), shape=(n_rows, n_columns))
 
 
 def _plain(value: Any) -> Any:
