@@ -85,7 +85,8 @@ class SourceArchive(sdist):
     """Adds what a checkout has beside the package: headers, tests, benchmarks, docs."""
 
     def make_distribution(self):
-        files = (path for pattern in SDIST for path in Path().glob(pattern) if "__pycache__" not in path.parts)
+        generated = {"__pycache__", ".asv"}
+        files = (path for pattern in SDIST for path in Path().glob(pattern) if generated.isdisjoint(path.parts))
         self.filelist.extend(sorted(str(path) for path in files if path.is_file()))
         self.filelist.remove_duplicates()
         super().make_distribution()

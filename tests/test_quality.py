@@ -1,7 +1,7 @@
 """Quality on real data with a published split: that of the peers with the same settings.
 
 The peers' figures were taken once, with implicit 0.7.3 on the same split, and are repeated by
-``python benchmarks/peers --data gowalla --operation quality``.
+``python benchmarks/quality.py``.
 """
 
 import os

@@ -1,0 +1,22 @@
+"""Top-K of sparse products.
+
+Measure what is installed, or compare two commits:
+
+    asv run --config benchmarks/asv.conf.json -E existing --bench products
+    asv continuous --config benchmarks/asv.conf.json --split --factor 1.1 --bench products main HEAD
+"""
+
+from pathlib import Path
+
+from . import cases
+
+
+def setup_cache() -> dict[str, Path]:
+    return cases.stored("sparse_top_k_product")
+
+
+setup_cache.timeout = 3600
+
+
+class SparseTopKProduct(cases._Benchmark):
+    operation = "sparse_top_k_product"

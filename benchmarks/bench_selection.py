@@ -1,0 +1,30 @@
+"""Top-K of scores and of inner products.
+
+Measure what is installed, or compare two commits:
+
+    asv run --config benchmarks/asv.conf.json -E existing --bench selection
+    asv continuous --config benchmarks/asv.conf.json --split --factor 1.1 --bench selection main HEAD
+"""
+
+from pathlib import Path
+
+from . import cases
+
+
+def setup_cache() -> dict[str, Path]:
+    return cases.stored("top_k", "top_k_inner_product", "top_k_inner_product_exclude")
+
+
+setup_cache.timeout = 3600
+
+
+class TopK(cases._Benchmark):
+    operation = "top_k"
+
+
+class TopKInnerProduct(cases._Benchmark):
+    operation = "top_k_inner_product"
+
+
+class TopKInnerProductExclude(cases._Benchmark):
+    operation = "top_k_inner_product_exclude"

@@ -1,0 +1,192 @@
+"""Whether two libraries gave the same answer, ties apart. NumPy and SciPy only."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+Array = npt.NDArray[Any]
+
+_ALLOWED_ABOVE = 0.25
+
+
+class Agreement(NamedTuple):
+    """What a check says: whether it passed, and why not or how closely."""
+
+    agrees: bool
+    text: str
+
+
+class Ranked(NamedTuple):
+    """Best items of every row; where there are fewer, item -1 and score -inf."""
+
+    items: Array
+    scores: Array
+
+
+class Factors(NamedTuple):
+    """What an ALS fit ends with.
+
+    Attributes
+    ----------
+    users, items : ndarray, shape (n_rows, n_factors)
+        The factors.
+    last : {"users", "items"}
+        Side that the last half-step solved.
+    exact : bool
+        Whether it solved each row to the end, rather than take a few steps towards the solution.
+    given_start : bool
+        Whether it started from the item factors that fastrec was given.
+    """
+
+    users: Array
+    items: Array
+    last: str = "items"
+    exact: bool = True
+    given_start: bool = True
+
+
+# ---- rankings -------------------------------------------------------------------------------------------------------
+
+
+def best_of_rows(matrix: Any, k: int) -> Ranked:
+    """Rank the stored entries of each row, equal values by lower column."""
+    rows = matrix.tocsr()
+    lengths = np.diff(rows.indptr)
+    row = np.repeat(np.arange(rows.shape[0]), lengths)
+    order = np.lexsort((rows.indices, -rows.data, row))
+    place = np.arange(rows.nnz) - np.repeat(rows.indptr[:-1], lengths)
+    kept = place < k
+    best = Ranked(np.full((rows.shape[0], k), -1), np.full((rows.shape[0], k), -np.inf))
+    best.items[row[kept], place[kept]] = rows.indices[order][kept]
+    best.scores[row[kept], place[kept]] = rows.data[order][kept]
+    return best
+
+
+def same_ranking(ours: Ranked, theirs: Ranked, tolerance: float) -> Agreement:
+    """Compare two rankings.
+
+    The scores at each place must agree to ``tolerance`` times the largest score of the row. So must those of an item
+    that is in both; an item that is in one only must tie with that one's last. This is all that ties leave open.
+    """
+    if ours.items.shape != theirs.items.shape:
+        return Agreement(False, f"shape {theirs.items.shape} instead of {ours.items.shape}")
+    real = ours.items >= 0
+    if (real != (theirs.items >= 0)).any():
+        row = int(np.flatnonzero((real != (theirs.items >= 0)).any(axis=1))[0])
+        theirs_length = int((theirs.items[row] >= 0).sum())
+        return Agreement(False, f"row {row}: {theirs_length} items instead of {int(real[row].sum())}")
+
+    ours_scores, theirs_scores = (np.where(real, answer.scores, 0.0).astype(np.float64) for answer in (ours, theirs))
+    allowed = tolerance * np.abs(ours_scores).max(axis=1, initial=0.0)
+    apart = np.abs(ours_scores - theirs_scores).max(axis=1, initial=0.0)
+    if not (apart <= allowed).all():
+        row = int(np.argmax(~(apart <= allowed)))
+        return Agreement(False, f"row {row}: scores differ by {apart[row]:.2e}, more than {allowed[row]:.2e}")
+
+    swapped = np.flatnonzero((ours.items != theirs.items).any(axis=1))
+    for row in swapped.tolist():
+        kept = real[row]
+        first = dict(zip(ours.items[row, kept].tolist(), ours_scores[row, kept].tolist(), strict=True))
+        second = dict(zip(theirs.items[row, kept].tolist(), theirs_scores[row, kept].tolist(), strict=True))
+        fault = _fault(first, second, 2 * allowed[row])
+        if fault is not None:
+            return Agreement(False, f"row {row}: {fault}")
+    return Agreement(True, f"ties swapped in {len(swapped)} of {len(real)} rows" if len(swapped) else "same items")
+
+
+def _fault(ours: dict[int, float], theirs: dict[int, float], allowed: float) -> str | None:
+    """Say which item two rankings of one row place apart though its score does not tie."""
+    if len(theirs) < len(ours):
+        return "an item twice"
+    both = ours.keys() & theirs.keys()
+    for item in both:
+        if abs(ours[item] - theirs[item]) > allowed:
+            return f"item {item} scores {theirs[item]:.6g} instead of {ours[item]:.6g}"
+    for ranking, whose in ((ours, "ours"), (theirs, "theirs")):
+        for item in ranking.keys() - both:
+            if ranking[item] - min(ranking.values()) > allowed:
+                return f"item {item}, score {ranking[item]:.6g}, is in {whose} only"
+    return None
+
+
+# ---- weights --------------------------------------------------------------------------------------------------------
+
+
+def same_entries(ours: csr_array, theirs: Any, tolerance: float) -> Agreement:
+    """Compare two sparse matrices, entry by entry, relative to each."""
+    first, second = ours.tocsr().sorted_indices(), csr_array(theirs).sorted_indices()
+    if not (np.array_equal(first.indptr, second.indptr) and np.array_equal(first.indices, second.indices)):
+        return Agreement(False, "other entries are stored")
+    apart = np.abs(first.data - second.data) > tolerance * np.abs(first.data)
+    if apart.any():
+        at = int(np.argmax(apart))
+        return Agreement(False, f"entry {at} is {second.data[at]:.6g} instead of {first.data[at]:.6g}")
+    return Agreement(True, "same entries")
+
+
+# ---- ALS ------------------------------------------------------------------------------------------------------------
+
+
+def same_objective(
+    user_items: csr_array,
+    ours: Factors,
+    theirs: Factors,
+    *,
+    alpha: float,
+    regularization: float,
+    tolerance: float,
+) -> Agreement:
+    """Compare two fits, of as many epochs, of the objective of Hu, Koren, Volinsky (2008).
+
+    Where rows are solved exactly, those of the side solved last must be the solutions for the other side, to
+    ``tolerance``: that shows that both minimise the same, whatever they started from. From the same start the
+    objective must then be equal, to a tenth of that. Otherwise it may lie above ours by a quarter: a few epochs from a
+    luckier start end lower, and steps that stop short end higher.
+    """
+    residuals = [last_half_step_error(user_items, fit, alpha, regularization) for fit in (ours, theirs)]
+    losses = [objective(user_items, fit, alpha, regularization) for fit in (ours, theirs)]
+    change = losses[1] / losses[0] - 1
+    text = f"objective {100 * change:+.2f} %; last half-step {residuals[1]:.0e} from exact, ours {residuals[0]:.0e}"
+    solved = residuals[0] <= tolerance and (residuals[1] <= tolerance or not theirs.exact)
+    equal = abs(change) <= tolerance / 10 if theirs.exact and theirs.given_start else change <= _ALLOWED_ABOVE
+    return Agreement(bool(solved and equal), text)
+
+
+def objective(user_items: csr_array, fit: Factors, alpha: float, regularization: float) -> float:
+    """Evaluate the objective in float64, a block of entries at a time."""
+    users, items = fit.users.astype(np.float64), fit.items.astype(np.float64)
+    seen, block = user_items.tocoo(), 1 << 19
+    total = np.sum((users.T @ users) * (items.T @ items)) + regularization * (np.sum(users**2) + np.sum(items**2))
+    for start in range(0, seen.nnz, block):
+        at = slice(start, start + block)
+        predicted = np.einsum("ij,ij->i", users[seen.row[at]], items[seen.col[at]])
+        total += np.sum((1 + alpha * seen.data[at].astype(np.float64)) * (1 - predicted) ** 2 - predicted**2)
+    return float(total)
+
+
+def last_half_step_error(
+    user_items: csr_array, fit: Factors, alpha: float, regularization: float, n_rows: int = 200
+) -> float:
+    """Largest difference from the exact solution among some rows of the side solved last, relative to the row."""
+    rows, solved, fixed = (user_items, fit.users, fit.items) if fit.last == "users" else (
+        user_items.T.tocsr(), fit.items, fit.users)  # fmt: skip
+    fixed = fixed.astype(np.float64)
+    gram = fixed.T @ fixed + regularization * np.eye(fixed.shape[1])
+    sampled = np.random.default_rng(0).permutation(np.flatnonzero(np.diff(rows.indptr)))[:n_rows]
+    worst = 0.0
+    for row in sampled:
+        exact = exact_row(rows, int(row), fixed, gram, alpha)
+        worst = max(worst, float(np.linalg.norm(solved[row] - exact) / (np.linalg.norm(exact) or 1.0)))
+    return worst
+
+
+def exact_row(rows: csr_array, row: int, fixed: Array, gram: Array, alpha: float) -> Array:
+    """Factors of one row by its normal equations."""
+    stored = slice(rows.indptr[row], rows.indptr[row + 1])
+    weights, seen = 1 + alpha * rows.data[stored].astype(np.float64), fixed[rows.indices[stored]]
+    exact: Array = np.linalg.solve(gram + seen.T @ ((weights - 1)[:, None] * seen), seen.T @ weights)
+    return exact

@@ -1,0 +1,121 @@
+"""The comparison: for each operation and peer, agreement first, then times in interleaved pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from scipy.sparse import csr_array
+
+from fastrec.cli.bench import machine
+from fastrec.cli.bench.agreement import Agreement
+from fastrec.cli.bench.operations import OPERATIONS, Inputs
+from fastrec.cli.bench.pairs import Job, Pairs, interleaved
+from fastrec.cli.bench.peers import COMPARED
+from fastrec.cli.bench.peers.peer import Peer
+
+
+class Outcome(NamedTuple):
+    """One operation against one peer.
+
+    Attributes
+    ----------
+    operation, peer : str
+        Their names.
+    agreement : Agreement, optional
+        None where the peer was skipped.
+    pairs : Pairs, optional
+        None unless the answers agree: times of different answers are not compared.
+    note : str
+        Why it was skipped, or what is not the same in the peer's call.
+    """
+
+    operation: str
+    peer: str
+    agreement: Agreement | None = None
+    pairs: Pairs | None = None
+    note: str = ""
+
+
+def compare(
+    user_items: csr_array,
+    *,
+    operations: Collection[str] = (),
+    peers: Collection[str] = (),
+    n_threads: int,
+    n_pairs: int,
+) -> Iterator[Outcome]:
+    """Run fastrec against its peers.
+
+    Parameters
+    ----------
+    user_items : csr_array of float32
+        Interactions that all inputs are made from.
+    operations : collection of str
+        Keys of ``COMPARED``; empty for all.
+    peers : collection of str
+        Modules of the libraries; empty for all.
+    n_threads : int
+        For everybody.
+    n_pairs : int
+        Times that each of the two is run after the check.
+
+    Yields
+    ------
+    Outcome
+        As soon as it is known.
+
+    Raises
+    ------
+    ValueError
+        An operation or a peer is unknown; the message lists those there are.
+    """
+    _known(operations, "operation", COMPARED)
+    _known(peers, "peers", sorted({peer.module for compared in COMPARED.values() for peer in compared.peers}))
+    return _outcomes(user_items, operations or COMPARED, peers, n_threads, n_pairs)
+
+
+def _outcomes(
+    user_items: csr_array, operations: Collection[str], peers: Collection[str], n_threads: int, n_pairs: int
+) -> Iterator[Outcome]:
+    for operation in operations:
+        inputs = OPERATIONS[operation].inputs(user_items)
+        call = partial(OPERATIONS[operation].call, **inputs, n_threads=n_threads)
+        ours = Job(call, partial(machine.limited, n_threads))
+        with ours.around():
+            answer = COMPARED[operation].answer(inputs, ours.call())
+        for peer in COMPARED[operation].peers:
+            if peers and peer.module not in peers:
+                continue
+            if not peer.installed:
+                yield Outcome(operation, peer.name, note="not installed")
+            elif user_items.nnz > peer.most_stored:
+                yield Outcome(operation, peer.name, note=f"skipped above {peer.most_stored:,} interactions")
+            else:
+                yield _against(operation, peer, inputs, ours, answer, n_threads, n_pairs)
+
+
+def _against(
+    operation: str, peer: Peer, inputs: Inputs, ours: Job, answer: Any, n_threads: int, n_pairs: int
+) -> Outcome:
+    around: partial[AbstractContextManager[Any]]
+    around = partial(machine.limited, n_threads, one_blas_thread=peer.one_blas_thread)
+    try:
+        import_module(peer.module)  # what it loads must be there to be limited
+        with around():
+            run = peer.prepare(inputs, n_threads)
+            theirs = run.answer(run.call())
+        agreement = COMPARED[operation].check(inputs, answer, theirs, peer.tolerance)
+        pairs = interleaved(ours, Job(run.call, around), n_pairs) if agreement.agrees else None
+    except Exception as error:  # a peer's fault must not end the comparison with the others
+        agreement, pairs = Agreement(False, f"{type(error).__name__}: {error}"), None
+    return Outcome(operation, peer.name, agreement, pairs, peer.note)
+
+
+def _known(names: Collection[str], what: str, known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{what}: expected one of {', '.join(known)}, got {name!r}; choose one of these.")

@@ -1,0 +1,59 @@
+"""What a figure was measured on, and the same number of threads for everybody."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from fastrec import _dispatch, _machine
+
+_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def describe(n_threads: int, packages: Sequence[str] = ()) -> str:
+    """Processor, cores, threads, instruction set in use, and versions of what is installed of ``packages``."""
+    versions = [f"{name} {version(name)}" for name in ("fastrec", "numpy", "scipy", *packages) if _installed(name)]
+    return (
+        f"{_processor()}, {_machine.usable_cores()} usable cores, {n_threads} threads, "
+        f"{_dispatch.instruction_set or 'no compiled kernels'}, {platform.system()}, "
+        f"Python {platform.python_version()}\n{', '.join(versions)}"
+    )
+
+
+def set_thread_variables(n_threads: int) -> None:
+    """Set what a runtime reads when it is loaded: to be called before a peer is imported."""
+    for variable in _VARIABLES:
+        os.environ[variable] = str(n_threads)
+
+
+def limited(n_threads: int, *, one_blas_thread: bool = False) -> AbstractContextManager[Any]:
+    """Limit OpenMP and BLAS to ``n_threads`` each.
+
+    ``one_blas_thread`` is for libraries that call BLAS from threads of their own and ask for it.
+    """
+    from threadpoolctl import threadpool_limits
+
+    limits = {"openmp": n_threads, "blas": 1 if one_blas_thread else n_threads}
+    return threadpool_limits(limits)  # type: ignore[no-any-return]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True

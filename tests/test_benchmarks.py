@@ -1,0 +1,192 @@
+"""The cases of benchmarks/ under pytest-benchmark, and the checks that the comparison with other libraries rests on.
+
+Timed:    pytest -n 0 --benchmark-enable --benchmark-only tests/test_benchmarks.py
+          ... -k "item_similarity and medium"
+          ... --benchmark-autosave, then --benchmark-compare: against an earlier run; no test asserts a time
+Without those options (and under xdist, where pytest-benchmark cannot time) each case of the small shape is called
+once: it must run, and three threads must give what one and all of them give.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array, issparse
+
+from fastrec.cli.bench import agreement, compare, data, operations, pairs
+from fastrec.cli.bench.agreement import Factors, Ranked
+from fastrec.cli.bench.peers import COMPARED
+from fastrec.cli.bench.peers.peer import Compared, Peer, Run
+
+CASES_FILE = Path(__file__).resolve().parents[1] / "benchmarks" / "cases.py"
+
+
+# ---- the cases ------------------------------------------------------------------------------------------------------
+
+
+def load_cases():
+    spec = importlib.util.spec_from_file_location("fastrec_benchmark_cases", CASES_FILE)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+cases = load_cases() if CASES_FILE.exists() else None
+
+
+def pytest_generate_tests(metafunc):
+    if "case" not in metafunc.fixturenames:
+        return
+    named = cases.CASES if cases else {}
+    timed = metafunc.config.getoption("benchmark_only")
+    chosen = {name: case for name, case in named.items() if timed or case.shape == "small"}
+    metafunc.parametrize("case", chosen.values(), ids=chosen.keys(), scope="module")
+    metafunc.parametrize("threads", cases.THREADS if cases else [])
+
+
+@pytest.fixture(scope="module")
+def inputs(case):
+    return case.setup()
+
+
+def test_case(benchmark, case, inputs, threads):
+    answer = benchmark(case.call, inputs, cases.THREADS[threads])
+    if case.shape == "small":
+        for array, other in zip(arrays(answer), arrays(case.call(inputs, 3)), strict=True):
+            np.testing.assert_array_equal(array, other)
+
+
+def arrays(answer):
+    if issparse(answer):
+        return answer.indptr, answer.indices, answer.data
+    return answer if isinstance(answer, tuple) else (answer.user_factors_, answer.item_factors_)
+
+
+# ---- the data -------------------------------------------------------------------------------------------------------
+
+
+def test_synthetic_data_repeat_and_follow_zipf():
+    first, second = data.zipf(2_000, 1_000, 100_000, seed=3), data.zipf(2_000, 1_000, 100_000, seed=3)
+    assert (first != second).nnz == 0
+    assert first.sum() == 100_000
+    popularity = np.sort(first.sum(axis=0))[::-1]
+    assert popularity[9] / popularity[99] == pytest.approx(10**0.9, rel=0.25)
+
+
+def test_unknown_data_are_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("FASTREC_DATA", str(tmp_path))
+    np.savez(tmp_path / "tiny.npz", user=[0, 0, 1], item=[1, 1, 0], value=[1.0, 2.0, -1.0], split=[0, 0, 0], n_users=2,
+             n_items=2)  # fmt: skip
+    np.testing.assert_array_equal(data.load("tiny").toarray(), [[0, 3], [0, 0]])
+    with pytest.raises(ValueError, match="small, medium, large, tiny, got 'huge'"):
+        data.load("huge")
+
+
+# ---- the checks, which must be able to fail -------------------------------------------------------------------------
+
+OURS = Ranked(np.array([[4, 2, 7], [1, 0, -1]]), np.array([[3.0, 2.0, 2.0], [0.5, -1.0, -np.inf]]))
+
+
+@pytest.mark.parametrize(
+    ("items", "scores", "agrees"),
+    [
+        pytest.param(OURS.items, OURS.scores, True, id="equal"),
+        pytest.param([[4, 7, 2], [1, 0, -1]], OURS.scores, True, id="tie swapped"),
+        pytest.param([[4, 2, 9], [1, 0, -1]], OURS.scores, True, id="tie with what is left out"),
+        pytest.param([[9, 2, 7], [1, 0, -1]], OURS.scores, False, id="another item"),
+        pytest.param([[2, 4, 7], [1, 0, -1]], OURS.scores, False, id="swapped without a tie"),
+        pytest.param([[4, 2, 2], [1, 0, -1]], OURS.scores, False, id="an item twice"),
+        pytest.param([[4, 2, 7], [1, 0, 3]], [[3, 2, 2], [0.5, -1, -2]], False, id="longer"),
+        pytest.param(OURS.items, [[3, 2, 2], [0.5, -1.1, -np.inf]], False, id="another score"),
+        pytest.param(OURS.items, [[3, 2, 2], [0.5, np.nan, -np.inf]], False, id="NaN"),
+        pytest.param(OURS.items[:1], OURS.scores[:1], False, id="a row missing"),
+    ],
+)
+def test_rankings(items, scores, agrees):
+    assert agreement.same_ranking(OURS, Ranked(np.array(items), np.array(scores)), 1e-6).agrees is agrees
+
+
+def test_sparse_rows_are_ranked():
+    matrix = csr_array(([1.0, 3.0, 3.0, -1.0], ([0, 0, 0, 2], [5, 4, 1, 0])), shape=(3, 6))
+    best = agreement.best_of_rows(matrix, 2)
+    np.testing.assert_array_equal(best.items, [[1, 4], [-1, -1], [0, -1]])
+    np.testing.assert_array_equal(best.scores, [[3, 3], [-np.inf, -np.inf], [-1, -np.inf]])
+
+
+def test_entries():
+    matrix = csr_array(np.array([[1.0, 0.0], [2.0, 3.0]]))
+    assert agreement.same_entries(matrix, matrix.tocoo(), 1e-6).agrees
+    assert not agreement.same_entries(matrix, matrix * 1.001, 1e-6).agrees
+    assert not agreement.same_entries(matrix, matrix.T, 1e-6).agrees
+
+
+def test_objectives():
+    user_items = data.load("small")
+    numpy_fit, options = COMPARED["implicit_als"].peers[0], {"alpha": 10.0, "regularization": 0.1, "tolerance": 1e-2}
+    inputs = operations.OPERATIONS["implicit_als"].inputs(user_items)
+    fit = numpy_fit.prepare(inputs, 1).call()
+    seen, dense = user_items.toarray() > 0, fit.users @ fit.items.T
+    loss = ((1 + 10.0 * user_items.toarray()) * (seen - dense) ** 2).sum() + 0.1 * sum(
+        (side**2).sum() for side in fit[:2]
+    )
+    assert agreement.objective(user_items, fit, 10.0, 0.1) == pytest.approx(loss)
+
+    assert agreement.same_objective(user_items, fit, fit, **options).agrees
+    assert not agreement.same_objective(user_items, fit, fit._replace(items=1.02 * fit.items), **options).agrees
+    assert not agreement.same_objective(user_items, fit, fit._replace(last="users"), **options).agrees
+    poor = Factors(0 * fit.users, fit.items, exact=False)
+    assert not agreement.same_objective(user_items, fit, poor, **options).agrees
+
+
+# ---- the comparison -------------------------------------------------------------------------------------------------
+
+
+def test_pairs_take_turns():
+    order = []
+    timed = pairs.interleaved(pairs.Job(lambda: order.append("a")), pairs.Job(lambda: order.append("b")), 3, settle=0)
+    assert order == ["a", "b"] * 3
+    assert timed.seconds.shape == (3, 2)
+
+
+def test_ratio_is_of_pairs():
+    timed = pairs.Pairs(np.array([[1.0, 2.0], [10.0, 30.0], [1.0, 4.0]]))
+    assert timed.medians == (1.0, 4.0)
+    assert timed.ratio() == (3.0, 2.5, 3.5)
+
+
+def test_wrong_and_broken_peers_are_reported(monkeypatch):
+    numpy_peer = COMPARED["top_k"].peers[0]
+
+    def answering(change):
+        def prepare(inputs, n_threads):
+            right = numpy_peer.prepare(inputs, n_threads)
+            return Run(lambda: change(right.call()), right.answer)
+
+        return prepare
+
+    broken = {
+        "right": answering(lambda answer: answer),
+        "wrong": answering(lambda answer: answer._replace(scores=answer.scores + 1)),
+        "broken": answering(lambda answer: answer.nothing),
+    }
+    peers = [Peer(name, "numpy", prepare) for name, prepare in broken.items()]
+    peers += [Peer("missing", "no_such_module", None), Peer("slow", "numpy", None, most_stored=1)]
+    monkeypatch.setitem(compare.COMPARED, "top_k", Compared(*COMPARED["top_k"][:2], tuple(peers)))
+    found = {
+        outcome.peer: outcome
+        for outcome in compare.compare(data.load("small"), operations=["top_k"], n_threads=1, n_pairs=1)
+    }
+    assert [found[name].agreement.agrees for name in broken] == [True, False, False]
+    assert [found[name].pairs is not None for name in broken] == [True, False, False]
+    assert "AttributeError" in found["broken"].agreement.text
+    assert found["missing"].note == "not installed"
+    assert "skipped" in found["slow"].note
+
+
+def test_unknown_names_are_errors():
+    with pytest.raises(ValueError, match=r"operation: expected one of top_k, .* got 'topk'"):
+        compare.compare(data.load("small"), operations=["topk"], n_threads=1, n_pairs=1)
+    with pytest.raises(ValueError, match=r"peers: expected one of .*rusket.* got 'spark'"):
+        compare.compare(data.load("small"), peers=["spark"], n_threads=1, n_pairs=1)
