@@ -133,10 +133,10 @@ def test_foreign(tmp_path):
 
 def test_newer(path):
     rewrite(path, format_version=2)
-    with pytest.raises(ValueError, match="newer.*upgrade"):
+    with pytest.raises(ValueError, match=r"newer.*upgrade"):
         fastrec.load(path)
     rewrite(path, format_version=1, model="HyperRec")
-    with pytest.raises(ValueError, match="HyperRec.*upgrade"):
+    with pytest.raises(ValueError, match=r"HyperRec.*upgrade"):
         fastrec.load(path)
 
 
