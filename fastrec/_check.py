@@ -54,10 +54,10 @@ def flag(value: Any, name: str) -> bool:
     return bool(value)
 
 
-def choice(value: Any, name: str, options: Collection[Any]) -> Any:
+def choice(value: Any, name: str, options: Collection[str]) -> str:
     """One of a few names."""
     expected = "one of " + ", ".join(repr(option) for option in options)
-    if not isinstance(value, str | numbers.Number):
+    if not isinstance(value, str):
         raise TypeError(_message(name, expected, f"{value!r} ({type(value).__name__})"))
     if value not in options:
         raise ValueError(_message(name, expected, repr(value)))
@@ -83,10 +83,11 @@ def dense(values: Any, name: str, *, what: str = "rows") -> Array:
     if is_sparse(values):
         raise TypeError(_message(name, "a dense matrix", f"a sparse {type(values).__name__}", "call .toarray()"))
     array = _as_array(values, name)
+    dtype = _value_dtype(array.dtype, name)
     if array.ndim != 2:
         fix = "pass x[None, :] for one row" if array.ndim == 1 else ""
         raise ValueError(_message(name, f"a matrix of shape (n_{what}, n_columns)", f"shape {array.shape}", fix))
-    array = array.astype(_value_dtype(array.dtype, name), copy=False)
+    array = array.astype(dtype, copy=False)
     if not array.flags.aligned or any(stride % array.itemsize for stride in array.strides):
         array = array.copy()
     if array.shape[1] > _MOST_ITEMS:
@@ -105,7 +106,8 @@ def row_values(values: Any, name: str, n_rows: int) -> Array:
     """A number of at least 0 for every row, or one for all."""
     if isinstance(values, numbers.Real):
         return np.full(n_rows, real(values, name, 0))
-    array = _as_array(values, name).astype(np.float64)
+    array = _as_array(values, name)
+    array = array.astype(_value_dtype(array.dtype, name)).astype(np.float64)
     if array.shape != (n_rows,):
         raise ValueError(_message(name, f"one number or {n_rows} of them", f"shape {array.shape}"))
     not_negative(finite(array, name), name, "one a row")
@@ -121,13 +123,13 @@ def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = Fa
         if matrix.ndim != 2:
             raise ValueError(_message(name, "a sparse matrix of two dimensions", f"shape {matrix.shape}"))
         dtype = _value_dtype(matrix.dtype, name, integers=integers)
-        source = matrix if matrix.format == "csr" else _converted(matrix, dtype)
+        source = matrix if matrix.format == "csr" else _converted(matrix, name, dtype)
         data, indices, indptr = np.asarray(source.data), np.asarray(source.indices), np.asarray(source.indptr)
     else:
         array = _as_array(matrix, name)
+        dtype = _value_dtype(array.dtype, name, integers=integers)
         if array.ndim != 2:
             raise ValueError(_message(name, "a matrix of two dimensions", f"shape {array.shape}"))
-        dtype = _value_dtype(array.dtype, name, integers=integers)
         source = csr_array(array.astype(dtype, copy=False))
         data, indices, indptr = source.data, source.indices, source.indptr
     n_rows, n_columns = int(source.shape[0]), int(source.shape[1])
@@ -169,7 +171,7 @@ def pattern(ids: Any, name: str, n_rows: int, n_items: int) -> Pattern | None:
     if ids.shape != (n_rows, n_items):
         expected = f"a sparse matrix of shape ({n_rows}, {n_items})"
         raise ValueError(_message(name, expected, f"shape {ids.shape}", "give each row its own, or one list of ids"))
-    source = ids if ids.format == "csr" else ids.tocsr()
+    source = ids if ids.format == "csr" else _converted(ids, name, np.dtype(np.int8))
     indices, indptr = np.asarray(source.indices), np.asarray(source.indptr)
     _row_pointers(source.data, indices, indptr, n_rows, n_items, name)
     indices = indices[: indptr[-1]]
@@ -233,6 +235,18 @@ def answer(n_rows: int, k: int, dtype: npt.DTypeLike) -> None:
     memory(n_bytes, f"an answer of {n_rows} rows by k={k}", "use a smaller k, or fewer rows at a time")
 
 
+def product_memory(n_columns: int, n_threads: int) -> None:
+    """Refuse a sparse product whose working arrays do not fit."""
+    n_bytes = n_columns * (17 * n_threads + 8)
+    memory(n_bytes, f"working arrays for {n_columns} columns and {n_threads} threads", "use fewer n_threads or columns")
+
+
+def entries_memory(n_entries: int, dtype: npt.DTypeLike) -> None:
+    """Refuse a sparse answer that does not fit."""
+    n_bytes = n_entries * (4 + np.dtype(dtype).itemsize)
+    memory(n_bytes, f"an answer of up to {n_entries} entries", "use a smaller k, or fewer rows at a time")
+
+
 def same_pattern(first: Csr, first_name: str, second: Csr, second_name: str) -> None:
     """Two sparse matrices that must store the same entries."""
     if first.shape != second.shape:
@@ -282,9 +296,32 @@ def _value_dtype(dtype: np.dtype[Any], name: str, *, integers: bool = False) -> 
     return np.dtype(np.float64)
 
 
-def _converted(matrix: Any, dtype: np.dtype[Any]) -> Any:
-    """A sparse matrix of another format as CSR; its duplicates are summed on the way, so in the dtype to come."""
-    return matrix.astype(dtype).tocsr()
+def _converted(matrix: Any, name: str, dtype: np.dtype[Any]) -> Any:
+    """A sparse matrix of another format as CSR; its duplicates are summed on the way, so in the dtype to come.
+
+    SciPy follows what is stored without looking, so it is looked at first.
+    """
+    n_rows, n_columns = matrix.shape
+    if matrix.format == "csc":
+        _row_pointers(matrix.data, matrix.indices, matrix.indptr, n_columns, n_rows, name)
+    elif matrix.format == "bsr":
+        height, width = matrix.blocksize
+        blocks = matrix.data.reshape(len(matrix.data), -1)[:, 0]
+        _row_pointers(blocks, matrix.indices, matrix.indptr, n_rows // height, n_columns // width, name)
+    else:
+        matrix = matrix.tocoo()
+        for places, size, what in zip(matrix.coords, matrix.shape, ("rows", "columns"), strict=True):
+            if len(places) and (places.min() < 0 or places.max() >= size):
+                got = str(places.min() if places.min() < 0 else places.max())
+                raise ValueError(_message(name, f"{what} from 0 to {size - 1}", got))
+    return csr_array(matrix.astype(dtype) if dtype != np.int8 else _ones_of(matrix))
+
+
+def _ones_of(matrix: Any) -> Any:
+    """The pattern of a sparse matrix, whatever its values."""
+    ones = matrix.copy()
+    ones.data = np.ones(matrix.data.shape, np.int8)
+    return ones
 
 
 def _row_pointers(data: Array, indices: Array, indptr: Array, n_rows: int, n_columns: int, name: str) -> None:
@@ -296,7 +333,10 @@ def _row_pointers(data: Array, indices: Array, indptr: Array, n_rows: int, n_col
     if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
         got = f"{indices.dtype} and {indptr.dtype}"
         raise TypeError(_message(f"{name}.indices and {name}.indptr", "integers", got))
-    if indptr[0] != 0 or (np.diff(indptr) < 0).any():
+    if data.ndim != 1 or indices.ndim != 1:
+        got = f"shapes {data.shape} and {indices.shape}"
+        raise ValueError(_message(f"{name}.data and {name}.indices", "one dimension", got))
+    if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any():
         raise ValueError(_message(f"{name}.indptr", "row pointers that start at 0 and never decrease", "others"))
     n_stored = min(len(indices), len(data))
     if indptr[-1] > n_stored:

@@ -155,6 +155,7 @@ def implicit_loss(
     entry_weights = _check.csr(weights, "weights", keep_zeros=True)
     entry_targets = _check.csr(targets, "targets", keep_zeros=True)
     _check.same_pattern(entry_weights, "weights", entry_targets, "targets")
+    _check.not_negative(entry_weights.data, "weights", "weights")
     users, items = _check.dense(user_factors, "user_factors"), _check.dense(item_factors, "item_factors")
     _check.same_size(users.shape[1], "user_factors", items.shape[1], "item_factors", "columns")
     _check.same_size(entry_weights.shape[0], "weights", len(users), "user_factors", "rows")

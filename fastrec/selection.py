@@ -202,8 +202,12 @@ def best_of_product(
     dtype = np.result_type(a.data, b.data)
     if dtype.kind == "i" and threshold is not None:
         threshold = _whole_threshold(threshold, dtype)
-    left, right = a.data.astype(dtype, copy=False), b.data.astype(dtype, copy=False)
     kept = max(1, min(k, b.shape[1]))
+    _check.product_memory(b.shape[1], n_threads)
+    capacities = np.minimum(terms_of_product(a, b), kept)
+    if threshold is None:  # with one, how much is left nobody knows
+        _check.entries_memory(int(capacities.sum()), dtype)
+    left, right = a.data.astype(dtype, copy=False), b.data.astype(dtype, copy=False)
     kernel = _dispatch.kernel("sparse_top_k_product", dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
@@ -211,7 +215,7 @@ def best_of_product(
                *(exclude or _NO_PATTERN), *(candidates or _NO_PATTERN), threshold, kept, indices, data, starts, lengths,
                n_threads)  # fmt: skip
 
-    return room_for_rows(np.minimum(terms_of_product(a, b), kept), dtype, b.shape[1], fill)
+    return room_for_rows(capacities, dtype, b.shape[1], fill)
 
 
 def terms_of_product(a: Csr, b: Csr) -> Offsets:

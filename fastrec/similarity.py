@@ -83,11 +83,15 @@ def item_similarity(
     if binary:
         ratings = ratings._replace(data=np.ones_like(ratings.data))
 
-    item_users = ratings.transposed()
     n_items = ratings.shape[1]
+    kept = max(1, min(k, n_items))
+    _check.product_memory(n_items, threads)
+    item_users = ratings.transposed()
+    capacities = np.minimum(terms_of_product(item_users, ratings), kept)
+    if threshold is None:  # with one, how much is left nobody knows
+        _check.entries_memory(int(capacities.sum()), score_dtype)
     with np.errstate(over="ignore"):
         squares = np.bincount(ratings.indices, np.square(ratings.data, dtype=np.float64), n_items).astype(np.float64)
-    kept = max(1, min(k, n_items))
     kernel = _dispatch.kernel("item_similarity", ratings.data.dtype, score_dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
@@ -95,4 +99,4 @@ def item_similarity(
                ratings.indptr, metric, shrinkage, threshold, min_support, keep_diagonal, squares, kept, indices, data,
                starts, lengths, threads)  # fmt: skip
 
-    return room_for_rows(np.minimum(terms_of_product(item_users, ratings), kept), score_dtype, n_items, fill)
+    return room_for_rows(capacities, score_dtype, n_items, fill)
