@@ -171,7 +171,7 @@ def pattern(ids: Any, name: str, n_rows: int, n_items: int) -> Pattern | None:
     if ids.shape != (n_rows, n_items):
         expected = f"a sparse matrix of shape ({n_rows}, {n_items})"
         raise ValueError(_message(name, expected, f"shape {ids.shape}", "give each row its own, or one list of ids"))
-    source = ids if ids.format == "csr" else _converted(ids, name, np.dtype(np.int8))
+    source = ids if ids.format == "csr" else _converted(ids, name, None)
     indices, indptr = np.asarray(source.indices), np.asarray(source.indptr)
     _row_pointers(source.data, indices, indptr, n_rows, n_items, name)
     indices = indices[: indptr[-1]]
@@ -296,32 +296,28 @@ def _value_dtype(dtype: np.dtype[Any], name: str, *, integers: bool = False) -> 
     return np.dtype(np.float64)
 
 
-def _converted(matrix: Any, name: str, dtype: np.dtype[Any]) -> Any:
+def _converted(matrix: Any, name: str, dtype: np.dtype[Any] | None) -> Any:
     """A sparse matrix of another format as CSR; its duplicates are summed on the way, so in the dtype to come.
 
-    SciPy follows what is stored without looking, so it is looked at first.
+    Without a dtype its pattern only. SciPy follows what is stored without looking, so it is looked at first.
     """
     n_rows, n_columns = matrix.shape
     if matrix.format == "csc":
         _row_pointers(matrix.data, matrix.indices, matrix.indptr, n_columns, n_rows, name)
     elif matrix.format == "bsr":
         height, width = matrix.blocksize
-        blocks = matrix.data.reshape(len(matrix.data), -1)[:, 0]
-        _row_pointers(blocks, matrix.indices, matrix.indptr, n_rows // height, n_columns // width, name)
+        _row_pointers(matrix.data[:, 0, 0], matrix.indices, matrix.indptr, n_rows // height, n_columns // width, name)
     else:
         matrix = matrix.tocoo()
         for places, size, what in zip(matrix.coords, matrix.shape, ("rows", "columns"), strict=True):
             if len(places) and (places.min() < 0 or places.max() >= size):
                 got = str(places.min() if places.min() < 0 else places.max())
                 raise ValueError(_message(name, f"{what} from 0 to {size - 1}", got))
-    return csr_array(matrix.astype(dtype) if dtype != np.int8 else _ones_of(matrix))
-
-
-def _ones_of(matrix: Any) -> Any:
-    """The pattern of a sparse matrix, whatever its values."""
+    if dtype is not None:
+        return matrix.astype(dtype).tocsr()
     ones = matrix.copy()
     ones.data = np.ones(matrix.data.shape, np.int8)
-    return ones
+    return ones.tocsr()
 
 
 def _row_pointers(data: Array, indices: Array, indptr: Array, n_rows: int, n_columns: int, name: str) -> None:
