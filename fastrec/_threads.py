@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -42,25 +44,52 @@ def run_blocks(kernel: Callable[..., None], n_rows: int, n_threads: int, *args: 
             future.result()
 
 
-_blas_lock = threading.Lock()
-_blas_users = 0
-_blas_limit: Any = None
+class _OneBlasThread:
+    """The limit on BLAS, and how many regions want it now."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.n_users = 0
+        self.limit: Any = None
+
+    def enter(self) -> None:
+        with self.lock:
+            if self.n_users == 0:
+                self.limit = _controller().limit(limits=1, user_api="blas")
+            self.n_users += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.n_users -= 1
+            if self.n_users == 0:
+                self.limit.restore_original_limits()
+
+    def start_anew(self) -> None:
+        """In a forked child: the threads that held the lock, or wanted the limit, are not there."""
+        self.lock = threading.Lock()
+        if self.n_users:
+            self.limit.restore_original_limits()
+            self.n_users = 0
+
+
+_blas = _OneBlasThread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_blas.start_anew)
+
+
+@functools.cache
+def _controller() -> Any:
+    """The BLAS libraries, looked for once: it takes a millisecond."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Keep BLAS on one thread, where its sums do not depend on how many there are, until the last user has left."""
-    global _blas_users, _blas_limit
-    from threadpoolctl import threadpool_limits
-
-    with _blas_lock:
-        if _blas_users == 0:
-            _blas_limit = threadpool_limits(1, user_api="blas")
-        _blas_users += 1
+    _blas.enter()
     try:
         yield
     finally:
-        with _blas_lock:
-            _blas_users -= 1
-            if _blas_users == 0:
-                _blas_limit.restore_original_limits()
+        _blas.leave()

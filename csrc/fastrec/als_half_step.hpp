@@ -16,9 +16,15 @@ Status als_half_step(const Kernels& table, HalfStep<Value> step, Value* solution
   const double terms = static_cast<double>(step.weights.indptr[n_rows]) + static_cast<double>(n_rows * width);
   n_threads = worthwhile_threads(terms * static_cast<double>(width * width), n_threads);
 
+  std::int64_t longest_row = 0;
+  for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
+    longest_row = std::max(longest_row, step.weights.indptr[row + 1] - step.weights.indptr[row]);
+  }
+  const double row_operations = static_cast<double>(longest_row + width) * static_cast<double>(width * width);
+
   const Scratch<double> system(n_threads, width * width), right(n_threads, width), gathered(n_threads, 4 * width);
   if (!system || !right || !gathered) return Status::out_of_memory;
-  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 32), n_threads, poll,
+  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 32, row_operations, 1e9), n_threads, poll,
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                              kernels.rows({first, last}, step, {system[worker], right[worker], gathered[worker]},
                                           solutions, singular);

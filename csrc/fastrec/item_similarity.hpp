@@ -9,10 +9,12 @@ template <class Value, class Score>
 Status item_similarity(const Kernels& table, Rows rows, Csr<Value> item_users, Csr<Value> user_items,
                        MeasureOptions options, std::ptrdiff_t k, SparseRows<Score> out, int n_threads, Poll poll) {
   const SimilarityKernels<Value, Score>& kernels = table;
-  n_threads = worthwhile_threads(estimated_operations(rows, item_users, user_items), n_threads);
+  const ProductCost cost = product_cost(rows, item_users, user_items);
+  n_threads = worthwhile_threads(cost.total, n_threads);
   const ProductWorkspace<double, Score> workspace(n_threads, user_items.columns, k, true);
   if (!workspace) return Status::out_of_memory;
-  return parallel_for_rows(rows.first, rows.last, block_length(rows.last - rows.first, n_threads, 128), n_threads, poll,
+  const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
+  return parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                              kernels.rows({first, last}, item_users, user_items, options, workspace[worker],
                                           workspace.entries[worker], k, out);

@@ -25,9 +25,13 @@ inline int worthwhile_threads(double operations, int n_threads) noexcept {
   return static_cast<int>(std::clamp(operations / operations_a_thread, 1.0, static_cast<double>(n_threads)));
 }
 
-// The rows of one block, so that there are blocks enough to share evenly and each lasts longer than taking it.
-inline std::ptrdiff_t block_length(std::ptrdiff_t n_rows, int n_threads, std::ptrdiff_t longest) noexcept {
-  return std::clamp<std::ptrdiff_t>(n_rows / (16 * static_cast<std::ptrdiff_t>(n_threads)), 1, longest);
+// The rows of one block: enough blocks to share evenly, each longer than taking it and, for the sake of Ctrl-C, short
+// if rows of that many operations allow.
+inline std::ptrdiff_t block_length(std::ptrdiff_t n_rows, int n_threads, std::ptrdiff_t longest, double row_operations,
+                                   double most_operations = 1e7) noexcept {
+  const double even = static_cast<double>(n_rows) / (16.0 * n_threads);
+  const double brief = most_operations / std::max(row_operations, 1.0);
+  return static_cast<std::ptrdiff_t>(std::clamp(std::min(even, brief), 1.0, static_cast<double>(longest)));
 }
 
 // Calls body(worker, block) once for every block in [0, n_blocks), each on one of at most n_threads workers (the

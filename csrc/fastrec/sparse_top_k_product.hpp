@@ -7,11 +7,23 @@
 
 namespace fastrec {
 
-// Multiply-adds of rows [first, last) of A * B if the rows of B that they meet are of mean length.
+struct ProductCost {
+  double total = 0.0, longest_row = 0.0;
+};
+
+// Multiply-adds of rows [first, last) of A * B.
 template <class Value>
-double estimated_operations(Rows rows, const Csr<Value>& a, const Csr<Value>& b) {
-  const double terms = static_cast<double>(a.indptr[rows.last] - a.indptr[rows.first]);
-  return terms * static_cast<double>(b.indptr[b.rows]) / std::max(1.0, static_cast<double>(b.rows));
+ProductCost product_cost(Rows rows, const Csr<Value>& a, const Csr<Value>& b) {
+  ProductCost cost;
+  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
+    std::int64_t terms = 0;
+    for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
+      terms += b.indptr[a.indices[at] + 1] - b.indptr[a.indices[at]];
+    }
+    cost.total += static_cast<double>(terms);
+    cost.longest_row = std::max(cost.longest_row, static_cast<double>(terms));
+  }
+  return cost;
 }
 
 // The dense accumulators of the workers, and the entries that each picks its k best from.
@@ -41,10 +53,12 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
                             Pattern candidates, Threshold<Value> threshold, bool has_threshold, std::ptrdiff_t k,
                             SparseRows<Value> out, int n_threads, Poll poll) {
   const SparseProductKernels<Value>& kernels = table;
-  n_threads = worthwhile_threads(estimated_operations(rows, a, b), n_threads);
+  const ProductCost cost = product_cost(rows, a, b);
+  n_threads = worthwhile_threads(cost.total, n_threads);
   const ProductWorkspace<Sum<Value>, Value> workspace(n_threads, b.columns, k, false);
   if (!workspace) return Status::out_of_memory;
-  return parallel_for_rows(rows.first, rows.last, block_length(rows.last - rows.first, n_threads, 128), n_threads, poll,
+  const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
+  return parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                              kernels.rows({first, last}, a, b, exclude, candidates, threshold, has_threshold,
                                           workspace[worker], workspace.entries[worker], k, out);

@@ -19,8 +19,9 @@ Status top_k_dense(const Kernels& table, Strided<Value> scores, TopKRows<Value> 
   const std::ptrdiff_t capacity = selection_capacity(out.k, scores.columns);
   const Scratch<Entry<Value>> entries(n_threads, capacity);
   if (!entries) return Status::out_of_memory;
-  return parallel_for_rows(0, scores.rows, block_length(scores.rows, n_threads, 64), n_threads, poll,
-                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+  return parallel_for_rows(0, scores.rows,
+                           block_length(scores.rows, n_threads, 64, static_cast<double>(scores.columns)), n_threads,
+                           poll, [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                              kernels.dense({first, last}, scores, capacity, entries[worker], out);
                            });
 }
@@ -32,8 +33,9 @@ Status top_k_csr(const Kernels& table, Csr<Value> scores, TopKRows<Value> out, i
   const std::ptrdiff_t capacity = selection_capacity(out.k, scores.columns);
   const Scratch<Entry<Value>> entries(n_threads, capacity);
   if (!entries) return Status::out_of_memory;
-  return parallel_for_rows(0, scores.rows, block_length(scores.rows, n_threads, 256), n_threads, poll,
-                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+  return parallel_for_rows(0, scores.rows,
+                           block_length(scores.rows, n_threads, 256, static_cast<double>(scores.columns)), n_threads,
+                           poll, [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                              kernels.csr({first, last}, scores, capacity, entries[worker], out);
                            });
 }

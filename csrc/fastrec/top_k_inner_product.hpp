@@ -19,7 +19,8 @@ Status top_k_inner_product(const Kernels& table, Strided<Value> queries, Strided
   const std::ptrdiff_t capacity = selection_capacity(out.k, items.rows);
   const std::ptrdiff_t bytes_each = (capacity + 1) * static_cast<std::ptrdiff_t>(sizeof(Entry<Value>));
   const std::ptrdiff_t block =
-      block_length(queries.rows, n_threads, std::clamp<std::ptrdiff_t>(selection_bytes / bytes_each, 1, most_queries));
+      block_length(queries.rows, n_threads, std::clamp<std::ptrdiff_t>(selection_bytes / bytes_each, 1, most_queries),
+                   static_cast<double>(items.rows) * static_cast<double>(width), 1e9);
 
   const Scratch<double> block_queries(n_threads, block * width), tile(n_threads, tile_items * width);
   const Scratch<Value> scores(n_threads, tile_items);

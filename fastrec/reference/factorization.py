@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastrec._types import Array
-from fastrec.reference._operands import sparse
+from fastrec.reference._operands import dense, sparse
 
 
 def als_half_step(
@@ -21,7 +21,7 @@ def als_half_step(
 ) -> Array:
     """See `fastrec.als_half_step`."""
     weights, targets = sparse(weights, keep_zeros=True), sparse(targets, keep_zeros=True)
-    fixed = np.asarray(fixed)
+    fixed = dense(fixed)
     other = fixed.astype(np.float64)
     n_rows, n_factors = weights.shape[0], other.shape[1]
     regularization = np.broadcast_to(regularization, n_rows)
