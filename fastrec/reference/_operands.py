@@ -16,7 +16,8 @@ def value_dtype(dtype: npt.DTypeLike, *, integers: bool = False) -> np.dtype[Any
     dtype = np.dtype(dtype)
     if integers and dtype.kind == "i" and dtype.itemsize >= 4:
         return dtype.newbyteorder("=")
-    small = dtype.kind == "b" or (dtype.kind == "f" and dtype.itemsize <= 4) or dtype in (np.int8, np.int16)
+    most = {"b": 1, "i": 2, "f": 4}.get(dtype.kind, 0)
+    small = dtype.itemsize <= most
     return np.dtype(np.float32 if small else np.float64)
 
 

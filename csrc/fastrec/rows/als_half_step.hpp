@@ -10,16 +10,17 @@
 namespace fastrec {
 namespace {
 
-// Factors a symmetric matrix into U'U in its upper triangle. False when a pivot is lost in the rounding of what it was
-// computed from: the matrix is singular, or close enough that its solution would mean nothing.
+// Factors a symmetric matrix into U'U in its upper triangle. False when a pivot keeps so little of its diagonal entry
+// that it may be rounding only: the error of a pivot is that of the entry times the condition of what was eliminated
+// before, so the limit leaves ample room, and the solver for singular systems decides.
 inline bool cholesky(double* matrix, std::ptrdiff_t n, std::ptrdiff_t width, const double* diagonal) noexcept {
-  constexpr double epsilon = 2.220446049250313e-16;
+  constexpr double least_share = 1e-9;
   static constexpr double minus[4] = {-1.0, -1.0, -1.0, -1.0};
   for (std::ptrdiff_t panel = 0; panel < n; panel += 4) {
     const std::ptrdiff_t panel_end = std::min(panel + 4, n);
     for (std::ptrdiff_t k = panel; k < panel_end; ++k) {
       double* pivot_row = matrix + k * width;
-      if (!(pivot_row[k] > 32.0 * epsilon * static_cast<double>(n) * diagonal[k])) return false;
+      if (!(pivot_row[k] > least_share * diagonal[k])) return false;
       const double scale = 1.0 / std::sqrt(pivot_row[k]);
       for (std::ptrdiff_t j = k; j < width; ++j) pivot_row[j] *= scale;
       for (std::ptrdiff_t i = k + 1; i < panel_end; ++i) {

@@ -1,0 +1,35 @@
+"""How much the property tests try, and which fastrec they test: the installed one."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import fastrec
+from fastrec import _dispatch
+
+# HYPOTHESIS_PROFILE=quick for runs under a sanitizer, thorough before a release.
+for profile, max_examples in {"quick": 8, "default": 150, "thorough": 1000}.items():
+    settings.register_profile(
+        profile,
+        max_examples=max_examples,
+        deadline=None,  # no test may depend on how fast the machine is
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure():
+    if not _dispatch.compiled():
+        raise pytest.UsageError(
+            f"fastrec was imported from {Path(fastrec.__file__).parent}, which has no compiled kernels. "
+            "Run 'pip install .', then 'pytest' (not 'python -m pytest', which puts the checkout first)."
+        )
+
+
+@pytest.fixture
+def memory_of(monkeypatch):
+    """Lets the library believe that so many bytes are free."""
+    return lambda n_bytes: monkeypatch.setattr("fastrec._machine.available_memory", lambda: float(n_bytes))

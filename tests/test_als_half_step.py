@@ -1,0 +1,436 @@
+"""als_half_step and implicit_loss: zero gradients, the reference's solutions to the solve's tolerance, and the laws."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+import fastrec
+from equality import assert_close, assert_rejects, assert_same, assert_solves, digest, tolerance
+from fastrec import reference
+from strategies import FLOATS, half_steps, seeds, thread_counts
+
+
+def systems(weights, targets, fixed, unobserved_weight=1.0, regularization=0.01):
+    """Matrix and right side of every row's normal equations, in dense float64."""
+    fixed = np.asarray(fixed, np.float64)
+    for row in range(weights.shape[0]):
+        entries = slice(weights.indptr[row], weights.indptr[row + 1])
+        weight, target = np.full(len(fixed), float(unobserved_weight)), np.zeros(len(fixed))
+        weight[weights.indices[entries]] = weights.data[entries]
+        target[targets.indices[entries]] = targets.data[entries]
+        penalty = np.broadcast_to(regularization, weights.shape[0])[row]
+        yield (fixed.T * weight) @ fixed + penalty * np.eye(fixed.shape[1]), fixed.T @ (weight * target)
+
+
+def condition(system):
+    """Largest over smallest eigenvalue, leaving out those that are zero; inf when some could be either."""
+    values = np.linalg.eigvalsh(system)
+    largest = values[-1]
+    if largest <= 0:
+        return 1.0
+    unclear = (values > 1e-15 * largest) & (values < 1e-9 * largest)
+    return np.inf if unclear.any() else largest / values[values >= 1e-9 * largest][0]
+
+
+def assert_close_solutions(got, expected, step):
+    """Rows whose systems are conditioned well enough to have one answer, to the solve's tolerance."""
+    weights, targets, fixed, options = step
+    assert got.dtype == expected.dtype
+    assert got.shape == expected.shape
+    for row, (system, _) in enumerate(systems(weights, targets, fixed, **options)):
+        conditioned = condition(system)
+        if conditioned < 1e9:
+            magnitude = conditioned * np.abs(expected[row]).max(initial=0.0)
+            assert_close(got[row], expected[row], "solve", magnitude=magnitude)
+
+
+def has_a_gradient_of_zero(als_half_step):
+    @given(half_steps(), thread_counts)
+    def law(step, n_threads):
+        weights, targets, fixed, options = step
+        solutions = als_half_step(weights, targets, fixed, **options, n_threads=n_threads)
+        for row, (system, right) in enumerate(systems(weights, targets, fixed, **options)):
+            if weights.indptr[row] == weights.indptr[row + 1]:
+                assert (solutions[row] == 0).all()
+            else:
+                assert_solves(system, right, solutions[row])
+
+    return law
+
+
+def equals_reference(als_half_step):
+    @given(half_steps())
+    def law(step):
+        weights, targets, fixed, options = step
+        expected = reference.als_half_step(weights, targets, fixed, **options)
+        assert_close_solutions(als_half_step(weights, targets, fixed, **options), expected, step)
+
+    return law
+
+
+def has_the_least_norm_where_there_are_many_solutions(als_half_step):
+    @given(seeds, st.sampled_from(FLOATS), st.integers(1, 12), st.integers(1, 20))
+    def law(seed, dtype, n_entries, n_factors):
+        rng = np.random.default_rng(seed)
+        fixed = rng.integers(-2, 3, (n_entries, n_factors)).astype(dtype)
+        weights = csr_array(rng.choice([1.0, 4.0], (1, n_entries)))
+        targets = csr_array(np.ones((1, n_entries)))
+        options = {"unobserved_weight": 0.0, "regularization": 0.0}
+        got = als_half_step(weights, targets, fixed, **options)
+        scale = np.sqrt(weights.toarray().ravel())
+        expected = np.linalg.lstsq(fixed * scale[:, None].astype(np.float64), scale, rcond=1e-7)[0].astype(dtype)
+        assert_close_solutions(got, expected[None], (weights, targets, fixed, options))
+
+    return law
+
+
+def is_the_lowest_loss(als_half_step):
+    @given(half_steps(dtypes=["float64"]), seeds)
+    def law(step, seed):
+        weights, targets, fixed, options = step
+        full = csr_array(weights)
+        solutions = als_half_step(weights, targets, fixed, **options)
+        penalties = {
+            "unobserved_weight": options["unobserved_weight"],
+            "user_regularization": options["regularization"],
+        }
+
+        def loss(users):
+            return reference.implicit_loss(full, targets, users, fixed, **penalties, item_regularization=0.0)
+
+        lowest = loss(solutions)
+        rng = np.random.default_rng(seed)
+        size = np.abs(solutions).max(initial=0.0) + 1.0
+        for step_size in (1.0, 1e-3, 1e-6):
+            moved = solutions + step_size * size * rng.standard_normal(solutions.shape)
+            assert lowest <= loss(moved) * (1 + tolerance("solve", np.float64))
+
+    return law
+
+
+def ignores_a_common_scale(als_half_step):
+    @given(half_steps(), st.sampled_from([0.25, 3.0, 64.0]))
+    def law(step, scale):
+        weights, targets, fixed, options = step
+        expected = als_half_step(weights, targets, fixed, **options)
+        scaled = {name: value * scale for name, value in options.items()}
+        assert_close_solutions(
+            als_half_step(weights * weights.dtype.type(scale), targets, fixed, **scaled), expected, step
+        )
+
+    return law
+
+
+def permutes_with_the_rows(als_half_step):
+    @given(half_steps(), seeds)
+    def law(step, seed):
+        weights, targets, fixed, options = step
+        order = np.random.default_rng(seed).permutation(weights.shape[0])
+        options["regularization"] = np.broadcast_to(options["regularization"], weights.shape[0])
+        expected = als_half_step(weights, targets, fixed, **options)[order]
+        options["regularization"] = options["regularization"][order]
+        assert_same(als_half_step(weights[order], targets[order], fixed, **options), expected)
+
+    return law
+
+
+def ignores_the_order_of_columns(als_half_step):
+    @given(half_steps(), seeds)
+    def law(step, seed):
+        weights, targets, fixed, options = step
+        order = np.random.default_rng(seed).permutation(len(fixed))
+        permuted = als_half_step(weights[:, order], targets[:, order], fixed[order], **options)
+        assert_close_solutions(permuted, als_half_step(weights, targets, fixed, **options), step)
+
+    return law
+
+
+def takes_an_entry_of_unobserved_weight_as_none(als_half_step):
+    """A stored entry with the weight of the others and target 0 says nothing new."""
+
+    @given(half_steps())
+    def law(step):
+        weights, targets, fixed, options = step
+        stored = np.zeros(weights.shape, bool)
+        stored[np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr)), weights.indices] = True
+        filled = np.where(stored, weights.toarray(), options["unobserved_weight"])
+        filled_weights, filled_targets = (everywhere(x, weights.shape) for x in (filled, targets.toarray()))
+        expected = als_half_step(weights, targets, fixed, **options)
+        got = als_half_step(filled_weights, filled_targets, fixed, **options)
+        solved = np.flatnonzero(np.diff(weights.indptr))  # a row without entries is zero by rule, and here by solving
+        options["regularization"] = np.broadcast_to(options["regularization"], weights.shape[0])[solved]
+        assert_close_solutions(got[solved], expected[solved], (weights[solved], targets[solved], fixed, options))
+
+    return law
+
+
+def gives_zero_to_a_factor_that_is_nowhere(als_half_step):
+    @given(half_steps(), st.integers(1, 9))
+    def law(step, n_more):
+        weights, targets, fixed, options = step
+        wider = np.concatenate([fixed, np.zeros((len(fixed), n_more), fixed.dtype)], axis=1).astype(fixed.dtype)
+        got = als_half_step(weights, targets, wider, **options)
+        assert (got[:, fixed.shape[1] :] == 0).all()
+        expected = als_half_step(weights, targets, fixed, **options)
+        assert_close_solutions(np.ascontiguousarray(got[:, : fixed.shape[1]]), expected, step)
+
+    return law
+
+
+def everywhere(values, shape):
+    """A sparse matrix that stores every cell, zeros too."""
+    indptr = np.arange(shape[0] + 1) * shape[1]
+    return csr_array((values.ravel(), np.tile(np.arange(shape[1]), shape[0]), indptr), shape=shape)
+
+
+LAWS = [
+    has_a_gradient_of_zero,
+    equals_reference,
+    has_the_least_norm_where_there_are_many_solutions,
+    is_the_lowest_loss,
+    ignores_a_common_scale,
+    permutes_with_the_rows,
+    ignores_the_order_of_columns,
+    takes_an_entry_of_unobserved_weight_as_none,
+    gives_zero_to_a_factor_that_is_nowhere,
+]
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_law(law):
+    law(fastrec.als_half_step)()
+
+
+# ---- the loss -------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def losses(draw):
+    """Arguments of implicit_loss."""
+    weights, targets, fixed, options = draw(half_steps())
+    users = np.random.default_rng(draw(seeds)).standard_normal((weights.shape[0], fixed.shape[1]))
+    options["user_regularization"] = options.pop("regularization")
+    options["item_regularization"] = draw(st.sampled_from([0.0, 0.5]))
+    return (weights, targets, users.astype(draw(st.sampled_from(FLOATS))), fixed), options
+
+
+def loss_equals_reference(implicit_loss):
+    @given(losses())
+    def law(case):
+        (weights, targets, users, items), options = case
+        magnitude = reference.implicit_loss(weights, -abs(targets), np.abs(users), np.abs(items), **options)
+        expected = reference.implicit_loss(weights, targets, users, items, **options)
+        got = implicit_loss(weights, targets, users, items, **options)
+        assert isinstance(got, float)
+        assert_close(np.float64(got), np.float64(expected), "reduction", magnitude=magnitude)
+
+    return law
+
+
+def test_loss_equals_reference():
+    loss_equals_reference(fastrec.implicit_loss)()
+
+
+@given(seeds, st.sampled_from(FLOATS))
+def test_loss_never_rises(seed, dtype):
+    rng = np.random.default_rng(seed)
+    seen = rng.random((30, 20)) < 0.2
+    weights, targets = (csr_array(np.where(seen, values, 0.0)) for values in (rng.integers(1, 5, seen.shape), 1.0))
+    users, items = np.zeros((30, 5), dtype), rng.normal(0, 0.1, (20, 5)).astype(dtype)
+    options = {"unobserved_weight": 0.1}
+    last = np.inf
+    for _ in range(5):
+        users = fastrec.als_half_step(weights, targets, items, regularization=0.1, **options)
+        items = fastrec.als_half_step(weights.T, targets.T, users, regularization=0.1, **options)
+        loss = fastrec.implicit_loss(
+            weights, targets, users, items, user_regularization=0.1, item_regularization=0.1, **options
+        )
+        assert loss <= last * (1 + 1e-6)
+        last = loss
+
+
+def test_loss_of_more_entries_than_a_tile():
+    rng = np.random.default_rng(0)
+    weights, targets = (everywhere(rng.random((300, 300)), (300, 300)) for _ in range(2))
+    users, items = rng.standard_normal((300, 4)), rng.standard_normal((300, 4))
+    expected = reference.implicit_loss(weights, targets, users, items)
+    assert_close(np.float64(fastrec.implicit_loss(weights, targets, users, items)), np.float64(expected), "reduction")
+
+
+# ---- the laws can fail ----------------------------------------------------------------------------------------------
+
+
+def changed(**other):
+    """The reference with options of ours in place of those that it is given."""
+
+    def als_half_step(weights, targets, fixed, *, n_threads=None, **options):
+        return reference.als_half_step(weights, targets, fixed, **{**options, **other})
+
+    return als_half_step
+
+
+def slightly_off(weights, targets, fixed, *, n_threads=None, **options):
+    solutions = reference.als_half_step(weights, targets, fixed, **options)
+    return solutions * solutions.dtype.type(1 + 1e-5)
+
+
+def one_gradient_step(weights, targets, fixed, *, n_threads=None, **options):
+    solutions = np.zeros((weights.shape[0], fixed.shape[1]), fixed.dtype)
+    for row, (system, right) in enumerate(systems(weights, targets, fixed, **options)):
+        curvature = right @ system @ right
+        solutions[row] = right * (right @ right / curvature) if curvature > 0 else 0
+    return solutions
+
+
+def weights_of_one(weights, targets, fixed, *, n_threads=None, **options):
+    return reference.als_half_step(everywhere_stored(weights, 1.0), targets, fixed, **options)
+
+
+def unobserved_weight_added(weights, targets, fixed, *, n_threads=None, unobserved_weight=1.0, **options):
+    more = weights.copy()
+    more.data = more.data + more.dtype.type(unobserved_weight)
+    return reference.als_half_step(more, targets, fixed, unobserved_weight=unobserved_weight, **options)
+
+
+def a_small_ridge(weights, targets, fixed, *, n_threads=None, regularization=0.01, **options):
+    ridge = np.asarray(regularization) + 1e-3 * np.square(np.asarray(fixed, np.float64)).mean() if fixed.size else 0.0
+    return reference.als_half_step(weights, targets, fixed, regularization=ridge, **options)
+
+
+def some_solution(weights, targets, fixed, *, n_threads=None, **options):
+    """A solution of singular systems that is not the least."""
+    solutions = reference.als_half_step(weights, targets, fixed, **options)
+    for row, (system, _) in enumerate(systems(weights, targets, fixed, **options)):
+        values, vectors = np.linalg.eigh(system)
+        if values[0] < 1e-12 * values[-1]:
+            solutions[row] += vectors[:, 0].astype(fixed.dtype)
+    return solutions
+
+
+def first_row_everywhere(weights, targets, fixed, *, n_threads=None, **options):
+    solutions = reference.als_half_step(weights, targets, fixed, **options)
+    solutions[:] = solutions[:1]
+    return solutions
+
+
+def first_fixed_counts_more(weights, targets, fixed, *, n_threads=None, **options):
+    fixed = np.array(fixed)
+    fixed[:1] *= 2
+    return reference.als_half_step(weights, targets, fixed, **options)
+
+
+def last_factor_fixed(weights, targets, fixed, *, n_threads=None, **options):
+    solutions = reference.als_half_step(weights, targets, fixed, **options)
+    solutions[:, -1] = 1
+    return solutions
+
+
+def everywhere_stored(matrix, value):
+    ones = matrix.copy()
+    ones.data = np.full_like(ones.data, value)
+    return ones
+
+
+@pytest.mark.parametrize(
+    ("broken", "laws"),
+    [
+        (slightly_off, [has_a_gradient_of_zero]),
+        (one_gradient_step, [has_a_gradient_of_zero, equals_reference, is_the_lowest_loss]),
+        (one_gradient_step, [has_the_least_norm_where_there_are_many_solutions]),
+        (weights_of_one, [has_a_gradient_of_zero, equals_reference, ignores_a_common_scale]),
+        (weights_of_one, [takes_an_entry_of_unobserved_weight_as_none]),
+        (
+            unobserved_weight_added,
+            [has_a_gradient_of_zero, equals_reference, takes_an_entry_of_unobserved_weight_as_none],
+        ),
+        (a_small_ridge, [has_a_gradient_of_zero, equals_reference, is_the_lowest_loss]),
+        (changed(regularization=0.01), [has_a_gradient_of_zero, equals_reference, ignores_a_common_scale]),
+        (changed(unobserved_weight=1.0), [has_a_gradient_of_zero, equals_reference, is_the_lowest_loss]),
+        (some_solution, [has_the_least_norm_where_there_are_many_solutions]),
+        (first_row_everywhere, [permutes_with_the_rows, has_a_gradient_of_zero]),
+        (first_fixed_counts_more, [ignores_the_order_of_columns, has_a_gradient_of_zero]),
+        (last_factor_fixed, [gives_zero_to_a_factor_that_is_nowhere]),
+    ],
+)
+def test_laws_reject(broken, laws):
+    for law in laws:
+        assert_rejects(law, broken)
+
+
+def test_law_of_the_loss_rejects():
+    def loss_of_stored_entries(weights, targets, users, items, **options):
+        return reference.implicit_loss(weights, targets, users, items, **{**options, "unobserved_weight": 0.0})
+
+    def loss_in_float32(weights, targets, users, items, **options):
+        return float(np.float32(reference.implicit_loss(weights, targets, users, items, **options)))
+
+    assert_rejects(loss_equals_reference, loss_of_stored_entries)
+    assert_rejects(loss_equals_reference, loss_in_float32)
+
+
+# ---- cases ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_factors", [1, 3, 4, 5, 8, 31, 64, 65])
+def test_any_number_of_factors(dtype, n_factors):
+    """Panels of four and lanes of eight have ends of every length."""
+    rng = np.random.default_rng(n_factors)
+    seen = rng.random((6, 90)) < 0.3
+    weights, targets = csr_array(seen * rng.integers(1, 5, seen.shape).astype(dtype)), csr_array(seen.astype(dtype))
+    fixed = rng.standard_normal((90, n_factors)).astype(dtype)
+    solutions = fastrec.als_half_step(weights, targets, fixed, regularization=0.5)
+    assert solutions.dtype == dtype
+    for row, (system, right) in enumerate(systems(weights, targets, fixed, 1.0, 0.5)):
+        assert_solves(system, right, solutions[row])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_least_norm_of_many_singular_systems(dtype):
+    """Rounding hides a few in a thousand of them from a Cholesky factorisation that looks for pivots near zero."""
+    rng = np.random.default_rng(0)
+    n_rows, n_entries, n_factors = 10_000, 5, 6
+    fixed = rng.integers(-2, 3, (n_rows, n_entries, n_factors)).astype(dtype)
+    entries = np.arange(n_rows * n_entries), np.arange(0, n_rows * n_entries + 1, n_entries)
+    shape = (n_rows, n_rows * n_entries)
+    weights = csr_array((rng.choice([1.0, 4.0], n_rows * n_entries), *entries), shape=shape)
+    targets = csr_array((np.ones(n_rows * n_entries), *entries), shape=shape)
+    got = fastrec.als_half_step(
+        weights, targets, fixed.reshape(-1, n_factors), unobserved_weight=0.0, regularization=0.0
+    )
+    scale = np.sqrt(weights.data).reshape(n_rows, n_entries)
+    scaled = fixed * scale[:, :, None]
+    expected = (np.linalg.pinv(scaled, rcond=1e-9) @ scale[:, :, None])[:, :, 0].astype(dtype)
+    singular_values = np.linalg.svd(scaled, compute_uv=False)
+    smallest = np.where(singular_values > 1e-9 * singular_values[:, :1], singular_values, np.inf).min(axis=1)
+    conditions = (singular_values[:, 0] / smallest) ** 2
+    magnitude = conditions[:, None] * np.abs(expected).max(axis=1, keepdims=True)
+    assert_close(got, expected, "solve", magnitude=magnitude)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (3, 4)])
+def test_nothing_stored(shape):
+    nothing, fixed = csr_array(shape), np.ones((shape[1], 2), np.float32)
+    assert_same(fastrec.als_half_step(nothing, nothing, fixed), np.zeros((shape[0], 2), np.float32))
+    loss = fastrec.implicit_loss(nothing, nothing, np.zeros((shape[0], 2)), fixed, item_regularization=0.5)
+    assert loss == shape[1]
+
+
+def test_one_regularization_for_all_is_one_for_each():
+    rng = np.random.default_rng(1)
+    weights = csr_array(rng.integers(0, 3, (5, 7)).astype(np.float64))
+    targets = csr_array((weights != 0).astype(np.float64))
+    fixed = rng.standard_normal((7, 3))
+    expected = fastrec.als_half_step(weights, targets, fixed, regularization=0.5)
+    for same in (np.full(5, 0.5), [0.5] * 5, np.float32(0.5)):
+        assert_same(fastrec.als_half_step(weights, targets, fixed, regularization=same), expected)
+
+
+@given(half_steps())
+def test_inputs_are_unchanged(step):
+    weights, targets, fixed, options = step
+    before = digest(weights, targets, fixed, options["regularization"])
+    fastrec.als_half_step(weights, targets, fixed, **options)
+    assert digest(weights, targets, fixed, options["regularization"]) == before

@@ -1,0 +1,294 @@
+"""How the operations run: any number of threads, several callers, forks, Ctrl-C, and the GIL released."""
+
+import os
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import fastrec
+import processes
+from equality import digest
+from fastrec import _threads
+from workloads import AT_ANY_THREADS
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="this system does not list threads")
+
+
+@pytest.mark.parametrize("case", AT_ANY_THREADS)
+def test_same_bits_at_any_number_of_threads(case):
+    expected = digest(AT_ANY_THREADS[case](1))
+    for n_threads in (2, 3, 8, None):
+        assert digest(AT_ANY_THREADS[case](n_threads)) == expected, n_threads
+
+
+@needs_proc
+@pytest.mark.parametrize("case", AT_ANY_THREADS)
+def test_threads_really_run(case):
+    """Without which the test above would prove nothing: calls are repeated until one is seen with its threads."""
+    call, stop = AT_ANY_THREADS[case], threading.Event()
+    call(1)
+
+    def repeat():
+        while not stop.is_set():
+            call(8)
+
+    def n_threads():
+        return len(os.listdir("/proc/self/task"))
+
+    # Beside the caller, who works too; the pool starts a thread only when none is idle.
+    enough = 2 if case in ("bm25_weight", "tfidf_weight", "normalize") else 7
+    caller = threading.Thread(target=repeat)
+    before = n_threads()
+    caller.start()
+    most, end = 0, time.monotonic() + 60
+    while most < before + 1 + enough and time.monotonic() < end:
+        most = max(most, n_threads())
+    stop.set()
+    caller.join()
+    assert most >= before + 1 + enough
+
+
+def test_four_callers_at_once():
+    expected = {case: digest(call(1)) for case, call in AT_ANY_THREADS.items()}
+    cases, barrier, wrong = list(AT_ANY_THREADS), threading.Barrier(4), []
+
+    def caller(number):
+        barrier.wait()
+        for case in cases[5 * number :] + cases[: 5 * number]:
+            try:
+                if digest(AT_ANY_THREADS[case](2)) != expected[case]:
+                    wrong.append(case)
+            except Exception as error:
+                wrong.append((case, error))
+
+    callers = [threading.Thread(target=caller, args=[number]) for number in range(4)]
+    for thread in callers:
+        thread.start()
+    for thread in callers:
+        thread.join()
+    assert not wrong
+
+
+def test_blas_has_its_threads_back_afterwards():
+    from threadpoolctl import threadpool_info
+
+    def n_threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before = n_threads()
+    with _threads.one_blas_thread():
+        with _threads.one_blas_thread():
+            assert set(n_threads()) == {1}
+        assert set(n_threads()) == {1}
+    assert n_threads() == before
+    with pytest.raises(KeyboardInterrupt), _threads.one_blas_thread():
+        raise KeyboardInterrupt
+    assert n_threads() == before
+
+
+# ---- the pool that drives Numba blocks ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_pool_visits_every_row_once(n_threads):
+    for n_rows in (0, 1, 4096, 4097, 20_000):
+        visited = np.zeros(n_rows)
+
+        def kernel(first, last, out):
+            out[first:last] += 1
+
+        _threads.run_blocks(kernel, n_rows, n_threads, visited)
+        assert (visited == 1).all()
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_pool_raises_what_a_block_raises_and_ends(n_threads):
+    def kernel(first, last):
+        if first:
+            raise ZeroDivisionError(f"rows {first} to {last}")
+
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        _threads.run_blocks(kernel, 100_000, n_threads)
+    assert threading.active_count() == before
+
+
+# ---- fork -----------------------------------------------------------------------------------------------------------
+
+
+FORK = """
+    import faulthandler, os, sys, threading
+    from equality import digest
+    from workloads import AT_ANY_THREADS
+
+    def fork_and_check(cases):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                faulthandler.dump_traceback_later(60, exit=True)  # a hang ends with the place of it
+                wrong = [case for case in cases if digest(AT_ANY_THREADS[case](2)) != expected[case]]
+                if wrong:
+                    print(wrong, file=sys.stderr, flush=True)
+                status = len(wrong)
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    expected = {case: digest(call(2)) for case, call in AT_ANY_THREADS.items()}
+"""
+
+
+@needs_fork
+def test_forked_child_after_every_kernel(tmp_path):
+    processes.run(FORK + "    fork_and_check(AT_ANY_THREADS)\n", tmp_path, PYTHONWARNINGS="ignore::DeprecationWarning")
+
+
+@needs_fork
+@pytest.mark.parametrize(
+    "busy",
+    [
+        "fastrec.als_half_step([[1.0]], [[1.0]], [[1.0]], n_threads=2)",
+        "AT_ANY_THREADS['normalize'](2)",
+        "AT_ANY_THREADS['item_similarity, cosine'](2)",
+    ],
+    ids=["BLAS", "the pool", "C++"],
+)
+def test_forked_child_while_another_thread_calls(busy, tmp_path):
+    """Whatever lock that thread holds at the moment of the fork, nobody in the child will ever release it."""
+    program = f"""
+    import fastrec
+    def repeat():
+        while True:
+            {busy}
+    threading.Thread(target=repeat, daemon=True).start()
+    for _ in range(10):
+        fork_and_check(["als_half_step, singular", "normalize", "item_similarity, cosine"])
+    """
+    processes.run(FORK + program, tmp_path, PYTHONWARNINGS="ignore::DeprecationWarning")
+
+
+# ---- Ctrl-C ---------------------------------------------------------------------------------------------------------
+
+
+# Each would take minutes; broadcast rows and row pointers that go back to 0 make much work of little memory.
+LONG = {
+    "top_k_dense": "fastrec.top_k(np.broadcast_to(np.arange(10_000.0) % 97, (10**7, 10_000)), 2, n_threads=2)",
+    "top_k_csr": """_dispatch.kernel("top_k_csr", np.float64)(
+        np.arange(10_000.0) % 97, np.arange(10_000, dtype=np.int32), np.tile([0, 10_000], 10**7), 10_000,
+        *TopK.empty(2 * 10**7 - 1, 2, np.float64), 2)""",
+    "top_k_inner_product": """fastrec.top_k_inner_product(
+        np.broadcast_to(np.float32(1), (10**7, 64)), np.ones((20_000, 64), np.float32), 2, n_threads=2)""",
+    "sparse_top_k_product": "fastrec.sparse_top_k_product(full(20_000, 1000), full(1000, 20_000), 2, n_threads=2)",
+    "item_similarity": "fastrec.item_similarity(full(1000, 20_000), 2, n_threads=2)",
+    "als_half_step": """fastrec.als_half_step(
+        full(10_000, 1000), full(10_000, 1000), rng.random((1000, 128)), n_threads=2)""",
+    "eigenvectors": """fastrec.als_half_step(
+        full(10_000, 5), full(10_000, 5), rng.random((5, 250)), regularization=0, unobserved_weight=0, n_threads=2)""",
+    "the pool": """_threads.run_blocks(
+        _dispatch.kernel("normalize"), 10**7, 2, np.ones(10_000), np.tile([0, 10_000], 10**7), 2, np.ones(10_000))""",
+    "the pool, one thread": """_threads.run_blocks(
+        _dispatch.kernel("normalize"), 10**7, 1, np.ones(10_000), np.tile([0, 10_000], 10**7), 2, np.ones(10_000))""",
+}
+
+
+@pytest.mark.parametrize("driver", LONG)
+def test_ctrl_c(driver, tmp_path):
+    """Stops a call that would take minutes, soon after the signal, and leaves the library usable.
+
+    The signal comes from another thread of the program once a kernel runs, so the GIL must have been released too.
+    """
+    output = processes.run(
+        f"""
+        import os, signal, threading, time
+        import numpy as np
+        from scipy.sparse import csr_array
+        import fastrec
+        from equality import digest
+        from fastrec import TopK, _dispatch, _threads
+        from workloads import AT_ANY_THREADS
+
+        rng = np.random.default_rng(0)
+        def full(n_rows, n_columns):
+            indices = np.tile(np.arange(n_columns, dtype=np.int32), n_rows)
+            indptr = np.arange(n_rows + 1) * n_columns
+            return csr_array((np.ones(len(indices), np.float32), indices, indptr), shape=(n_rows, n_columns))
+
+        cases = ["top_k, float32", "item_similarity, cosine", "als_half_step, singular", "normalize"]
+        expected = [digest(AT_ANY_THREADS[case](2)) for case in cases]  # compiles what Numba compiles
+        inside, times = threading.Event(), {{}}
+
+        def observed(call):
+            def observed_call(*args):
+                inside.set()
+                return call(*args)
+            return observed_call
+        if {driver!r} == "eigenvectors":
+            np.linalg.eigh = observed(np.linalg.eigh)
+        else:
+            _dispatch.kernel = lambda *operation, kernel=_dispatch.kernel: observed(kernel(*operation))
+
+        def press():
+            inside.wait()
+            time.sleep(0.5)
+            times["pressed"] = time.monotonic()
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Thread(target=press).start()
+        try:
+            {LONG[driver]}
+            times["ended"] = time.monotonic()
+            threading.Event().wait(60)  # for a signal that comes too late
+        except KeyboardInterrupt:
+            times["stopped"] = time.monotonic()
+        assert "ended" not in times, "the call ended before the signal came"
+        assert threading.active_count() == 1, threading.enumerate()
+        assert [digest(AT_ANY_THREADS[case](2)) for case in cases] == expected
+        print(times["stopped"] - times["pressed"])
+        """,
+        tmp_path,
+    )
+    print(output)
+    assert float(output) < 5  # a second is promised; this is what a slow machine under load may take
+
+
+def test_gil_is_released(tmp_path):
+    """While a thread is in a kernel, the main thread runs: it alone lets the call be stopped by ending the process."""
+    output = processes.run(
+        """
+        import os, threading, time
+        import numpy as np
+        import fastrec
+        from fastrec import _dispatch
+
+        inside = threading.Event()
+        def observed(*operation, kernel=_dispatch.kernel):
+            inside.set()
+            return kernel(*operation)
+        _dispatch.kernel = observed
+        rows = np.broadcast_to(np.arange(10_000.0) % 97, (10**7, 10_000))
+        caller = threading.Thread(target=fastrec.top_k, args=[rows, 2], kwargs={"n_threads": 2}, daemon=True)
+        caller.start()
+        inside.wait()
+        time.sleep(0.2)
+        print(sum(range(10**6)), caller.is_alive(), flush=True)
+        os._exit(0)
+        """,
+        tmp_path,
+    )
+    assert output.split() == ["499999500000", "True"]
+
+
+def test_a_program_that_hangs_is_a_failure(tmp_path):
+    with pytest.raises(AssertionError, match="hangs"):
+        processes.finish(processes.start("import time; time.sleep(600)", tmp_path), timeout=1)
+    with pytest.raises(AssertionError, match="exit status 3"):
+        processes.run("raise SystemExit(3)", tmp_path)
+    assert processes.run("import sys; print(sys.version_info[0])", tmp_path).strip() == str(sys.version_info[0])
+
+
+def test_programs_use_the_package_that_is_tested(tmp_path):
+    assert processes.run("import fastrec; print(fastrec.__file__)", tmp_path).strip() == fastrec.__file__
