@@ -62,16 +62,18 @@ def assert_close(got, expected, family, *, magnitude=None):
         )
 
 
-def assert_solves(system, right, x):
-    """``system @ x == right`` to the tolerance of a solve in float64 whose solution was rounded to the dtype of x."""
+def assert_solves(system, right, x, magnitude):
+    """``system @ x == right`` to the tolerance of a solve in float64 whose solution was rounded to the dtype of x.
+
+    ``magnitude`` is what the terms of the right side sum to without their signs: they may cancel.
+    """
     assert np.isfinite(x).all()
     allowed = tolerance("solve", np.float64) + (np.finfo(x.dtype).eps if x.dtype != np.float64 else 0)
     solution = x.astype(np.float64)
     missed = np.abs(system @ solution - right).max(initial=0.0)
-    scale = np.abs(system).sum(axis=1).max(initial=0.0) * np.abs(solution).max(initial=0.0) + np.abs(right).max(
-        initial=0.0
-    )
-    assert missed <= allowed * scale, f"solve: misses the right side by {missed / scale:.1e}, allowed {allowed:.1e}"
+    size = np.abs(system).sum(axis=1).max(initial=0.0) * np.abs(solution).max(initial=0.0)
+    allowed *= size + magnitude
+    assert missed <= allowed, f"solve: misses the right side by {missed:.1e}, allowed {allowed:.1e}"
 
 
 def tolerance(family, dtype):

@@ -13,7 +13,7 @@ from strategies import FLOATS, half_steps, seeds, thread_counts
 
 
 def systems(weights, targets, fixed, unobserved_weight=1.0, regularization=0.01):
-    """Matrix and right side of every row's normal equations, in dense float64."""
+    """Every row's normal equations in dense float64: matrix, right side, and what its terms sum to without signs."""
     fixed = np.asarray(fixed, np.float64)
     for row in range(weights.shape[0]):
         entries = slice(weights.indptr[row], weights.indptr[row + 1])
@@ -21,17 +21,18 @@ def systems(weights, targets, fixed, unobserved_weight=1.0, regularization=0.01)
         weight[weights.indices[entries]] = weights.data[entries]
         target[targets.indices[entries]] = targets.data[entries]
         penalty = np.broadcast_to(regularization, weights.shape[0])[row]
-        yield (fixed.T * weight) @ fixed + penalty * np.eye(fixed.shape[1]), fixed.T @ (weight * target)
+        pull = (np.abs(fixed).T @ np.abs(weight * target)).max(initial=0.0)
+        yield (fixed.T * weight) @ fixed + penalty * np.eye(fixed.shape[1]), fixed.T @ (weight * target), pull
 
 
-def condition(system):
-    """Largest over smallest eigenvalue, leaving out those that are zero; inf when some could be either."""
+def spectrum(system):
+    """Largest and smallest eigenvalue but for those that are zero; None when some could be either."""
     values = np.linalg.eigvalsh(system)
     largest = values[-1]
     if largest <= 0:
-        return 1.0
+        return 0.0, 1.0
     unclear = (values > 1e-15 * largest) & (values < 1e-9 * largest)
-    return np.inf if unclear.any() else largest / values[values >= 1e-9 * largest][0]
+    return None if unclear.any() else (largest, values[values >= 1e-9 * largest][0])
 
 
 def assert_close_solutions(got, expected, step):
@@ -39,10 +40,11 @@ def assert_close_solutions(got, expected, step):
     weights, targets, fixed, options = step
     assert got.dtype == expected.dtype
     assert got.shape == expected.shape
-    for row, (system, _) in enumerate(systems(weights, targets, fixed, **options)):
-        conditioned = condition(system)
-        if conditioned < 1e9:
-            magnitude = conditioned * np.abs(expected[row]).max(initial=0.0)
+    for row, (system, _, pull) in enumerate(systems(weights, targets, fixed, **options)):
+        eigenvalues = spectrum(system)
+        if eigenvalues:
+            largest, smallest = eigenvalues
+            magnitude = (largest * np.abs(expected[row]).max(initial=0.0) + pull) / smallest
             assert_close(got[row], expected[row], "solve", magnitude=magnitude)
 
 
@@ -51,11 +53,11 @@ def has_a_gradient_of_zero(als_half_step):
     def law(step, n_threads):
         weights, targets, fixed, options = step
         solutions = als_half_step(weights, targets, fixed, **options, n_threads=n_threads)
-        for row, (system, right) in enumerate(systems(weights, targets, fixed, **options)):
+        for row, (system, right, pull) in enumerate(systems(weights, targets, fixed, **options)):
             if weights.indptr[row] == weights.indptr[row + 1]:
                 assert (solutions[row] == 0).all()
             else:
-                assert_solves(system, right, solutions[row])
+                assert_solves(system, right, solutions[row], pull)
 
     return law
 
@@ -278,7 +280,7 @@ def slightly_off(weights, targets, fixed, *, n_threads=None, **options):
 
 def one_gradient_step(weights, targets, fixed, *, n_threads=None, **options):
     solutions = np.zeros((weights.shape[0], fixed.shape[1]), fixed.dtype)
-    for row, (system, right) in enumerate(systems(weights, targets, fixed, **options)):
+    for row, (system, right, _) in enumerate(systems(weights, targets, fixed, **options)):
         curvature = right @ system @ right
         solutions[row] = right * (right @ right / curvature) if curvature > 0 else 0
     return solutions
@@ -302,7 +304,7 @@ def a_small_ridge(weights, targets, fixed, *, n_threads=None, regularization=0.0
 def some_solution(weights, targets, fixed, *, n_threads=None, **options):
     """A solution of singular systems that is not the least."""
     solutions = reference.als_half_step(weights, targets, fixed, **options)
-    for row, (system, _) in enumerate(systems(weights, targets, fixed, **options)):
+    for row, (system, _, _) in enumerate(systems(weights, targets, fixed, **options)):
         values, vectors = np.linalg.eigh(system)
         if values[0] < 1e-12 * values[-1]:
             solutions[row] += vectors[:, 0].astype(fixed.dtype)
@@ -383,8 +385,8 @@ def test_any_number_of_factors(dtype, n_factors):
     fixed = rng.standard_normal((90, n_factors)).astype(dtype)
     solutions = fastrec.als_half_step(weights, targets, fixed, regularization=0.5)
     assert solutions.dtype == dtype
-    for row, (system, right) in enumerate(systems(weights, targets, fixed, 1.0, 0.5)):
-        assert_solves(system, right, solutions[row])
+    for row, (system, right, pull) in enumerate(systems(weights, targets, fixed, 1.0, 0.5)):
+        assert_solves(system, right, solutions[row], pull)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -405,9 +407,9 @@ def test_least_norm_of_many_singular_systems(dtype):
     expected = (np.linalg.pinv(scaled, rcond=1e-9) @ scale[:, :, None])[:, :, 0].astype(dtype)
     singular_values = np.linalg.svd(scaled, compute_uv=False)
     smallest = np.where(singular_values > 1e-9 * singular_values[:, :1], singular_values, np.inf).min(axis=1)
-    conditions = (singular_values[:, 0] / smallest) ** 2
-    magnitude = conditions[:, None] * np.abs(expected).max(axis=1, keepdims=True)
-    assert_close(got, expected, "solve", magnitude=magnitude)
+    pull = (np.abs(scaled) * scale[:, :, None]).sum(axis=1).max(axis=1)
+    magnitude = (singular_values[:, 0] ** 2 * np.abs(expected).max(axis=1) + pull) / smallest**2
+    assert_close(got, expected, "solve", magnitude=magnitude[:, None])
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (3, 4)])

@@ -114,10 +114,10 @@ def test_a_solution_solves_and_nothing_near_it_does(dtype):
     system = np.eye(9) + rng.random((9, 9)) / 20
     solution = rng.random(9).astype(dtype)
     right = system @ solution.astype(np.float64)
-    assert_solves(system, right, solution)
+    assert_solves(system, right, solution, right.max())
     for wrong in (solution * dtype(1 + 3000 * np.finfo(dtype).eps), solution[::-1], solution * dtype(np.nan)):
         with pytest.raises(AssertionError):
-            assert_solves(system, right, wrong)
+            assert_solves(system, right, wrong, right.max())
 
 
 def test_pattern_alone():

@@ -55,7 +55,9 @@ def sparse_top_k_product(
     for row in range(left.shape[0]):
         sums, n_terms = sum_of_rows(left, right, row, dtype)
         columns = np.flatnonzero(n_terms)
-        rows.append(best_entries(columns, sums[columns].astype(dtype), k, threshold))
+        with np.errstate(over="ignore"):
+            values = sums[columns].astype(dtype)
+        rows.append(best_entries(columns, values, k, threshold))
     return stacked(rows, dtype, right.shape[1])
 
 

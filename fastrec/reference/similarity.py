@@ -35,7 +35,8 @@ def item_similarity(
         ratings.data[:] = 1
     item_users = ratings.T.tocsr()
     item_users.sort_indices()
-    sumsq = np.array([sum((x * x for x in row.data.astype(np.float64)), 0.0) for row in rows_of(item_users)])
+    with np.errstate(over="ignore"):
+        sumsq = np.array([sum((x * x for x in row.data.astype(np.float64)), 0.0) for row in rows_of(item_users)])
     rows = []
     for item in range(item_users.shape[0]):
         dots, n_common = sum_of_rows(item_users, ratings, item, np.float64)
