@@ -1,7 +1,7 @@
 // Driver of top_k_inner_product.
 #pragma once
 
-#include "fastrec/top_k.hpp"
+#include "fastrec/screened_inner_product.hpp"
 
 namespace fastrec {
 
@@ -12,6 +12,13 @@ Status top_k_inner_product(const Kernels& table, Strided<Value> queries, Strided
   const double operations =
       static_cast<double>(queries.rows) * static_cast<double>(items.rows) * static_cast<double>(items.columns);
   n_threads = worthwhile_threads(operations / 4, n_threads);
+
+  const ScreenKernels<Value>& screen = table;
+  if (candidates.indptr == nullptr && screen_pays(screen, queries, items, out.k)) {
+    bool screened = false;
+    const Status status = screened_inner_product(screen, queries, items, exclude, out, n_threads, poll, screened);
+    if (screened || status != Status::done) return status;
+  }
 
   // Many queries share a tile of items while it lies in the cache, as long as their selections stay small.
   constexpr std::ptrdiff_t most_queries = 32, selection_bytes = std::ptrdiff_t{1} << 20;

@@ -66,6 +66,16 @@ class Selector {
     }
   }
 
+  // Keeps the best only, and tells what an entry must rank before from now on.
+  Entry<Score> tighten() noexcept {
+    if (state_.size > k_) {
+      keep_best();
+    } else if (state_.size == k_) {
+      state_.worst = *std::max_element(state_.entries, state_.entries + k_, RanksBefore{});
+    }
+    return state_.worst;
+  }
+
   // Sorts the best, best first, and returns how many there are.
   std::ptrdiff_t finish() noexcept {
     if (state_.size > k_) keep_best();
