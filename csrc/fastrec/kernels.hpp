@@ -99,13 +99,13 @@ constexpr std::ptrdiff_t panel_items = 32;  // scored together
 constexpr std::ptrdiff_t tile_queries = 8;  // against so many queries
 constexpr std::ptrdiff_t step_factors = 4;  // by integer products of so many factors
 
-struct PackedItems {     // panels of items by descending norm, as 8-bit integers
-  std::uint8_t* codes;   // (n_panels, n_steps, panel_items, step_factors): factor / scale, rounded, above zero_code
-  std::int32_t* ids;     // (n_panels * panel_items), -1 beyond the last
-  double* scale;         // (n_panels)
-  double* norm;          // (n_panels): largest norm of an item; what follows in units of the scale:
-  double* code_norm;     // largest norm of what codes say,
-  double* residual;      // and of what they leave out, with the rounding of an exact score
+struct PackedItems {    // panels of items by descending norm, as 8-bit integers
+  std::uint8_t* codes;  // (n_panels, n_steps, panel_items, step_factors): factor / scale, rounded, above zero_code
+  std::int32_t* ids;    // (n_panels * panel_items), -1 beyond the last
+  double* scale;        // (n_panels)
+  double* norm;         // (n_panels): largest norm of an item; what follows in units of the scale:
+  double* code_norm;    // largest norm of what codes say,
+  double* residual;     // and of what they leave out, with the rounding of an exact score
   std::ptrdiff_t n_panels, n_steps;
 };
 
@@ -116,18 +116,18 @@ struct Survivor {  // an item that the screen let pass for a query
 
 template <class Value>
 struct ScreenScratch {
-  std::int8_t* codes;          // (groups, n_steps, tile_queries, step_factors)
-  std::int8_t* regrouped;      // the same
-  double* queries;             // (block, padded factors)
-  double* per_query;           // (6, block)
-  float* maxima;               // (block, n_maxima)
-  std::uint32_t* keys;         // (n_maxima)
-  std::uint32_t* excluded;     // (block, first_panels): a bit an item
-  std::int32_t* sums;          // (2, block)
-  std::int32_t* order;         // (2, block)
-  Survivor* survivors;         // (block, most_survivors)
-  std::int32_t* n_survivors;   // (block)
-  Entry<Value>* entries;       // (block, capacity)
+  std::int8_t* codes;            // (groups, n_steps, tile_queries, step_factors)
+  std::int8_t* regrouped;        // the same
+  double* queries;               // (block, padded factors)
+  double* per_query;             // (6, block)
+  float* maxima;                 // (block, n_maxima)
+  std::uint32_t* keys;           // (n_maxima)
+  std::uint32_t* excluded;       // (block, first_panels): a bit an item
+  std::int32_t* sums;            // (2, block)
+  std::int32_t* order;           // (2, block)
+  Survivor* survivors;           // (block, most_survivors)
+  std::int32_t* n_survivors;     // (block)
+  Entry<Value>* entries;         // (block, capacity)
   Selection<Value>* selections;  // (block)
   std::ptrdiff_t block, n_maxima, first_panels, most_survivors, capacity;
   InnerProductScratch<Value> exact;  // for one query

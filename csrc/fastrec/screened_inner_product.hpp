@@ -13,8 +13,8 @@ namespace fastrec {
 template <class Value>
 bool screen_pays(const ScreenKernels<Value>& kernels, const Strided<Value>& queries, const Strided<Value>& items,
                  std::ptrdiff_t k) {
-  return kernels.available && queries.rows >= 32 && items.rows >= 2048 && items.columns >= 8 &&
-         items.columns <= 4096 && k <= 256;
+  return kernels.available && queries.rows >= 32 && items.rows >= 2048 && items.columns >= 8 && items.columns <= 4096 &&
+         k <= 256;
 }
 
 template <class Value>
@@ -27,7 +27,7 @@ Status screened_inner_product(const ScreenKernels<Value>& kernels, Strided<Value
   screened = false;
   if (!norms || !position_of) return Status::out_of_memory;
   Status status = parallel_for_rows(
-      0, n_items, block_length(n_items, n_threads, 4096), n_threads, poll,
+      0, n_items, block_length(n_items, n_threads, 4096, static_cast<double>(items.columns)), n_threads, poll,
       [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept { kernels.norms({first, last}, items, norms[0]); });
   if (status != Status::done) return status;
   const auto largest = *std::max_element(norms[0], norms[0] + n_items, [](double a, double b) { return !(a >= b); });
@@ -53,15 +53,20 @@ Status screened_inner_product(const ScreenKernels<Value>& kernels, Strided<Value
   });
   for (std::ptrdiff_t i = 0; i < n_items; ++i) position_of[0][packed.ids[i]] = static_cast<std::int32_t>(i);
   status = parallel_for_rows(
-      0, packed.n_panels, block_length(packed.n_panels, n_threads, 64), n_threads, poll,
+      0, packed.n_panels,
+      block_length(packed.n_panels, n_threads, 64, static_cast<double>(panel_items * items.columns)), n_threads, poll,
       [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept { kernels.pack({first, last}, items, packed); });
   if (status != Status::done) return status;
 
   const std::ptrdiff_t width = (items.columns + n_lanes - 1) / n_lanes * n_lanes;
   const std::ptrdiff_t capacity = selection_capacity(out.k, n_items);
   const std::ptrdiff_t hands = (5 * out.k / 2 + panel_items - 1) / panel_items;
-  const std::ptrdiff_t block = std::clamp<std::ptrdiff_t>(
-      (queries.rows / (2 * n_threads) + tile_queries - 1) / tile_queries * tile_queries, tile_queries, 384);
+  // Many queries share a panel while it lies in the cache; fewer where all of them would take long (Ctrl-C), or where
+  // there are few for each thread.
+  const double row_operations = static_cast<double>(n_items) * static_cast<double>(items.columns);
+  const std::ptrdiff_t longest = std::clamp<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(2e10 / row_operations), 1, 384);
+  const std::ptrdiff_t fair = std::min(queries.rows / (2 * n_threads), longest);
+  const std::ptrdiff_t block = std::max<std::ptrdiff_t>(1, fair / tile_queries) * tile_queries;
   const std::ptrdiff_t n_maxima = hands * panel_items, first_panels = std::max<std::ptrdiff_t>(64, 8 * hands);
   const std::ptrdiff_t most_survivors = 256;
 
@@ -78,8 +83,8 @@ Status screened_inner_product(const ScreenKernels<Value>& kernels, Strided<Value
   const Scratch<double> exact(n_threads, std::max(width, block) + tile_items * width);
   const Scratch<Value> exact_scores(n_threads, tile_items);
   const Scratch<std::int64_t> cursors(n_threads, 1);
-  if (!query_codes || !block_queries || !per_query || !maxima || !keys || !excluded || !integers || !survivors || !entries ||
-      !selections || !exact || !exact_scores || !cursors) {
+  if (!query_codes || !block_queries || !per_query || !maxima || !keys || !excluded || !integers || !survivors ||
+      !entries || !selections || !exact || !exact_scores || !cursors) {
     return Status::out_of_memory;
   }
   screened = true;
@@ -104,8 +109,9 @@ Status screened_inner_product(const ScreenKernels<Value>& kernels, Strided<Value
         scratch.first_panels = first_panels;
         scratch.most_survivors = most_survivors;
         scratch.capacity = capacity;
-        scratch.exact = {exact[worker],          exact[worker] + std::max(width, block), exact_scores[worker], capacity,
-                         scratch.entries + block * capacity, scratch.selections + block, cursors[worker]};
+        scratch.exact = {exact[worker],  exact[worker] + std::max(width, block), exact_scores[worker],
+                         capacity,       scratch.entries + block * capacity,     scratch.selections + block,
+                         cursors[worker]};
         kernels.rows({first, last}, queries, items, packed, position_of[0], exclude, scratch, out);
       });
 }

@@ -17,7 +17,7 @@ namespace fastrec {
 namespace {
 
 constexpr double nothing_known = -std::numeric_limits<double>::infinity();
-constexpr std::int32_t most_product = 1 << 30;       // above any sum of products of codes
+constexpr std::int32_t most_product = 1 << 30;        // above any sum of products of codes
 constexpr std::int32_t left_out = -2 * most_product;  // in the place of a product: not a candidate
 
 // The number below `score` such that what stays under it is rounded to less than `score`.
@@ -104,8 +104,8 @@ class Screen {
   }
 
   std::int8_t* code_at(std::int8_t* codes, std::ptrdiff_t q, std::ptrdiff_t j) const noexcept {
-    return codes + q / tile_queries * tile_bytes_ + (j / step_factors * tile_queries + q % tile_queries) * step_factors +
-           j % step_factors;
+    return codes + q / tile_queries * tile_bytes_ +
+           (j / step_factors * tile_queries + q % tile_queries) * step_factors + j % step_factors;
   }
 
   // Norms and residuals of a query are in units of its scale, those of a panel in units of the panel's. Bounds and
@@ -138,7 +138,8 @@ class Screen {
     std::fill(scratch_.excluded, scratch_.excluded + n_queries_ * scratch_.first_panels, 0u);
     for (std::ptrdiff_t q = 0; q < n_queries_; ++q) {
       const std::ptrdiff_t row = rows_.first + q;
-      for (std::int64_t at = exclude_.indptr[row * exclude_.step]; at < exclude_.indptr[row * exclude_.step + 1]; ++at) {
+      for (std::int64_t at = exclude_.indptr[row * exclude_.step]; at < exclude_.indptr[row * exclude_.step + 1];
+           ++at) {
         const std::int32_t position = position_of_[exclude_.ids[at]];
         if (position < n_first * panel_items) {
           scratch_.excluded[q * scratch_.first_panels + position / panel_items] |= 1u << position % panel_items;
@@ -152,7 +153,8 @@ class Screen {
   // The items of the first panels are dealt into n_maxima hands; the k-th largest of the hands' best lower bounds is
   // exceeded by k items. Thresholds are taken at growing distances, and until the first nothing is let pass.
   void first_panels(std::ptrdiff_t n_first) noexcept {
-    std::fill(scratch_.maxima, scratch_.maxima + n_queries_ * scratch_.n_maxima, -std::numeric_limits<float>::infinity());
+    std::fill(scratch_.maxima, scratch_.maxima + n_queries_ * scratch_.n_maxima,
+              -std::numeric_limits<float>::infinity());
     const std::ptrdiff_t hands = scratch_.n_maxima / panel_items;
     std::ptrdiff_t refresh = std::min(2 * hands, n_first);
     for (std::ptrdiff_t panel = 0; panel < refresh; ++panel) first_panel(panel, panel % hands, false);
@@ -444,7 +446,7 @@ class Screen {
   const std::ptrdiff_t n_queries_, width_, panel_bytes_, tile_bytes_;
   const double unit_;
   double *scale_, *norm_, *residual_, *threshold_, *least_, *stop_;  // by place, like codes_ and sums_
-  std::int32_t* place_;                                             // query of a place
+  std::int32_t* place_;                                              // query of a place
   std::int8_t* codes_;
   std::int32_t* sums_;
 };
