@@ -114,8 +114,10 @@ def top_k_inner_product(
     -----
     A score is the float64 sum of products in a fixed order (lane j of 8 adds the products j, j + 8, ...; then lanes
     ((0+4)+(2+6))+((1+5)+(3+7))), rounded once to the output's dtype, and ranking is by that number: the same bits on
-    every instruction set. The matrix of all scores is never formed; scratch is a tile of items, a block of queries and
-    2 k entries for each of them a thread.
+    every instruction set. The matrix of all scores is never formed. From 32 queries, 2,048 items and 8 factors on, and
+    for k up to 256 without ``candidates``, items are screened by 8-bit products under a proved bound first
+    (docs/screening.md): memory is then 1 byte a factor of the items, and scratch for 384 queries a thread; otherwise a
+    tile of items, a block of queries and 2 k entries for each of them a thread.
     """
     k = _check.integer(k, "k", 1)
     threads = _threads.resolve(n_threads)

@@ -18,8 +18,8 @@ pytestmark = [
 ]
 
 
-def build(source, to, *flags):
-    command = [COMPILER, "-std=c++17", "-O1", "-g", "-pthread", f"-I{CHECKOUT / 'csrc'}", *flags, source, "-o", to]
+def build(source, to, *flags, headers=CHECKOUT / "csrc"):
+    command = [COMPILER, "-std=c++17", "-O1", "-g", "-pthread", f"-I{headers}", *flags, source, "-o", to]
     return subprocess.run(command, capture_output=True, text=True)
 
 

@@ -1,0 +1,76 @@
+// Compares the screened ranking with the one by all exact scores, on factors that leave the screen little room. Exit
+// status 0 when they agree. tests/test_screening.py also compiles it with bounds that are too small.
+
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#define FASTREC_TABLE kernels_under_test
+#include "fastrec/rows/table.hpp"
+#include "fastrec/screened_inner_product.hpp"
+#include "fastrec/top_k_inner_product.hpp"
+
+namespace {
+
+using fastrec::Pattern;
+using fastrec::Strided;
+using fastrec::TopKRows;
+
+struct Answer {
+  std::vector<std::int32_t> items;
+  std::vector<float> scores;
+  std::ptrdiff_t k;
+
+  Answer(std::ptrdiff_t n_rows, std::ptrdiff_t k)
+      : items(static_cast<std::size_t>(n_rows * k)), scores(static_cast<std::size_t>(n_rows * k)), k(k) {}
+  TopKRows<float> rows() { return {items.data(), scores.data(), k}; }
+};
+
+bool never() { return false; }
+
+int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool decaying) {
+  constexpr std::ptrdiff_t n_queries = 64, n_items = 6000;
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> queries(static_cast<std::size_t>(n_queries * n_factors));
+  std::vector<float> items(static_cast<std::size_t>(n_items * n_factors));
+  for (float& x : queries) x = normal(random);
+  for (std::ptrdiff_t i = 0; i < n_items; ++i) {
+    const float size = decaying ? 1.0f / static_cast<float>(1 + i % 100) : 1.0f;
+    for (std::ptrdiff_t j = 0; j < n_factors; ++j)
+      items[static_cast<std::size_t>(i * n_factors + j)] = size * normal(random);
+  }
+  const Strided<float> q{queries.data(), n_queries, n_factors, n_factors, 1};
+  const Strided<float> v{items.data(), n_items, n_factors, n_factors, 1};
+
+  Answer screened(n_queries, k), exact(n_queries, k);
+  bool was_screened = false;
+  fastrec::screened_inner_product<float>(fastrec::kernels_under_test, q, v, Pattern{}, screened.rows(), 1, never,
+                                         was_screened);
+  if (!was_screened) return 1000000;
+  for (std::ptrdiff_t first = 0; first < n_queries; first += 16) {  // fewer than are screened
+    const Strided<float> part{queries.data() + first * n_factors, 16, n_factors, n_factors, 1};
+    fastrec::top_k_inner_product<float>(fastrec::kernels_under_test, part, v, Pattern{}, Pattern{},
+                                        {exact.items.data() + first * k, exact.scores.data() + first * k, k}, 1, never);
+  }
+  int n_different = 0;
+  for (std::size_t i = 0; i < exact.items.size(); ++i) {
+    n_different += exact.items[i] != screened.items[i] || exact.scores[i] != screened.scores[i];
+  }
+  return n_different;
+}
+
+}  // namespace
+
+int main() {
+  int total = 0;
+  for (unsigned seed = 0; seed < 8; ++seed) {
+    for (std::ptrdiff_t n_factors : {8, 24, 64}) {
+      for (std::ptrdiff_t k : {1, 20}) {
+        for (bool decaying : {false, true}) total += differences(seed, n_factors, k, decaying);
+      }
+    }
+  }
+  std::printf("%d entries differ\n", total);
+  return total != 0;
+}
