@@ -220,6 +220,25 @@ class Recommender(Estimator):
         raise ValueError(f"user_items: expected a sparse matrix with a row for each of users, got None; {why}.")
 
 
+class NeighbourRequest(NamedTuple):
+    """Items, or users, whose neighbours are wanted, none of which is its own."""
+
+    ids: Ids
+    k: int
+    exclude: Pattern
+    candidates: Pattern | None
+
+    @classmethod
+    def checked(cls, ids: Any, name: str, n: int, k: int, candidates: Any, exclude: Any) -> NeighbourRequest:
+        """Take what a caller gave for ``name``, of which there are ``n``."""
+        wanted = _check.item_ids(ids, name, n, unit=name)
+        k = _check.integer(k, "k", 1)
+        allowed = _check.pattern(candidates, "candidates", len(wanted), n)
+        excluded = _check.pattern(exclude, "exclude", len(wanted), n)
+        itself = Pattern(wanted, np.arange(len(wanted) + 1, dtype=np.int64), False)
+        return cls(wanted, k, itself if excluded is None else union(itself, excluded, len(wanted), n), allowed)
+
+
 class FactorModel(Recommender):
     """A recommender whose score is the inner product of a user's and an item's factors."""
 
@@ -284,12 +303,10 @@ class FactorModel(Recommender):
     def _similar(
         self, factors: Array, ids: Any, name: str, k: int, candidates: Any, exclude: Any, n_threads: int | None
     ) -> TopK:
-        wanted = _check.item_ids(ids, name, len(factors), unit=name)
-        k = _check.integer(k, "k", 1)
-        allowed = _check.pattern(candidates, "candidates", len(wanted), len(factors))
-        excluded = without_itself(wanted, _check.pattern(exclude, "exclude", len(wanted), len(factors)), len(factors))
+        wanted = NeighbourRequest.checked(ids, name, len(factors), k, candidates, exclude)
         unit = self._derived(f"unit {name}", factors, lambda: unit_rows(factors))
-        return best_inner_products(unit[wanted], unit, k, excluded, allowed, self._threads(n_threads))
+        threads = self._threads(n_threads)
+        return best_inner_products(unit[wanted.ids], unit, wanted.k, wanted.exclude, wanted.candidates, threads)
 
     def _n_users(self) -> int:
         return len(self.user_factors_)
@@ -304,12 +321,6 @@ def union(first: Pattern, second: Pattern, n_rows: int, n_items: int) -> Pattern
     both.sum_duplicates()
     merged = Csr.of_canonical(both)
     return Pattern(merged.indices, merged.indptr, False)
-
-
-def without_itself(ids: Ids, exclude: Pattern | None, n_items: int) -> Pattern:
-    """What row r must leave out when it looks for the neighbours of ids[r]."""
-    itself = Pattern(ids, np.arange(len(ids) + 1, dtype=np.int64), False)
-    return itself if exclude is None else union(itself, exclude, len(ids), n_items)
 
 
 def unit_rows(factors: Array) -> Array:

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from fastrec import _check, _threads
 from fastrec._types import Csr, Pattern, TopK
-from fastrec.models.base import Recommender, Request, stored, without_itself
+from fastrec.models.base import NeighbourRequest, Recommender, Request, stored
 from fastrec.selection import best_of_product
 from fastrec.similarity import METRICS, item_similarity
 from fastrec.weighting import bm25_weight, tfidf_weight
@@ -120,17 +120,10 @@ class ItemKNN(Recommender):
         """
         self._check_fitted()
         n_items = self._n_items()
-        wanted = _check.item_ids(items, "items", n_items)
-        k = _check.integer(k, "k", 1)
-        allowed = _check.pattern(candidates, "candidates", len(wanted), n_items)
-        excluded = without_itself(wanted, _check.pattern(exclude, "exclude", len(wanted), n_items), n_items)
-        one_each = Csr(
-            np.ones(len(wanted), self.similarity_.dtype),
-            wanted,
-            np.arange(len(wanted) + 1, dtype=np.int64),
-            (len(wanted), n_items),
-        )
-        return self._best(one_each, k, excluded, allowed, self._threads(n_threads))
+        wanted = NeighbourRequest.checked(items, "items", n_items, k, candidates, exclude)
+        n = len(wanted.ids)
+        one_each = Csr(np.ones(n, self.similarity_.dtype), wanted.ids, np.arange(n + 1, dtype=np.int64), (n, n_items))
+        return self._best(one_each, wanted.k, wanted.exclude, wanted.candidates, self._threads(n_threads))
 
     def _rank(
         self,
