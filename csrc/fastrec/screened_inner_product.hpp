@@ -60,14 +60,14 @@ Status screened_inner_product(const ScreenKernels<Value>& kernels, Strided<Value
 
   const std::ptrdiff_t width = (items.columns + n_lanes - 1) / n_lanes * n_lanes;
   const std::ptrdiff_t capacity = selection_capacity(out.k, n_items);
-  const std::ptrdiff_t hands = (5 * out.k / 2 + panel_items - 1) / panel_items;
+  const std::ptrdiff_t hands = (6 * out.k + panel_items - 1) / panel_items;
   // Many queries share a panel while it lies in the cache; fewer where all of them would take long (Ctrl-C), or where
   // there are few for each thread.
   const double row_operations = static_cast<double>(n_items) * static_cast<double>(items.columns);
   const std::ptrdiff_t longest = std::clamp<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(2e10 / row_operations), 1, 384);
   const std::ptrdiff_t fair = std::min(queries.rows / (2 * n_threads), longest);
   const std::ptrdiff_t block = std::max<std::ptrdiff_t>(1, fair / tile_queries) * tile_queries;
-  const std::ptrdiff_t n_maxima = hands * panel_items, first_panels = std::max<std::ptrdiff_t>(64, 8 * hands);
+  const std::ptrdiff_t n_maxima = hands * panel_items, first_panels = std::max<std::ptrdiff_t>(64, 4 * hands);
   const std::ptrdiff_t most_survivors = 256;
 
   const std::ptrdiff_t tile_bytes = packed.n_steps * tile_queries * step_factors;

@@ -88,12 +88,16 @@ class Screen {
     const double scale = screened ? largest / 127 : 1.0, inverse_scale = 1.0 / scale;
     double residual_squares = 0.0;
     std::int32_t sum = 0;
-    for (std::ptrdiff_t j = 0; j < packed_.n_steps * step_factors; ++j) {
-      const double x = screened && j < width_ ? exact[j] : 0.0;
-      const int code = code_of(x, inverse_scale);
-      residual_squares += (x - scale * code) * (x - scale * code);
-      sum += code;
-      *code_at(scratch_.codes, q, j) = static_cast<std::int8_t>(code);
+    for (std::ptrdiff_t step = 0; step < packed_.n_steps; ++step) {
+      std::int8_t codes[step_factors] = {};
+      for (std::ptrdiff_t t = 0; screened && t < step_factors; ++t) {
+        const double x = exact[step * step_factors + t];
+        const int code = code_of(x, inverse_scale);
+        residual_squares += (x - scale * code) * (x - scale * code);
+        sum += code;
+        codes[t] = static_cast<std::int8_t>(code);
+      }
+      __builtin_memcpy(step_codes(scratch_.codes, q, step), codes, sizeof codes);
     }
     sums_[q] = sum;
     scale_[q] = scale;
@@ -103,9 +107,9 @@ class Screen {
     if (!screened) threshold_[q] = least_[q] = std::numeric_limits<double>::infinity();
   }
 
-  std::int8_t* code_at(std::int8_t* codes, std::ptrdiff_t q, std::ptrdiff_t j) const noexcept {
-    return codes + q / tile_queries * tile_bytes_ +
-           (j / step_factors * tile_queries + q % tile_queries) * step_factors + j % step_factors;
+  // The codes of step_factors factors of the query at place q.
+  std::int8_t* step_codes(std::int8_t* codes, std::ptrdiff_t q, std::ptrdiff_t step) const noexcept {
+    return codes + q / tile_queries * tile_bytes_ + (step * tile_queries + q % tile_queries) * step_factors;
   }
 
   // Norms and residuals of a query are in units of its scale, those of a panel in units of the panel's. Bounds and
@@ -172,6 +176,10 @@ class Screen {
 
   void first_panel(std::ptrdiff_t panel, std::ptrdiff_t hand, bool passing) noexcept {
     alignas(64) std::int32_t products[tile_queries][panel_items];
+    // What the conversions to float lose is far below the factor on the norm.
+    const double ratio = packed_.scale[panel] / unit_;
+    const double by_norm = packed_.residual[panel] * ratio + 1e-5 * packed_.norm[panel] / unit_;
+    const double by_residual = packed_.code_norm[panel] * ratio;
     for (std::ptrdiff_t first = 0; first < n_queries_; first += tile_queries) {
       if (packed_.norm[panel] < stop_of_tile(first)) continue;
       std::int32_t start[tile_queries];
@@ -184,11 +192,8 @@ class Screen {
       for (std::ptrdiff_t q = first; q < last; ++q) {
         std::int32_t* product = products[q - first];
         leave_out(panel, q, product);
-        // What the conversions to float lose is far below the factor on the norm.
-        const float scale = static_cast<float>(packed_.scale[panel] / unit_);
-        const double lost = slack(panel, q) + 1e-5 * packed_.norm[panel] / packed_.scale[panel] * norm_[q];
-        raise_maxima(scratch_.maxima + q * scratch_.n_maxima + hand * panel_items, product, scale,
-                     static_cast<float>(lost * packed_.scale[panel] / unit_));
+        raise_maxima(scratch_.maxima + q * scratch_.n_maxima + hand * panel_items, product, static_cast<float>(ratio),
+                     static_cast<float>(by_norm * norm_[q] + by_residual * residual_[q]));
         if (passing) pass(panel, q, product, least[q - first]);
       }
     }
@@ -381,8 +386,9 @@ class Screen {
     }
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) {
       scratch_.sums[scratch_.block + q] = scratch_.sums[order[q]];
-      for (std::ptrdiff_t j = 0; j < packed_.n_steps * step_factors; j += step_factors) {
-        __builtin_memcpy(code_at(scratch_.regrouped, q, j), code_at(scratch_.codes, order[q], j), step_factors);
+      for (std::ptrdiff_t step = 0; step < packed_.n_steps; ++step) {
+        __builtin_memcpy(step_codes(scratch_.regrouped, q, step), step_codes(scratch_.codes, order[q], step),
+                         step_factors);
       }
     }
     place_ = order;
