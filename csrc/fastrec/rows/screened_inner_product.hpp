@@ -199,12 +199,21 @@ class Screen {
     }
   }
 
-  static void raise_maxima(float* __restrict maxima, const std::int32_t* __restrict product, float scale,
-                           float lost) noexcept {
-    for (int i = 0; i < panel_items; ++i) {
-      const float bound = static_cast<float>(product[i]) * scale - lost;
-      const float known = product[i] == left_out ? -std::numeric_limits<float>::infinity() : bound;
-      maxima[i] = known > maxima[i] ? known : maxima[i];
+  // Vectors spelled out, since compilers see a branch in the choice of what was left out.
+  static void raise_maxima(float* maxima, const std::int32_t* product, float scale, float lost) noexcept {
+    typedef float Floats __attribute__((vector_size(64)));
+    typedef std::int32_t Integers __attribute__((vector_size(64)));
+    constexpr int n = static_cast<int>(sizeof(Floats) / sizeof(float));
+    const Floats nothing = Floats{} - std::numeric_limits<float>::infinity();
+    for (int i = 0; i < panel_items; i += n) {
+      Integers products;
+      Floats known;
+      __builtin_memcpy(&products, product + i, sizeof products);
+      __builtin_memcpy(&known, maxima + i, sizeof known);
+      const Floats bound = __builtin_convertvector(products, Floats) * scale - lost;
+      const Floats candidate = products == left_out ? nothing : bound;
+      known = candidate > known ? candidate : known;
+      __builtin_memcpy(maxima + i, &known, sizeof known);
     }
   }
 
