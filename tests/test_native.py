@@ -51,8 +51,10 @@ def test_no_race(under_tsan, tmp_path):
 
 def test_a_race_is_found(under_tsan, tmp_path):
     assert build(SOURCE, tmp_path / "parallel", "-fsanitize=thread", "-DBREAK").stderr == ""
-    done = run(*under_tsan, tmp_path / "parallel")
-    assert done.returncode != 0
+    for _ in range(20):  # on a busy machine one thread may do all of it before another starts
+        done = run(*under_tsan, tmp_path / "parallel")
+        if done.returncode != 0:
+            break
     assert "ThreadSanitizer: data race" in done.stderr
 
 

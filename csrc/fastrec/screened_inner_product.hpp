@@ -17,6 +17,8 @@ bool screen_pays(const ScreenKernels<Value>& kernels, const Strided<Value>& quer
          k <= 256;
 }
 
+// `screened` tells whether `out` is written: not where an item is not finite, or norms are so large or small that their
+// squares might not be held.
 template <class Value>
 Status screened_inner_product(const ScreenKernels<Value>& kernels, Strided<Value> queries, Strided<Value> items,
                               Pattern exclude, TopKRows<Value> out, int n_threads, Poll poll, bool& screened) {
@@ -30,8 +32,12 @@ Status screened_inner_product(const ScreenKernels<Value>& kernels, Strided<Value
       0, n_items, block_length(n_items, n_threads, 4096, static_cast<double>(items.columns)), n_threads, poll,
       [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept { kernels.norms({first, last}, items, norms[0]); });
   if (status != Status::done) return status;
-  const auto largest = *std::max_element(norms[0], norms[0] + n_items, [](double a, double b) { return !(a >= b); });
-  if (!(largest <= 1e100 && largest >= 1e-100)) return Status::done;  // NaN, inf or scales that squares do not hold
+  double largest = 0.0;
+  for (std::ptrdiff_t i = 0; i < n_items; ++i) {
+    if (!(norms[0][i] <= 1e100)) return Status::done;  // also NaN
+    largest = std::max(largest, norms[0][i]);
+  }
+  if (largest < 1e-100) return Status::done;
 
   PackedItems packed{};
   packed.n_panels = (n_items + panel_items - 1) / panel_items;

@@ -18,7 +18,7 @@ namespace {
 
 constexpr double nothing_known = -std::numeric_limits<double>::infinity();
 constexpr std::int32_t most_product = 1 << 30;        // above any sum of products of codes
-constexpr std::int32_t left_out = -2 * most_product;  // in the place of a product: not a candidate
+constexpr std::int32_t left_out = -2 * most_product;  // in the place of a product: below whatever passes
 
 // The number below `score` such that what stays under it is rounded to less than `score`.
 template <class Value>
@@ -126,7 +126,7 @@ class Screen {
     const double inverse_scale = unit_ / packed_.scale[panel];
     for (std::ptrdiff_t t = 0; t < tile_queries; ++t) {
       const double product = least_[first + t] * inverse_scale - slack(panel, first + t);
-      const double lowered = product - 2.0 - 1e-9 * std::abs(product);
+      const double lowered = product - 2.0 - 1e-9 * std::min(std::abs(product), 1e18);  // infinite stays infinite
       least[t] = static_cast<std::int32_t>(std::min<double>(std::max<double>(lowered, -most_product), most_product));
     }
   }
@@ -249,7 +249,7 @@ class Screen {
   void pass(std::ptrdiff_t panel, std::ptrdiff_t q, const std::int32_t* product, std::int32_t least) noexcept {
     for (std::uint32_t left = at_least(product, least); left != 0; left &= left - 1) {
       const int i = __builtin_ctz(left);
-      if (product[i] != left_out) survive(q, panel * panel_items + i, product[i]);
+      survive(q, panel * panel_items + i, product[i]);
     }
   }
 
