@@ -232,6 +232,13 @@ class TestStart:
     def test_random_states(self, state):
         assert np.isfinite(model(random_state=state).fit(ratings(0)).item_factors_).all()
 
+    def test_only_fit_draws_from_a_generator(self):
+        generator = np.random.default_rng(4)
+        fitted = model(random_state=generator).fit(ratings(0))
+        before = generator.bit_generator.state
+        fitted.recommend(None, ratings(1), 3)
+        assert generator.bit_generator.state == before
+
     def test_continues_from_given_factors(self):
         rows = ratings(0)
         whole = model(n_epochs=4).fit(rows, init=start())

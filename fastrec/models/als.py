@@ -137,7 +137,7 @@ class ImplicitALS(FactorModel):
         ImplicitALS
             The model itself. It is unchanged when anything was raised.
         """
-        options = self._options()
+        options, seed = self._options(), _random.seed_of(self.random_state)
         compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None
         entry_weights, targets = _weighted(user_items, weights, options.alpha, options.dtype)
         n_users, n_items = entry_weights.shape
@@ -147,7 +147,7 @@ class ImplicitALS(FactorModel):
         users = Side(entry_weights, targets, options.regularizations(entry_weights))
         by_item, order = entry_weights.transposed_with_order()
         items = Side(by_item, targets[order], options.regularizations(by_item))
-        item_factors = self._start(init, options, n_items)
+        item_factors = self._start(init, options, seed, n_items)
         user_factors = np.zeros((n_users, options.n_factors), options.dtype)
         losses = np.zeros(options.n_epochs if compute_loss else 0)
         with progress_bar(options.n_epochs, "ImplicitALS", _check.flag(progress, "progress")) as advance:
@@ -170,9 +170,9 @@ class ImplicitALS(FactorModel):
             del self.loss_
         return self
 
-    def _start(self, init: Any, options: Options, n_items: int) -> Array:
+    def _start(self, init: Any, options: Options, seed: int, n_items: int) -> Array:
         if init is None:
-            return _random.normal(options.seed, n_items, options.n_factors, _START_DEVIATION, options.dtype)
+            return _random.normal(seed, n_items, options.n_factors, _START_DEVIATION, options.dtype)
         given = _check.finite(_check.dense(init, "init", what="items"), "init")
         if given.shape != (n_items, options.n_factors):
             raise ValueError(
@@ -195,7 +195,6 @@ class ImplicitALS(FactorModel):
             regularization_exponent=_check.real(self.regularization_exponent, "regularization_exponent", 0, 1),
             n_epochs=_check.integer(self.n_epochs, "n_epochs", 0),
             tol=_check.real(self.tol, "tol", 0),
-            seed=_random.seed_of(self.random_state),
             n_threads=_threads.resolve(self.n_threads),
             dtype=_check.float_dtype(self.dtype, "dtype"),
         )
@@ -226,7 +225,6 @@ class Options(NamedTuple):
     regularization_exponent: float
     n_epochs: int
     tol: float
-    seed: int
     n_threads: int
     dtype: np.dtype[Any]
 
