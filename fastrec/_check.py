@@ -143,11 +143,12 @@ def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = Fa
     if not canonical.has_canonical_format:
         canonical = canonical.copy()
         canonical.sum_duplicates()
+        if canonical.data.dtype.kind == "f" and not np.isfinite(canonical.data).all():
+            got = f"values that {dtype} cannot hold"
+            raise ValueError(_message(name, "finite values", got, "pass float64, or scale"))
     if not keep_zeros and not canonical.data.all():
         canonical = canonical.copy()
         canonical.eliminate_zeros()
-    if canonical.data.dtype.kind == "f" and not np.isfinite(canonical.data).all():
-        raise ValueError(_message(name, "finite values", f"values that {dtype} cannot hold", "pass float64, or scale"))
     result = Csr.of_canonical(canonical)
     return result._replace(
         data=np.ascontiguousarray(result.data),

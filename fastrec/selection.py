@@ -206,9 +206,7 @@ def best_of_product(
         threshold = _whole_threshold(threshold, dtype)
     kept = max(1, min(k, b.shape[1]))
     _check.product_memory(b.shape[1], n_threads)
-    capacities = np.minimum(terms_of_product(a, b), kept)
-    if threshold is None:  # with one, how much is left nobody knows
-        _check.entries_memory(int(capacities.sum()), dtype)
+    capacities = room_of_product(a, b, kept, dtype, threshold)
     left, right = a.data.astype(dtype, copy=False), b.data.astype(dtype, copy=False)
     kernel = _dispatch.kernel("sparse_top_k_product", dtype)
 
@@ -220,11 +218,14 @@ def best_of_product(
     return room_for_rows(capacities, dtype, b.shape[1], fill)
 
 
-def terms_of_product(a: Csr, b: Csr) -> Offsets:
-    """Number of multiply-adds in each row of ``a @ b``: at least its number of stored entries."""
+def room_of_product(a: Csr, b: Csr, kept: int, dtype: npt.DTypeLike, threshold: float | None) -> Offsets:
+    """Entries that each row of ``a @ b`` may need, one for each multiply-add and ``kept`` at most, if they fit."""
     terms = np.zeros(len(a.indices) + 1, np.int64)
     np.cumsum(np.diff(b.indptr)[a.indices], out=terms[1:])
-    return np.diff(terms[a.indptr])
+    capacities: Offsets = np.minimum(np.diff(terms[a.indptr]), kept)
+    if threshold is None:  # with one, how much is left nobody knows
+        _check.entries_memory(int(capacities.sum()), dtype)
+    return capacities
 
 
 def _whole_threshold(threshold: float, dtype: npt.DTypeLike) -> int | None:

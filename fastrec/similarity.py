@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from fastrec import _check, _dispatch, _threads
 from fastrec._types import Ids, Offsets, room_for_rows
-from fastrec.selection import terms_of_product
+from fastrec.selection import room_of_product
 
 METRICS = ("cosine", "dot")
 
@@ -87,9 +87,7 @@ def item_similarity(
     kept = max(1, min(k, n_items))
     _check.product_memory(n_items, threads)
     item_users = ratings.transposed()
-    capacities = np.minimum(terms_of_product(item_users, ratings), kept)
-    if threshold is None:  # with one, how much is left nobody knows
-        _check.entries_memory(int(capacities.sum()), score_dtype)
+    capacities = room_of_product(item_users, ratings, kept, score_dtype, threshold)
     with np.errstate(over="ignore"):
         squares = np.bincount(ratings.indices, np.square(ratings.data, dtype=np.float64), n_items).astype(np.float64)
     kernel = _dispatch.kernel("item_similarity", ratings.data.dtype, score_dtype)

@@ -12,7 +12,7 @@ Status als_half_step(const Kernels& table, HalfStep<Value> step, Value* solution
                      int n_threads, Poll poll) {
   const HalfStepKernels<Value>& kernels = table;
   const std::ptrdiff_t n_rows = step.weights.rows;
-  const std::ptrdiff_t width = (step.n_factors + n_lanes - 1) / n_lanes * n_lanes;
+  const std::ptrdiff_t width = padded_width(step.n_factors);
   const double terms = static_cast<double>(step.weights.indptr[n_rows]) + static_cast<double>(n_rows * width);
   n_threads = worthwhile_threads(terms * static_cast<double>(width * width), n_threads);
 

@@ -6,7 +6,14 @@
 #include <limits>
 #include <new>
 
+#include "fastrec/kernels.hpp"
+
 namespace fastrec {
+
+// Factors with their zero-padding, as the row-kernels lay them out.
+inline std::ptrdiff_t padded_width(std::ptrdiff_t n_factors) noexcept {
+  return (n_factors + n_lanes - 1) / n_lanes * n_lanes;
+}
 
 template <class T>
 class Scratch {

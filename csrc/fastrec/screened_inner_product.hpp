@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <vector>
 
 #include "fastrec/top_k.hpp"
 
@@ -64,7 +63,7 @@ Status screened_inner_product(const ScreenKernels<Value>& kernels, Strided<Value
       [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept { kernels.pack({first, last}, items, packed); });
   if (status != Status::done) return status;
 
-  const std::ptrdiff_t width = (items.columns + n_lanes - 1) / n_lanes * n_lanes;
+  const std::ptrdiff_t width = padded_width(items.columns);
   const std::ptrdiff_t capacity = selection_capacity(out.k, n_items);
   const std::ptrdiff_t hands = (6 * out.k + panel_items - 1) / panel_items;
   // Many queries share a panel while it lies in the cache; fewer where all of them would take long (Ctrl-C), or where

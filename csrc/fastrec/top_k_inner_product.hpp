@@ -22,7 +22,7 @@ Status top_k_inner_product(const Kernels& table, Strided<Value> queries, Strided
 
   // Many queries share a tile of items while it lies in the cache, as long as their selections stay small.
   constexpr std::ptrdiff_t most_queries = 32, selection_bytes = std::ptrdiff_t{1} << 20;
-  const std::ptrdiff_t width = (items.columns + n_lanes - 1) / n_lanes * n_lanes;
+  const std::ptrdiff_t width = padded_width(items.columns);
   const std::ptrdiff_t capacity = selection_capacity(out.k, items.rows);
   const std::ptrdiff_t bytes_each = (capacity + 1) * static_cast<std::ptrdiff_t>(sizeof(Entry<Value>));
   const std::ptrdiff_t block =

@@ -182,16 +182,11 @@ class Screen {
     const double by_residual = packed_.code_norm[panel] * ratio;
     for (std::ptrdiff_t first = 0; first < n_queries_; first += tile_queries) {
       if (packed_.norm[panel] < stop_of_tile(first)) continue;
-      std::int32_t start[tile_queries];
-      for (int t = 0; t < tile_queries; ++t) start[t] = -zero_code * sums_[first + t];
-      dot_tile<true>(packed_.codes + panel * panel_bytes_, codes_ + first / tile_queries * tile_bytes_, packed_.n_steps,
-                     start, products);
+      multiply(panel, first, products);
       std::int32_t least[tile_queries];
       if (passing) least_products(panel, first, least);
-      const std::ptrdiff_t last = std::min(first + tile_queries, n_queries_);
-      for (std::ptrdiff_t q = first; q < last; ++q) {
-        std::int32_t* product = products[q - first];
-        leave_out(panel, q, product);
+      for (std::ptrdiff_t q = first; q < std::min(first + tile_queries, n_queries_); ++q) {
+        const std::int32_t* product = products[q - first];
         raise_maxima(scratch_.maxima + q * scratch_.n_maxima + hand * panel_items, product, static_cast<float>(ratio),
                      static_cast<float>(by_norm * norm_[q] + by_residual * residual_[q]));
         if (passing) pass(panel, q, product, least[q - first]);
@@ -220,16 +215,23 @@ class Screen {
   void pass_panel(std::ptrdiff_t panel) noexcept {
     alignas(64) std::int32_t products[tile_queries][panel_items];
     for (std::ptrdiff_t first = 0; first < n_queries_; first += tile_queries) {
-      std::int32_t start[tile_queries];
-      for (int t = 0; t < tile_queries; ++t) start[t] = -zero_code * sums_[first + t];
-      dot_tile<true>(packed_.codes + panel * panel_bytes_, codes_ + first / tile_queries * tile_bytes_, packed_.n_steps,
-                     start, products);
+      multiply(panel, first, products);
       std::int32_t least[tile_queries];
       least_products(panel, first, least);
       for (std::ptrdiff_t q = first; q < std::min(first + tile_queries, n_queries_); ++q) {
-        leave_out(panel, q, products[q - first]);
         pass(panel, q, products[q - first], least[q - first]);
       }
+    }
+  }
+
+  // Products of one of the first panels with the tile of queries from `first` on.
+  void multiply(std::ptrdiff_t panel, std::ptrdiff_t first, std::int32_t (*products)[panel_items]) const noexcept {
+    std::int32_t start[tile_queries];
+    for (int t = 0; t < tile_queries; ++t) start[t] = -zero_code * sums_[first + t];
+    dot_tile<true>(packed_.codes + panel * panel_bytes_, codes_ + first / tile_queries * tile_bytes_, packed_.n_steps,
+                   start, products);
+    for (std::ptrdiff_t q = first; q < std::min(first + tile_queries, n_queries_); ++q) {
+      leave_out(panel, q, products[q - first]);
     }
   }
 
