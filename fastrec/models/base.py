@@ -109,6 +109,16 @@ class Request(NamedTuple):
     n_rows: int
 
 
+class Ranking(NamedTuple):
+    """What to rank for each of them, and how."""
+
+    k: int
+    exclude: Pattern | None
+    candidates: Pattern | None
+    recalculate: bool
+    n_threads: int
+
+
 class Recommender(Estimator):
     """Ranks items for users; a model says how in `_rank`."""
 
@@ -171,18 +181,10 @@ class Recommender(Estimator):
         if exclude_seen and request.rows is not None:
             seen = Pattern(request.rows.indices, request.rows.indptr, False)
             excluded = seen if excluded is None else union(seen, excluded, request.n_rows, n_items)
-        return self._rank(request, k, excluded, allowed, recalculate, threads)
+        return self._rank(request, Ranking(k, excluded, allowed, recalculate, threads))
 
     @abstractmethod
-    def _rank(
-        self,
-        request: Request,
-        k: int,
-        exclude: Pattern | None,
-        candidates: Pattern | None,
-        recalculate: bool,
-        n_threads: int,
-    ) -> TopK: ...
+    def _rank(self, request: Request, ranking: Ranking) -> TopK: ...
 
     @abstractmethod
     def _n_users(self) -> int: ...
@@ -276,25 +278,19 @@ class FactorModel(Recommender):
         self._check_fitted()
         return self._similar(self.user_factors_, users, "users", k, candidates, exclude, n_threads)
 
-    def _rank(
-        self,
-        request: Request,
-        k: int,
-        exclude: Pattern | None,
-        candidates: Pattern | None,
-        recalculate: bool,
-        n_threads: int,
-    ) -> TopK:
+    def _rank(self, request: Request, ranking: Ranking) -> TopK:
         queries = np.zeros((request.n_rows, self.item_factors_.shape[1]), self.item_factors_.dtype)
         known = np.zeros(request.n_rows, np.bool_)
-        if request.users is not None and not recalculate:
+        if request.users is not None and not ranking.recalculate:
             known = request.users < self._n_users()
             queries[known] = self.user_factors_[request.users[known]]
         if not known.all():
             assert request.rows is not None
             new = Csr.of_canonical(request.rows.to_scipy()[np.flatnonzero(~known)])
-            queries[~known] = self._fold_in(new, n_threads)
-        return best_inner_products(queries, self.item_factors_, k, exclude, candidates, n_threads)
+            queries[~known] = self._fold_in(new, ranking.n_threads)
+        return best_inner_products(
+            queries, self.item_factors_, ranking.k, ranking.exclude, ranking.candidates, ranking.n_threads
+        )
 
     @abstractmethod
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:

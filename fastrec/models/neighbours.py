@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from fastrec import _check, _threads
 from fastrec._types import Csr, Pattern, TopK
-from fastrec.models.base import NeighbourRequest, Recommender, Request, stored
+from fastrec.models.base import NeighbourRequest, Ranking, Recommender, Request, stored
 from fastrec.selection import best_of_product
 from fastrec.similarity import METRICS, item_similarity
 from fastrec.weighting import bm25_weight, tfidf_weight
@@ -125,20 +125,12 @@ class ItemKNN(Recommender):
         one_each = Csr(np.ones(n, self.similarity_.dtype), wanted.ids, np.arange(n + 1, dtype=np.int64), (n, n_items))
         return self._best(one_each, wanted.k, wanted.exclude, wanted.candidates, self._threads(n_threads))
 
-    def _rank(
-        self,
-        request: Request,
-        k: int,
-        exclude: Pattern | None,
-        candidates: Pattern | None,
-        recalculate: bool,
-        n_threads: int,
-    ) -> TopK:
+    def _rank(self, request: Request, ranking: Ranking) -> TopK:
         rows = request.rows
         if rows is None:
             assert request.users is not None
             rows = Csr.of_canonical(self.user_items_[request.users])
-        return self._best(rows, k, exclude, candidates, n_threads)
+        return self._best(rows, ranking.k, ranking.exclude, ranking.candidates, ranking.n_threads)
 
     def _best(self, rows: Csr, k: int, exclude: Pattern | None, candidates: Pattern | None, n_threads: int) -> TopK:
         _check.answer(rows.shape[0], k, self.similarity_.dtype)

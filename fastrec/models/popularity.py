@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 
 from fastrec import _check, _threads
-from fastrec._types import Array, Pattern, TopK
-from fastrec.models.base import Recommender, Request
+from fastrec._types import Array, TopK
+from fastrec.models.base import Ranking, Recommender, Request
 from fastrec.selection import best_inner_products
 
 
@@ -54,17 +54,11 @@ class Popularity(Recommender):
         self.n_users_ = ratings.shape[0]
         return self
 
-    def _rank(
-        self,
-        request: Request,
-        k: int,
-        exclude: Pattern | None,
-        candidates: Pattern | None,
-        recalculate: bool,
-        n_threads: int,
-    ) -> TopK:
+    def _rank(self, request: Request, ranking: Ranking) -> TopK:
         everyone = np.ones((request.n_rows, 1))  # a model of one factor
-        return best_inner_products(everyone, self.popularity_[:, None], k, exclude, candidates, n_threads)
+        return best_inner_products(
+            everyone, self.popularity_[:, None], ranking.k, ranking.exclude, ranking.candidates, ranking.n_threads
+        )
 
     def _n_users(self) -> int:
         return self.n_users_
