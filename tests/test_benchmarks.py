@@ -108,6 +108,14 @@ def test_rankings(items, scores, agrees):
     assert agreement.same_ranking(OURS, Ranked(np.array(items), np.array(scores)), 1e-6).agrees is agrees
 
 
+def test_approximate_rankings():
+    found = OURS._replace(items=np.array([[7, 9, 4], [0, 1, 2]]))
+    assert agreement.recall(OURS, found) == pytest.approx(4 / 5)
+    assert agreement.most_items(OURS, found, 0.25).agrees
+    assert not agreement.most_items(OURS, found, 0.15).agrees
+    assert agreement.recall(OURS, OURS._replace(items=OURS.items[::-1])) == 0
+
+
 def test_sparse_rows_are_ranked():
     matrix = csr_array(([1.0, 3.0, 3.0, -1.0], ([0, 0, 0, 2], [5, 4, 1, 0])), shape=(3, 6))
     best = agreement.best_of_rows(matrix, 2)
@@ -173,6 +181,7 @@ def test_wrong_and_broken_peers_are_reported(monkeypatch):
     }
     peers = [Peer(name, "numpy", prepare) for name, prepare in broken.items()]
     peers += [Peer("missing", "no_such_module", None), Peer("slow", "numpy", None, most_stored=1)]
+    peers += [Peer("other", "numpy", broken["wrong"], check=lambda *_: agreement.Agreement(True, "may differ"))]
     monkeypatch.setitem(compare.COMPARED, "top_k", Compared(*COMPARED["top_k"][:2], tuple(peers)))
     found = {
         outcome.peer: outcome
@@ -180,6 +189,7 @@ def test_wrong_and_broken_peers_are_reported(monkeypatch):
     }
     assert [found[name].agreement.agrees for name in broken] == [True, False, False]
     assert [found[name].pairs is not None for name in broken] == [True, False, False]
+    assert found["other"].pairs is not None
     assert "AttributeError" in found["broken"].agreement.text
     assert found["missing"].note == "not installed"
     assert "skipped" in found["slow"].note

@@ -113,6 +113,19 @@ def _fault(ours: dict[int, float], theirs: dict[int, float], allowed: float) -> 
     return None
 
 
+def most_items(ours: Ranked, theirs: Ranked, missing: float) -> Agreement:
+    """Compare with an approximate ranking, which may miss a share of the items."""
+    found = recall(ours, theirs)
+    return Agreement(found >= 1 - missing, f"recall {found:.3f}")
+
+
+def recall(ours: Ranked, theirs: Ranked) -> float:
+    """Share of our items that are in the same row of theirs."""
+    rows = np.arange(len(ours.items), dtype=np.int64)[:, None] << 32
+    wanted = (rows + ours.items)[ours.items >= 0]
+    return float(np.isin(wanted, rows + theirs.items).mean()) if len(wanted) else 1.0
+
+
 # ---- weights --------------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from fastrec.cli.bench.agreement import Agreement
 from fastrec.cli.bench.operations import Inputs
 
+Check = Callable[[Inputs, Any, Any, float], Agreement]
+
 
 class Run(NamedTuple):
     """A prepared call of a peer.
@@ -41,6 +43,8 @@ class Peer(NamedTuple):
         How far answers may differ, as the operation's check means it.
     one_blas_thread : bool
         The library calls BLAS from threads of its own and asks for one thread there.
+    check : callable, optional
+        Takes the place of the operation's check, for what is not to give the same answer.
     most_stored : float
         Skipped on interactions with more stored entries, where it would take minutes.
     note : str
@@ -52,6 +56,7 @@ class Peer(NamedTuple):
     prepare: Callable[[Inputs, int], Run]
     tolerance: float = 1e-5
     one_blas_thread: bool = False
+    check: Check | None = None
     most_stored: float = math.inf
     note: str = ""
 
@@ -69,11 +74,11 @@ class Compared(NamedTuple):
     answer : callable
         ``answer(inputs, result)`` brings fastrec's result into the form that answers are compared in.
     check : callable
-        ``check(inputs, ours, theirs, tolerance)``.
+        ``check(inputs, ours, theirs, tolerance)``, where a peer has none of its own.
     peers : tuple of Peer
         The libraries that do it.
     """
 
     answer: Callable[[Inputs, Any], Any]
-    check: Callable[[Inputs, Any, Any, float], Agreement]
+    check: Check
     peers: tuple[Peer, ...]
