@@ -12,7 +12,14 @@ from . import cases
 
 
 def setup_cache() -> dict[str, Path]:
-    return cases.stored("top_k", "top_k_inner_product", "top_k_inner_product_exclude")
+    return cases.stored(
+        "top_k",
+        "top_k_inner_product",
+        "top_k_inner_product_exclude",
+        "top_k_inner_product_embeddings",
+        "item_index_build",
+        "item_index_one_query",
+    )
 
 
 setup_cache.timeout = 3600
@@ -28,3 +35,15 @@ class TopKInnerProduct(cases._Benchmark):
 
 class TopKInnerProductExclude(cases._Benchmark):
     operation = "top_k_inner_product_exclude"
+
+
+class TopKInnerProductEmbeddings(cases._Benchmark):
+    operation = "top_k_inner_product_embeddings"
+
+
+class ItemIndexBuild(cases._Benchmark):
+    operation = "item_index_build"
+
+
+class ItemIndexOneQuery(cases._Benchmark):
+    operation = "item_index_one_query"

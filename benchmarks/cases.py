@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastrec.cli.bench import data
-from fastrec.cli.bench.operations import OPERATIONS, Inputs
+from fastrec.cli.bench.operations import DEFAULT_SIZES, OPERATIONS, Inputs
 
 SHAPES = os.environ.get("FASTREC_BENCH_SHAPES", "medium,large").split(",")
 THREADS = {"one": 1, "all": None}
@@ -25,10 +25,13 @@ class Case(NamedTuple):
     shape: str
 
     def setup(self) -> Inputs:
-        return OPERATIONS[self.operation].inputs(data.load(self.shape))
+        return OPERATIONS[self.operation].inputs(data.load(self.shape), DEFAULT_SIZES)
 
-    def call(self, inputs: Inputs, n_threads: int | None) -> Any:
-        return OPERATIONS[self.operation].call(**inputs, n_threads=n_threads)
+    def prepare(self, inputs: Inputs) -> Inputs:
+        return OPERATIONS[self.operation].prepare(inputs)
+
+    def call(self, prepared: Inputs, n_threads: int | None) -> Any:
+        return OPERATIONS[self.operation].call(**prepared, n_threads=n_threads)
 
 
 CASES = {f"{operation}-{shape}": Case(operation, shape) for shape in data.SHAPES for operation in OPERATIONS}
@@ -53,7 +56,8 @@ class _Benchmark:
 
     def setup(self, files: dict[str, Path], shape: str, threads: str) -> None:
         name = f"{self.operation}-{shape}"
-        self.case, self.inputs, self.n_threads = CASES[name], pickle.loads(files[name].read_bytes()), THREADS[threads]
+        self.case, self.n_threads = CASES[name], THREADS[threads]
+        self.inputs = self.case.prepare(pickle.loads(files[name].read_bytes()))
 
     def time_call(self, *_: Any) -> None:
         self.case.call(self.inputs, self.n_threads)

@@ -48,7 +48,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="module")
 def inputs(case):
-    return case.setup()
+    return case.prepare(case.setup())
 
 
 def test_case(benchmark, case, inputs, threads):
@@ -61,6 +61,8 @@ def test_case(benchmark, case, inputs, threads):
 def arrays(answer):
     if issparse(answer):
         return answer.indptr, answer.indices, answer.data
+    if isinstance(answer, list):
+        return [array for part in answer for array in part]
     return answer if isinstance(answer, tuple) else (answer.user_factors_, answer.item_factors_)
 
 
@@ -133,7 +135,7 @@ def test_entries():
 def test_objectives():
     user_items = data.load("small")
     numpy_fit, options = COMPARED["implicit_als"].peers[0], {"alpha": 10.0, "regularization": 0.1, "tolerance": 1e-2}
-    inputs = operations.OPERATIONS["implicit_als"].inputs(user_items)
+    inputs = operations.OPERATIONS["implicit_als"].inputs(user_items, operations.DEFAULT_SIZES)
     fit = numpy_fit.prepare(inputs, 1).call()
     seen, dense = user_items.toarray() > 0, fit.users @ fit.items.T
     loss = ((1 + 10.0 * user_items.toarray()) * (seen - dense) ** 2).sum() + 0.1 * sum(
@@ -193,6 +195,40 @@ def test_wrong_and_broken_peers_are_reported(monkeypatch):
     assert "AttributeError" in found["broken"].agreement.text
     assert found["missing"].note == "not installed"
     assert "skipped" in found["slow"].note
+
+
+def test_peers_are_of_known_operations():
+    assert COMPARED.keys() == operations.OPERATIONS.keys()
+
+
+@pytest.mark.parametrize("operation", ["top_k_inner_product", "item_index_one_query_1m", "implicit_als"])
+def test_sizes_are_kept(operation):
+    inputs = operations.OPERATIONS[operation].inputs(data.load("small"), operations.Sizes(n_factors=7, k=3))
+    assert inputs["init" if operation == "implicit_als" else "items"].shape[1] == 7
+    assert inputs.get("k", 3) == 3
+
+
+def test_many_items_are_near_those_drawn():
+    user_items = data.load("small")
+    few, many = (
+        operations.OPERATIONS[f"item_index_one_query{name}"].inputs(user_items, operations.DEFAULT_SIZES)
+        for name in ("", "_1m_exclude")
+    )
+    assert len(many["items"]) == 25 * user_items.shape[1]
+    assert many["items"].dtype == np.float32
+    assert many["exclude"].shape == (len(many["queries"]), len(many["items"]))
+    apart = np.linalg.norm(many["items"][:100, None] - few["items"], axis=2).min(axis=1)
+    np.testing.assert_allclose(apart, 0.1 * np.linalg.norm(many["items"][:100], axis=1), rtol=0.5)
+
+
+def test_embeddings_have_length_one():
+    inputs = operations.OPERATIONS["top_k_inner_product_embeddings"].inputs(
+        data.load("small"), operations.DEFAULT_SIZES
+    )
+    for rows in (inputs["queries"], inputs["items"]):
+        lengths = np.linalg.norm(rows, axis=1)
+        np.testing.assert_allclose(lengths[lengths > 0], 1, rtol=1e-6)
+    assert (lengths > 0).any()
 
 
 def test_unknown_names_are_errors():

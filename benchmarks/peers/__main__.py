@@ -3,6 +3,8 @@
     python benchmarks/peers                                        # gowalla if there is such data, else synthetic
     python benchmarks/peers --data mtg_decks --operation item_similarity --threads 2 --pairs 11
     python benchmarks/peers --operation implicit_als --peers implicit --peers rusket
+    python benchmarks/peers --operation top_k_inner_product --n-factors 128 --k 100
+    python benchmarks/peers --operation item_index_one_query --n-factors 128 --threads 1
     python benchmarks/peers --smoke                                # seconds; needs no other library
 
 Needs `pip install ".[bench,peers]"`; a peer that is not installed is skipped. Real data: a folder of NAME.npz files in
@@ -22,15 +24,19 @@ except ModuleNotFoundError as error:
 
 from fastrec import _threads
 from fastrec.cli.bench import compare, data, machine, table
+from fastrec.cli.bench.operations import DEFAULT_SIZES, Sizes
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-PACKAGES = ("implicit", "rusket", "irspack", "cmfrec", "similaripy", "sparse_dot_topn", "faiss-cpu", "threadpoolctl")
+PACKAGES = ("implicit", "rusket", "irspack", "cmfrec", "similaripy", "sparse_dot_topn", "faiss-cpu", "scann-core",
+            "threadpoolctl")  # fmt: skip
 
 
 def main(
     data_name: Annotated[str | None, typer.Option("--data", help="A file's name, or small, medium, large.")] = None,
     operation: Annotated[list[str] | None, typer.Option(help="Repeat for several. Default: all.")] = None,
     peers: Annotated[list[str] | None, typer.Option(help="Repeat for several. Default: all.")] = None,
+    n_factors: Annotated[int, typer.Option(min=1, help="Of ALS, and of what is searched.")] = DEFAULT_SIZES.n_factors,
+    k: Annotated[int, typer.Option("--k", min=1, help="Length of the rankings.")] = DEFAULT_SIZES.k,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="For everybody. Default: all cores.")] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Times that each side is run.")] = 7,
     smoke: Annotated[bool, typer.Option("--smoke", help="Small data, two pairs: does it all still run?")] = False,
@@ -44,8 +50,14 @@ def main(
         if not smoke:
             name, user_items = load(data_name)
         n_pairs = 2 if smoke else pairs
+        sizes = Sizes(n_factors, k)
         running = compare.compare(
-            user_items, operations=operation or (), peers=peers or (), n_threads=n_threads, n_pairs=n_pairs
+            user_items,
+            operations=operation or (),
+            peers=peers or (),
+            sizes=sizes,
+            n_threads=n_threads,
+            n_pairs=n_pairs,
         )
     except ValueError as error:
         console.print(str(error), style="red", markup=False)
@@ -61,7 +73,10 @@ def main(
             status.update("next")
     n_users, n_items = user_items.shape
     console.print(table.of_outcomes(outcomes))
-    console.print(f"{name}: {n_users:,} users x {n_items:,} items, {user_items.nnz:,} interactions; {n_pairs} pairs")
+    console.print(
+        f"{name}: {n_users:,} users x {n_items:,} items, {user_items.nnz:,} interactions; "
+        f"{n_factors} factors, k = {k}; {n_pairs} pairs"
+    )
     console.print(machine.describe(n_threads, PACKAGES), markup=False, highlight=False)
 
     wrong = [outcome for outcome in outcomes if outcome.agreement is not None and not outcome.agreement.agrees]

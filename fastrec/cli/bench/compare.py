@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from fastrec.cli.bench import machine
 from fastrec.cli.bench.agreement import Agreement
-from fastrec.cli.bench.operations import OPERATIONS, Inputs
+from fastrec.cli.bench.operations import DEFAULT_SIZES, OPERATIONS, Inputs, Sizes
 from fastrec.cli.bench.pairs import Job, Pairs, interleaved
 from fastrec.cli.bench.peers import COMPARED
 from fastrec.cli.bench.peers.peer import Peer
@@ -45,6 +45,7 @@ def compare(
     *,
     operations: Collection[str] = (),
     peers: Collection[str] = (),
+    sizes: Sizes = DEFAULT_SIZES,
     n_threads: int,
     n_pairs: int,
 ) -> Iterator[Outcome]:
@@ -58,6 +59,8 @@ def compare(
         Keys of ``COMPARED``; empty for all.
     peers : collection of str
         Modules of the libraries; empty for all.
+    sizes : Sizes
+        Of the inputs.
     n_threads : int
         For everybody.
     n_pairs : int
@@ -75,15 +78,20 @@ def compare(
     """
     _known(operations, "operation", COMPARED)
     _known(peers, "peers", sorted({peer.module for compared in COMPARED.values() for peer in compared.peers}))
-    return _outcomes(user_items, operations or COMPARED, peers, n_threads, n_pairs)
+    return _outcomes(user_items, operations or COMPARED, peers, sizes, n_threads, n_pairs)
 
 
 def _outcomes(
-    user_items: csr_array, operations: Collection[str], peers: Collection[str], n_threads: int, n_pairs: int
+    user_items: csr_array,
+    operations: Collection[str],
+    peers: Collection[str],
+    sizes: Sizes,
+    n_threads: int,
+    n_pairs: int,
 ) -> Iterator[Outcome]:
     for operation in operations:
-        inputs = OPERATIONS[operation].inputs(user_items)
-        call = partial(OPERATIONS[operation].call, **inputs, n_threads=n_threads)
+        inputs = OPERATIONS[operation].inputs(user_items, sizes)
+        call = partial(OPERATIONS[operation].call, **OPERATIONS[operation].prepare(inputs), n_threads=n_threads)
         ours = Job(call, partial(machine.limited, n_threads))
         with ours.around():
             answer = COMPARED[operation].answer(inputs, ours.call())

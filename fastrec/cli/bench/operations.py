@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_array
 
 import fastrec
+from fastrec import _machine
 
+Array = npt.NDArray[Any]
 Inputs = dict[str, Any]
 
-K = 20
 NEIGHBOURS = 100
-ALS: dict[str, Any] = {"n_factors": 64, "regularization": 0.1, "alpha": 10.0, "n_epochs": 3, "random_state": 0}
+ALS: dict[str, Any] = {"regularization": 0.1, "alpha": 10.0, "n_epochs": 3, "random_state": 0}
 _MOST_SCORES = 1 << 24
+_MOST_SCORES_IN_MEMORY = 400_000_000  # 10,000 x 40,000: no cache holds them
 _MOST_QUERIES = 30_000
+_ONE_AT_A_TIME = 200  # queries: their sum is long enough to be timed
+_MOST_ITEMS = 1_000_000
+
+
+class Sizes(NamedTuple):
+    """Sizes that can be chosen; all others follow from the interactions.
+
+    Attributes
+    ----------
+    n_factors : int
+        Of ALS, and of what `top_k_inner_product` and `ItemIndex` search.
+    k : int
+        Length of the rankings. Similarities and sparse products keep ``NEIGHBOURS`` a row instead.
+    """
+
+    n_factors: int = 64
+    k: int = 20
+
+
+DEFAULT_SIZES = Sizes()
 
 
 class Operation(NamedTuple):
@@ -25,32 +48,138 @@ class Operation(NamedTuple):
     Attributes
     ----------
     inputs : callable
-        From interactions (users x items) to keyword arguments. Not measured.
+        From interactions (users x items) and sizes to the inputs that everybody starts from. Not measured.
     call : callable
-        ``call(n_threads=..., **inputs)`` is what is measured.
+        ``call(n_threads=..., **prepare(inputs))`` is what is measured.
+    prepare : callable
+        From inputs to keyword arguments, where something is kept from call to call. Not measured.
     """
 
-    inputs: Callable[[csr_array], Inputs]
+    inputs: Callable[[csr_array, Sizes], Inputs]
     call: Callable[..., Any]
+    prepare: Callable[[Inputs], Inputs] = dict
 
 
-def _scores(user_items: csr_array) -> Inputs:
-    n_items = user_items.shape[1]
-    n_rows = min(user_items.shape[0], max(1, _MOST_SCORES // n_items))
-    return {"scores": np.random.default_rng(0).standard_normal((n_rows, n_items), np.float32), "k": K}
+# ---- scores ---------------------------------------------------------------------------------------------------------
 
 
-def _factors(user_items: csr_array) -> Inputs:
+def random_scores(shape: tuple[int, int]) -> Array:
+    """Draw from the normal distribution, in float32."""
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
+
+
+def _scores(order: Callable[[Array], Array] = np.asarray) -> Callable[[csr_array, Sizes], Inputs]:
+    def inputs(user_items: csr_array, sizes: Sizes) -> Inputs:
+        return {"scores": order(random_scores(_matrix(user_items, _MOST_SCORES))), "k": sizes.k}
+
+    return inputs
+
+
+def _scores_in_memory(user_items: csr_array, sizes: Sizes) -> Inputs:
+    """Scores of an eighth of the memory at most, since peers make copies."""
+    most = int(min(_MOST_SCORES_IN_MEMORY, _machine.available_memory() / 8 / np.float32().nbytes))
+    return {"scores": random_scores(_matrix(user_items, most)), "k": sizes.k}
+
+
+def _matrix(user_items: csr_array, most_scores: int) -> tuple[int, int]:
+    n_users, n_items = user_items.shape
+    return min(n_users, max(1, most_scores // n_items)), n_items
+
+
+def _ascending(scores: Array) -> Array:
+    return np.sort(scores, axis=1)
+
+
+def _nan_but_one(scores: Array) -> Array:
+    rows, columns = np.arange(len(scores)), np.arange(len(scores)) % scores.shape[1]
+    single = np.full_like(scores, np.nan)
+    single[rows, columns] = scores[rows, columns]
+    return single
+
+
+# ---- factors --------------------------------------------------------------------------------------------------------
+
+
+def _factors(user_items: csr_array, sizes: Sizes) -> Inputs:
     """Factors as a fit leaves them: the spread of their norms decides what a search may skip."""
-    model = fastrec.ImplicitALS(**ALS).fit(user_items)
-    return {"queries": model.user_factors_[:_MOST_QUERIES], "items": model.item_factors_, "k": K}
+    model = fastrec.ImplicitALS(sizes.n_factors, **ALS).fit(user_items)
+    return {"queries": model.user_factors_[:_MOST_QUERIES], "items": model.item_factors_, "k": sizes.k}
 
 
-def _factors_and_seen(user_items: csr_array) -> Inputs:
-    return {**_factors(user_items), "exclude": user_items[:_MOST_QUERIES]}
+def _factors_and_seen(user_items: csr_array, sizes: Sizes) -> Inputs:
+    return {**_factors(user_items, sizes), "exclude": user_items[:_MOST_QUERIES]}
 
 
-def _items_by_items(user_items: csr_array) -> Inputs:
+def _embeddings(user_items: csr_array, sizes: Sizes) -> Inputs:
+    """Directions of the factors: vectors of length 1, as two-tower models and sentence encoders give them."""
+    inputs = _factors(user_items, sizes)
+    return {**inputs, "queries": _directions(inputs["queries"]), "items": _directions(inputs["items"])}
+
+
+def _items_and_a_query(user_items: csr_array, sizes: Sizes) -> Inputs:
+    inputs = _factors(user_items, sizes)
+    return {**inputs, "queries": inputs["queries"][:1]}
+
+
+def _one_at_a_time(*, many: bool = False, seen: bool = False) -> Callable[[csr_array, Sizes], Inputs]:
+    """Some users, each to be asked for in a call of its own; a tenth of them where the items are ``many``."""
+
+    def inputs(user_items: csr_array, sizes: Sizes) -> Inputs:
+        made = _factors(user_items, sizes)
+        n_queries = _ONE_AT_A_TIME // (10 if many else 1)
+        asked = np.random.default_rng(0).permutation(len(made["queries"]))[:n_queries]
+        made["queries"] = made["queries"][asked]
+        if many:
+            made["items"] = _resampled(made["items"], min(_MOST_ITEMS, 25 * len(made["items"])))
+        if seen:
+            made["exclude"] = user_items[asked]
+            made["exclude"].resize(len(asked), len(made["items"]))  # the same ids, where there are more items
+        return made
+
+    return inputs
+
+
+def _directions(rows: Array) -> Array:
+    directions: Array = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(rows.dtype).tiny)
+    return directions
+
+
+def _resampled(items: Array, n_items: int) -> Array:
+    """Draw rows, and add noise of a tenth of each one's root mean square."""
+    random = np.random.default_rng(0)
+    drawn = items[random.integers(len(items), size=n_items)]
+    noise = random.standard_normal(drawn.shape, drawn.dtype)
+    noise *= np.linalg.norm(drawn, axis=1, keepdims=True) / np.float32(10 * np.sqrt(drawn.shape[1]))
+    noise += drawn
+    return noise
+
+
+def seen_by_each(inputs: Inputs) -> Sequence[Array | None]:
+    """List the ids to exclude from each query's answer; None where nothing is."""
+    exclude = inputs.get("exclude")
+    if exclude is None:
+        return [None] * len(inputs["queries"])
+    return np.split(exclude.indices, exclude.indptr[1:-1])
+
+
+def _index(inputs: Inputs) -> Inputs:
+    index = fastrec.ItemIndex(inputs["items"])
+    return {"index": index, "queries": inputs["queries"], "seen": seen_by_each(inputs), "k": inputs["k"]}
+
+
+def _ask_one_at_a_time(index: Any, queries: Array, seen: Sequence[Array | None], k: int, n_threads: int | None) -> Any:
+    asked = zip(queries, seen, strict=True)
+    return [index.top_k(query[None], k, exclude=ids, n_threads=n_threads) for query, ids in asked]
+
+
+def _build_and_ask(queries: Array, items: Array, k: int, n_threads: int | None) -> Any:
+    return fastrec.ItemIndex(items).top_k(queries, k, n_threads=n_threads)
+
+
+# ---- interactions ---------------------------------------------------------------------------------------------------
+
+
+def _items_by_items(user_items: csr_array, sizes: Sizes) -> Inputs:
     """Item vectors of length 1 by their transpose, as in matching of names by their n-grams."""
     columns = user_items.T.tocsr()
     lengths = np.sqrt(columns.multiply(columns).sum(axis=1))
@@ -58,28 +187,38 @@ def _items_by_items(user_items: csr_array) -> Inputs:
     return {"a": columns, "b": columns.T.tocsr(), "k": NEIGHBOURS}
 
 
-def _neighbours(user_items: csr_array) -> Inputs:
+def _neighbours(user_items: csr_array, sizes: Sizes) -> Inputs:
     # Most peers keep the diagonal and cannot leave it out.
     return {"user_items": user_items, "k": NEIGHBOURS, "metric": "cosine", "keep_diagonal": True}
 
 
-def _item_documents(user_items: csr_array) -> Inputs:
+def _item_documents(user_items: csr_array, sizes: Sizes) -> Inputs:
     return {"x": user_items.T.tocsr()}
 
 
-def _interactions_and_start(user_items: csr_array) -> Inputs:
-    shape = (user_items.shape[1], ALS["n_factors"])
+def _interactions_and_start(user_items: csr_array, sizes: Sizes) -> Inputs:
+    shape = (user_items.shape[1], sizes.n_factors)
     return {"user_items": user_items, "init": np.random.default_rng(0).normal(0, 0.01, shape).astype(np.float32)}
 
 
 def _fit_als(user_items: csr_array, init: Any, n_threads: int | None) -> Any:
-    return fastrec.ImplicitALS(**ALS, n_threads=n_threads).fit(user_items, init=init)
+    return fastrec.ImplicitALS(init.shape[1], **ALS, n_threads=n_threads).fit(user_items, init=init)
 
 
 OPERATIONS = {
-    "top_k": Operation(_scores, fastrec.top_k),
+    "top_k": Operation(_scores(), fastrec.top_k),
+    "top_k_ascending": Operation(_scores(_ascending), fastrec.top_k),
+    "top_k_ties": Operation(_scores(np.zeros_like), fastrec.top_k),
+    "top_k_nan_but_one": Operation(_scores(_nan_but_one), fastrec.top_k),
+    "top_k_in_memory": Operation(_scores_in_memory, fastrec.top_k),
     "top_k_inner_product": Operation(_factors, fastrec.top_k_inner_product),
     "top_k_inner_product_exclude": Operation(_factors_and_seen, fastrec.top_k_inner_product),
+    "top_k_inner_product_embeddings": Operation(_embeddings, fastrec.top_k_inner_product),
+    "item_index_build": Operation(_items_and_a_query, _build_and_ask),
+    "item_index_one_query": Operation(_one_at_a_time(), _ask_one_at_a_time, _index),
+    "item_index_one_query_exclude": Operation(_one_at_a_time(seen=True), _ask_one_at_a_time, _index),
+    "item_index_one_query_1m": Operation(_one_at_a_time(many=True), _ask_one_at_a_time, _index),
+    "item_index_one_query_1m_exclude": Operation(_one_at_a_time(many=True, seen=True), _ask_one_at_a_time, _index),
     "sparse_top_k_product": Operation(_items_by_items, fastrec.sparse_top_k_product),
     "item_similarity": Operation(_neighbours, fastrec.item_similarity),
     "bm25_weight": Operation(_item_documents, fastrec.bm25_weight),

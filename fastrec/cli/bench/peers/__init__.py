@@ -1,5 +1,11 @@
 """Other libraries, an adapter for each that does an operation. None is imported before it is run."""
 
-from fastrec.cli.bench.peers import als, products, selection, weighting
+from fastrec.cli.bench.peers import als, inner_products, products, selection, weighting
 
-COMPARED = {**selection.COMPARED, **products.COMPARED, **weighting.COMPARED, **als.COMPARED}
+COMPARED = {
+    **selection.COMPARED,
+    **inner_products.COMPARED,
+    **products.COMPARED,
+    **weighting.COMPARED,
+    **als.COMPARED,
+}

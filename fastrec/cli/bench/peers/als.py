@@ -15,14 +15,14 @@ from fastrec.cli.bench.agreement import Agreement, Factors, exact_row, same_obje
 from fastrec.cli.bench.operations import ALS, Inputs
 from fastrec.cli.bench.peers.peer import Compared, Peer, Run
 
-_FACTORS, _EPOCHS, _ALPHA, _PENALTY = (ALS[name] for name in ("n_factors", "n_epochs", "alpha", "regularization"))
+_EPOCHS, _ALPHA, _PENALTY = (ALS[name] for name in ("n_epochs", "alpha", "regularization"))
 
 
 def _numpy(inputs: Inputs, n_threads: int) -> Run:
     user_items = inputs["user_items"]
 
     def half_step(rows: csr_array, fixed: Any) -> Any:
-        gram = fixed.T @ fixed + _PENALTY * np.eye(_FACTORS)
+        gram = fixed.T @ fixed + _PENALTY * np.eye(fixed.shape[1])
         return np.stack([exact_row(rows, row, fixed, gram, _ALPHA) for row in range(rows.shape[0])])
 
     def call() -> Factors:
@@ -39,15 +39,16 @@ def _numpy(inputs: Inputs, n_threads: int) -> Run:
 def _implicit(use_cg: bool) -> Any:
     def prepare(inputs: Inputs, n_threads: int) -> Run:
         als = import_module("implicit.cpu.als").AlternatingLeastSquares
+        n_factors = inputs["init"].shape[1]
         # The value of a cell is its whole weight there.
         weights = csr_matrix(inputs["user_items"])
         weights.data = 1 + np.float32(_ALPHA) * weights.data
 
         def call() -> Any:
-            model = als(factors=_FACTORS, regularization=_PENALTY, alpha=1.0, use_cg=use_cg, iterations=_EPOCHS,
+            model = als(factors=n_factors, regularization=_PENALTY, alpha=1.0, use_cg=use_cg, iterations=_EPOCHS,
                         num_threads=n_threads, random_state=0)  # fmt: skip
             model.item_factors = inputs["init"].copy()
-            model.user_factors = np.zeros((weights.shape[0], _FACTORS), np.float32)
+            model.user_factors = np.zeros((weights.shape[0], n_factors), np.float32)
             model.fit(weights, show_progress=False)
             return model
 
@@ -59,16 +60,17 @@ def _implicit(use_cg: bool) -> Any:
 def _irspack(solver: str) -> Any:
     def prepare(inputs: Inputs, n_threads: int) -> Run:
         ials = import_module("irspack.recommenders.ials")
+        n_factors = inputs["init"].shape[1]
         weights = csr_matrix(inputs["user_items"]) * np.float32(_ALPHA)
         original, solver_type = ials.str_to_loss_type("ORIGINAL"), ials.str_to_solver_type(solver)
 
         def call() -> Any:
-            trainer = ials.IALSTrainer(weights, _FACTORS, alpha0=1.0, reg=_PENALTY, nu=0.0, init_std=0.1,
+            trainer = ials.IALSTrainer(weights, n_factors, alpha0=1.0, reg=_PENALTY, nu=0.0, init_std=0.1,
                                        solver_type=solver_type, max_cg_steps=3, ialspp_subspace_dimension=64,
                                        loss_type=original, random_seed=0, n_threads=n_threads,
                                        prediction_time_max_cg_steps=5, prediction_time_ialspp_iteration=7)  # fmt: skip
             core = trainer.core_trainer
-            core.item, core.user = inputs["init"], np.zeros((weights.shape[0], _FACTORS), np.float32)
+            core.item, core.user = inputs["init"], np.zeros((weights.shape[0], n_factors), np.float32)
             for _ in range(_EPOCHS):
                 trainer.run_epoch()
             return core
@@ -81,10 +83,10 @@ def _irspack(solver: str) -> Any:
 def _cmfrec(use_cg: bool) -> Any:
     def prepare(inputs: Inputs, n_threads: int) -> Run:
         cmfrec = import_module("cmfrec")
-        triplets = inputs["user_items"].tocoo()
+        triplets, n_factors = inputs["user_items"].tocoo(), inputs["init"].shape[1]
 
         def call() -> Any:
-            model = cmfrec.CMF_implicit(k=_FACTORS, lambda_=_PENALTY, alpha=_ALPHA, use_cg=use_cg, niter=_EPOCHS,
+            model = cmfrec.CMF_implicit(k=n_factors, lambda_=_PENALTY, alpha=_ALPHA, use_cg=use_cg, niter=_EPOCHS,
                                         use_float=True, precompute_for_predictions=False, nthreads=n_threads,
                                         random_state=1)  # fmt: skip
             return model.fit(triplets)
@@ -97,10 +99,11 @@ def _cmfrec(use_cg: bool) -> Any:
 def _rusket(**options: Any) -> Any:
     def prepare(inputs: Inputs, n_threads: int) -> Run:
         als = import_module("rusket").ALS
-        weights, exact = csr_matrix(inputs["user_items"]), "use_cholesky" in options
+        weights, n_factors = csr_matrix(inputs["user_items"]), inputs["init"].shape[1]
+        exact = "use_cholesky" in options
 
         def call() -> Any:
-            model = als(factors=_FACTORS, regularization=_PENALTY, alpha=_ALPHA, iterations=_EPOCHS, **options)
+            model = als(factors=n_factors, regularization=_PENALTY, alpha=_ALPHA, iterations=_EPOCHS, **options)
             return model.fit(weights)
 
         return Run(call, lambda model: Factors(model.user_factors, model.item_factors, "items", exact, False))
