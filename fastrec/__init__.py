@@ -4,6 +4,7 @@ from fastrec import reference
 from fastrec._config import show_config
 from fastrec._types import TopK
 from fastrec.factorization import als_half_step, implicit_loss
+from fastrec.item_index import ItemIndex
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import NotFittedError
 from fastrec.models.loading import load
@@ -17,6 +18,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ImplicitALS",
+    "ItemIndex",
     "ItemKNN",
     "NotFittedError",
     "Popularity",

@@ -15,6 +15,7 @@ from fastrec import _machine
 from fastrec._types import Array, Csr, Ids, Pattern, is_sparse
 
 _MOST_ITEMS = np.iinfo(np.int32).max
+_NOT_WORTH_ASKING = 1 << 20  # the system is asked in 50 microseconds
 
 
 # ---- numbers and names ----------------------------------------------------------------------------------------------
@@ -223,6 +224,8 @@ def not_negative(data: Array, name: str, why: str) -> None:
 
 def memory(n_bytes: float, what: str, fix: str) -> None:
     """Refuse what is larger than the memory there is, before it is tried."""
+    if n_bytes < _NOT_WORTH_ASKING:
+        return
     available = _machine.available_memory()
     if n_bytes > available:
         raise MemoryError(
@@ -234,6 +237,12 @@ def answer(n_rows: int, k: int, dtype: npt.DTypeLike) -> None:
     """Refuse an answer of top-K form that does not fit."""
     n_bytes = max(n_rows, 1) * k * (4 + np.dtype(dtype).itemsize)
     memory(n_bytes, f"an answer of {n_rows} rows by k={k}", "use a smaller k, or fewer rows at a time")
+
+
+def index_memory(n_items: int, n_factors: int, dtype: npt.DTypeLike) -> None:
+    """Refuse an index that does not fit: a copy of the items, their codes, and what is known of each."""
+    n_bytes = n_items * (n_factors * (np.dtype(dtype).itemsize + 1) + 20)
+    memory(n_bytes, f"an index of {n_items} items with {n_factors} factors", "use fewer factors, or float32")
 
 
 def product_memory(n_columns: int, n_threads: int) -> None:

@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Kernel = Callable[..., None]
+Kernel = Callable[..., Any]
 
 # Operation: (module, name); the C++ bindings are instantiated for the dtypes of their arguments.
 _COMPILED = {
     "top_k_dense": "selection",
     "top_k_csr": "selection",
     "top_k_inner_product": "selection",
+    "pack_items": "selection",
+    "packed_top_k": "selection",
     "sparse_top_k_product": "products",
     "item_similarity": "products",
     "als_half_step": "factorization",

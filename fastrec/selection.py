@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from fastrec import _check, _dispatch, _threads
 from fastrec._types import Array, Csr, Ids, Offsets, Pattern, TopK, is_sparse, room_for_rows
 
-_NO_PATTERN = Pattern(np.empty(0, np.int32), np.empty(0, np.int64), False)
+NO_PATTERN = Pattern(np.empty(0, np.int32), np.empty(0, np.int64), False)
 
 
 def top_k(scores: Any, k: int, *, n_threads: int | None = None) -> TopK:
@@ -114,10 +114,13 @@ def top_k_inner_product(
     -----
     A score is the float64 sum of products in a fixed order (lane j of 8 adds the products j, j + 8, ...; then lanes
     ((0+4)+(2+6))+((1+5)+(3+7))), rounded once to the output's dtype, and ranking is by that number: the same bits on
-    every instruction set. The matrix of all scores is never formed. From 32 queries, 2,048 items and 8 factors on, and
-    for k up to 256 without ``candidates``, items are screened by 8-bit products under a proved bound first
-    (docs/screening.md): memory is then 1 byte a factor of the items, and scratch for 384 queries a thread; otherwise a
-    tile of items, a block of queries and 2 k entries for each of them a thread.
+    every instruction set. The matrix of all scores is never formed.
+
+    From 32 queries and 1,024 items (or candidates of one list) on, for up to 4,096 factors and k up to a sixteenth of
+    the items, items are packed as 8-bit integers and screened under a proved bound (docs/screening.md); `ItemIndex`
+    keeps that work for further calls. Memory is then 1 byte a factor and 20 bytes an item, and scratch that does not
+    depend on the number of queries. Otherwise every score is computed, in a tile of items, a block of queries and 2 k
+    entries for each of them a thread.
     """
     k = _check.integer(k, "k", 1)
     threads = _threads.resolve(n_threads)
@@ -137,7 +140,7 @@ def best_inner_products(
     out = TopK.empty(len(queries), k, dtype)
     _dispatch.kernel("top_k_inner_product", dtype)(
         queries.astype(dtype, copy=False), items.astype(dtype, copy=False),
-        *(exclude or _NO_PATTERN), *(candidates or _NO_PATTERN), *out, n_threads,
+        *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), *out, n_threads,
     )  # fmt: skip
     return out
 
@@ -212,7 +215,7 @@ def best_of_product(
 
     def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
         kernel(first, last, left, a.indices, a.indptr, a.shape[1], right, b.indices, b.indptr, b.shape[1],
-               *(exclude or _NO_PATTERN), *(candidates or _NO_PATTERN), threshold, kept, indices, data, starts, lengths,
+               *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), threshold, kept, indices, data, starts, lengths,
                n_threads)  # fmt: skip
 
     return room_for_rows(capacities, dtype, b.shape[1], fill)

@@ -262,7 +262,8 @@ def test_operation_is_tested_against_its_reference(operation):
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_docstring_names_every_argument(operation):
     documentation = inspect.getdoc(getattr(fastrec, operation))
-    for section in ("Parameters", "Returns", "Raises"):
+    answers = [] if inspect.isclass(getattr(fastrec, operation)) else ["Returns"]
+    for section in ("Parameters", *answers, "Raises"):
         assert f"{section}\n{'-' * len(section)}" in documentation
     for parameter in inspect.signature(getattr(fastrec, operation)).parameters:
         assert re.search(rf"^(\w+, )*{parameter}(, \w+)* : ", documentation, re.MULTILINE), parameter

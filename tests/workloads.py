@@ -63,6 +63,11 @@ def inner_product(dtype, n_threads, **options):
     return fastrec.top_k_inner_product(*factors(dtype), 20, n_threads=n_threads, **options)
 
 
+def searched(metric, dtype, n_threads):
+    queries, items = factors(dtype)
+    return fastrec.ItemIndex(items, metric=metric).top_k(queries, 20, exclude=pattern(1, 0.05), n_threads=n_threads)
+
+
 def solve(dtype, n_threads, **options):
     return fastrec.als_half_step(*half_step(), factors_of(dtype), n_threads=n_threads, **options)
 
@@ -83,6 +88,8 @@ def documents():
 ON_EVERY_SET = {
     "top_k, float32": lambda n: fastrec.top_k(scores("float32"), 20, n_threads=n),
     "top_k, float64": lambda n: fastrec.top_k(scores("float64"), 20, n_threads=n),
+    "top_k, Fortran order": lambda n: fastrec.top_k(np.asfortranarray(scores("float32")), 20, n_threads=n),
+    "top_k, long rows": lambda n: fastrec.top_k(scores("float64").reshape(40, -1), 100, n_threads=n),
     "top_k, most of each row": lambda n: fastrec.top_k(scores("float32"), 900, n_threads=n),
     "top_k, sparse": lambda n: fastrec.top_k(dense_rows("float32"), 20, n_threads=n),
     "top_k, sparse, float64": lambda n: fastrec.top_k(dense_rows("float64"), 20, n_threads=n),
@@ -91,6 +98,11 @@ ON_EVERY_SET = {
     "top_k_inner_product, exclude": lambda n: inner_product("float32", n, exclude=pattern(1, 0.05)),
     "top_k_inner_product, candidates": lambda n: inner_product("float64", n, candidates=pattern(2, 0.5)),
     "top_k_inner_product, one list": lambda n: inner_product("float32", n, candidates=range(0, 2500, 2)),
+    **{
+        f"ItemIndex, {metric}, {dtype}": lambda n, metric=metric, dtype=dtype: searched(metric, dtype, n)
+        for metric in ("inner_product", "cosine", "euclidean")
+        for dtype in ("float32", "float64")
+    },
     **{
         f"sparse_top_k_product, {dtype}": lambda n, dtype=dtype: fastrec.sparse_top_k_product(
             *operands(dtype), 20, n_threads=n

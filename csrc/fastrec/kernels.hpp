@@ -65,19 +65,40 @@ struct SparseRows {  // row r has room for starts[r + 1] - starts[r] entries and
 
 // ---- top_k ----------------------------------------------------------------------------------------------------------
 
+constexpr std::ptrdiff_t gathered_rows = 16;  // of a matrix that is not in C order
+
 template <class Value>
-struct TopKKernels {
-  void (*dense)(Rows, Strided<Value>, std::ptrdiff_t capacity, Entry<Value>* entries, TopKRows<Value>) noexcept;
-  void (*csr)(Rows, Csr<Value>, std::ptrdiff_t capacity, Entry<Value>* entries, TopKRows<Value>) noexcept;
+struct ScanScratch {
+  std::ptrdiff_t chunk, n_groups, capacity;
+  Value* maxima;                 // (n_groups)
+  std::uint32_t* keys;           // (n_groups)
+  Entry<Value>* entries;         // (capacity); for gathered rows (gathered_rows, capacity), and
+  Selection<Value>* selections;  // (gathered_rows)
+  Value* gathered;               // (gathered_rows, chunk and a cache line)
 };
 
-// ---- top_k_inner_product --------------------------------------------------------------------------------------------
+template <class Value>
+struct TopKKernels {
+  void (*dense)(Rows, Strided<Value>, ScanScratch<Value>, TopKRows<Value>) noexcept;
+  void (*csr)(Rows, Csr<Value>, ScanScratch<Value>, TopKRows<Value>) noexcept;
+};
+
+// ---- top_k_inner_product, ItemIndex ---------------------------------------------------------------------------------
+
+enum class Metric { inner_product, cosine, euclidean };
+
+template <class Value>
+struct Items {
+  Strided<Value> rows;
+  Metric metric;
+  const double* norms;  // of every item, for cosine
+};
 
 constexpr std::ptrdiff_t n_lanes = 8;      // of the exact score; factors are zero-padded to a multiple
 constexpr std::ptrdiff_t tile_items = 64;  // scored against a block of queries while they lie in the cache
 
 template <class Value>
-struct InnerProductScratch {
+struct ExactScratch {
   double* queries;  // (block of queries, padded factors)
   double* tile;     // (tile_items, padded factors)
   Value* scores;    // (tile_items)
@@ -88,60 +109,64 @@ struct InnerProductScratch {
 };
 
 template <class Value>
-struct InnerProductKernels {
-  void (*rows)(Rows, Strided<Value> queries, Strided<Value> items, Pattern exclude, Pattern candidates,
-               InnerProductScratch<Value>, TopKRows<Value>) noexcept;
+struct ExactKernels {
+  void (*norms)(Rows, Strided<Value> items, double* norms) noexcept;
+  void (*rows)(Rows, Strided<Value> queries, Items<Value>, Pattern exclude, Pattern candidates, ExactScratch<Value>,
+               TopKRows<Value>) noexcept;
 };
 
-// ---- top_k_inner_product, screened ----------------------------------------------------------------------------------
+// ---- the same, screened ---------------------------------------------------------------------------------------------
 
-constexpr std::ptrdiff_t panel_items = 32;  // scored together
-constexpr std::ptrdiff_t tile_queries = 8;  // against so many queries
-constexpr std::ptrdiff_t step_factors = 4;  // by integer products of so many factors
+constexpr std::ptrdiff_t panel_items = 32;     // scored together
+constexpr std::ptrdiff_t tile_queries = 8;     // against so many queries,
+constexpr std::ptrdiff_t panels_together = 4;  // or so many panels against one query
+constexpr std::ptrdiff_t group_tiles = 4;      // meet a panel while it lies in the nearest cache
+constexpr std::ptrdiff_t step_factors = 4;     // by integer products of so many factors
+constexpr std::ptrdiff_t most_screened_factors = 4096;
 
-struct PackedItems {    // panels of items by descending norm, as 8-bit integers
+struct PackedItems {    // panels of items as 8-bit integers, by descending norm
   std::uint8_t* codes;  // (n_panels, n_steps, panel_items, step_factors): factor / scale, rounded, above zero_code
   std::int32_t* ids;    // (n_panels * panel_items), -1 beyond the last
-  double* scale;        // (n_panels)
-  double* norm;         // (n_panels): largest norm of an item; what follows in units of the scale:
-  double* code_norm;    // largest norm of what codes say,
-  double* residual;     // and of what they leave out, with the rounding of an exact score
+  std::int32_t* position_of;  // (n_items): place among the ids, -1 where an item is not packed
+  double* scale;              // (n_panels)
+  double* least_norm;         // (n_panels), of an item that is packed;
+  double* norm;               // the largest of the panel or of a later one; what follows in units of the scale:
+  double* code_norm;          // largest norm of what codes say,
+  double* residual;           // and of what they leave out, with the rounding of an exact score
   std::ptrdiff_t n_panels, n_steps;
-};
-
-struct Survivor {  // an item that the screen let pass for a query
-  std::int32_t position;
-  float bound;  // its exact score is no larger, in units of the query's and the first panel's scale
+  bool listed;  // whether only candidates are packed
 };
 
 template <class Value>
-struct ScreenScratch {
-  std::int8_t* codes;            // (groups, n_steps, tile_queries, step_factors)
+struct ScreenScratch {           // a group: the queries that meet the first panels together
+  std::int8_t* codes;            // (tiles, n_steps, tile_queries, step_factors)
   std::int8_t* regrouped;        // the same
   double* queries;               // (block, padded factors)
-  double* per_query;             // (6, block)
-  float* maxima;                 // (block, n_maxima)
-  std::uint32_t* keys;           // (n_maxima)
-  std::uint32_t* excluded;       // (block, first_panels): a bit an item
+  double* per_query;             // (8, block)
   std::int32_t* sums;            // (2, block)
   std::int32_t* order;           // (2, block)
-  Survivor* survivors;           // (block, most_survivors)
-  std::int32_t* n_survivors;     // (block)
+  double* moved;                 // (block)
   Entry<Value>* entries;         // (block, capacity)
   Selection<Value>* selections;  // (block)
-  std::ptrdiff_t block, n_maxima, first_panels, most_survivors, capacity;
-  InnerProductScratch<Value> exact;  // for one query
+  std::int32_t* products;        // (first_panels, group, panel_items)
+  std::uint32_t* marks;          // (group, first_panels): a bit an item
+  float* maxima;                 // (group, n_maxima)
+  std::uint32_t* keys;           // (n_maxima)
+  Entry<Value>* scored;          // (group, first_panels * panel_items)
+  std::int32_t* n_scored;        // (group)
+  std::ptrdiff_t block, group, n_maxima, first_panels, capacity;
+  ExactScratch<Value> exact;  // for one query
 };
 
 template <class Value>
 struct ScreenKernels {
-  // Norm of every item, NaN or inf where it is not finite.
-  void (*norms)(Rows, Strided<Value> items, double* norms) noexcept;
   // Fills panels [rows.first, rows.last), whose ids are given.
-  void (*pack)(Rows, Strided<Value> items, PackedItems) noexcept;
-  void (*rows)(Rows, Strided<Value> queries, Strided<Value> items, PackedItems, const std::int32_t* position_of,
-               Pattern exclude, ScreenScratch<Value>, TopKRows<Value>) noexcept;
-  bool available;  // whether this instruction set has the integer products
+  void (*pack)(Rows, Items<Value>, PackedItems) noexcept;
+  // Ranks a block of queries, or queries one by one.
+  void (*block)(Rows, Strided<Value> queries, Items<Value>, PackedItems, Pattern exclude, Pattern candidates,
+                ScreenScratch<Value>, TopKRows<Value>) noexcept;
+  void (*single)(Rows, Strided<Value> queries, Items<Value>, PackedItems, Pattern exclude, Pattern candidates,
+                 ScreenScratch<Value>, TopKRows<Value>) noexcept;
 };
 
 // ---- sparse_top_k_product, item_similarity --------------------------------------------------------------------------
@@ -218,8 +243,8 @@ struct HalfStepKernels {
 // A table converts to each of its parts, so a driver finds the part for its types.
 struct Kernels : TopKKernels<float>,
                  TopKKernels<double>,
-                 InnerProductKernels<float>,
-                 InnerProductKernels<double>,
+                 ExactKernels<float>,
+                 ExactKernels<double>,
                  ScreenKernels<float>,
                  ScreenKernels<double>,
                  SparseProductKernels<float>,

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <new>
+#include <utility>
 
 #include "fastrec/kernels.hpp"
 
@@ -27,9 +28,14 @@ class Scratch {
     base_ = static_cast<char*>(::operator new(bytes, std::align_val_t{64}, std::nothrow));
     if (base_ != nullptr) std::memset(base_, 0, bytes);
   }
+  Scratch() = default;
   ~Scratch() { ::operator delete(base_, std::align_val_t{64}); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
+  Scratch(Scratch&& other) noexcept : stride_(other.stride_), base_(std::exchange(other.base_, nullptr)) {}
+  Scratch& operator=(Scratch&& other) noexcept {
+    std::swap(stride_, other.stride_);
+    std::swap(base_, other.base_);
+    return *this;
+  }
 
   explicit operator bool() const noexcept { return base_ != nullptr; }
   T* operator[](int worker) const noexcept {
@@ -37,7 +43,7 @@ class Scratch {
   }
 
  private:
-  std::size_t stride_;
+  std::size_t stride_ = 0;
   char* base_ = nullptr;
 };
 

@@ -28,6 +28,11 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
         const int64_t* indptr
         ptrdiff_t step
 
+    enum class Metric:
+        inner_product
+        cosine
+        euclidean
+
     cppclass TopKRows[Score]:
         int32_t* items
         Score* scores
@@ -76,6 +81,13 @@ cdef extern from "fastrec/top_k.hpp" namespace "fastrec" nogil:
 cdef extern from "fastrec/top_k_inner_product.hpp" namespace "fastrec" nogil:
     Status top_k_inner_product[Value](const Kernels&, Strided[Value] queries, Strided[Value] items, Pattern exclude,
                                       Pattern candidates, TopKRows[Value], int n_threads, Poll) noexcept
+
+cdef extern from "fastrec/item_index.hpp" namespace "fastrec" nogil:
+    cppclass ItemIndex[Value]:
+        Status refer(const Kernels&, Strided[Value] items, Metric, int n_threads, Poll) noexcept
+        Status pack(const Kernels&, int n_threads, Poll) noexcept
+        Status top_k(const Kernels&, Strided[Value] queries, Pattern exclude, Pattern candidates, TopKRows[Value],
+                     int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/sparse_top_k_product.hpp" namespace "fastrec" nogil:
     # A template in C++; spelled out because Cython cannot say that the threshold's type follows from the value's.

@@ -17,3 +17,20 @@ def top_k_inner_product(
     out_scores: Array,
     n_threads: int,
 ) -> None: ...
+
+class PackedItems: ...
+
+def pack_items(items: Array, metric: int, n_threads: int) -> PackedItems: ...
+def packed_top_k(
+    packed: PackedItems,
+    queries: Array,
+    exclude_ids: Ids,
+    exclude_indptr: Offsets,
+    exclude_shared: bool,
+    candidate_ids: Ids,
+    candidate_indptr: Offsets,
+    candidates_shared: bool,
+    out_items: Ids,
+    out_scores: Array,
+    n_threads: int,
+) -> None: ...

@@ -1,4 +1,4 @@
-"""Bindings of top_k and top_k_inner_product."""
+"""Bindings of top_k, top_k_inner_product and ItemIndex."""
 
 from fastrec._compiled cimport csrc
 from fastrec._compiled.isa cimport kernels
@@ -59,6 +59,54 @@ def top_k_inner_product(const Value[:, :] queries, const Value[:, :] items,
     cdef csrc.TopKRows[Value] out = top_k_rows(out_items, out_scores)
     cdef csrc.Status status
     with nogil:
-        status = csrc.top_k_inner_product(kernels[0], query_rows, item_rows, exclude, candidates, out, n_threads,
-                                                 poll)
+        status = csrc.top_k_inner_product(kernels[0], query_rows, item_rows, exclude, candidates, out, n_threads, poll)
+    finish(status)
+
+
+cdef class PackedItems:
+    """The C++ index of one dtype, and the items that it refers to."""
+
+    cdef object items
+    cdef csrc.ItemIndex[float]* of_float
+    cdef csrc.ItemIndex[double]* of_double
+
+    def __dealloc__(self):
+        del self.of_float
+        del self.of_double
+
+
+def pack_items(const Value[:, :] items, int metric, int n_threads):
+    cdef csrc.Strided[Value] rows = strided(items)
+    cdef csrc.ItemIndex[Value]* index = new csrc.ItemIndex[Value]()
+    cdef PackedItems packed = PackedItems()
+    packed.items = items
+    if Value is float:
+        packed.of_float = index
+    else:
+        packed.of_double = index
+    cdef csrc.Status status
+    with nogil:
+        status = index.refer(kernels[0], rows, <csrc.Metric>metric, n_threads, poll)
+        if status == csrc.Status.done:
+            status = index.pack(kernels[0], n_threads, poll)
+    finish(status)
+    return packed
+
+
+def packed_top_k(PackedItems packed, const Value[:, :] queries,
+                 const int32_t[::1] exclude_ids, const int64_t[::1] exclude_indptr, bint exclude_shared,
+                 const int32_t[::1] candidate_ids, const int64_t[::1] candidate_indptr, bint candidates_shared,
+                 int32_t[:, ::1] out_items, Value[:, ::1] out_scores, int n_threads):
+    cdef csrc.Strided[Value] query_rows = strided(queries)
+    cdef csrc.Pattern exclude = pattern(exclude_ids, exclude_indptr, exclude_shared)
+    cdef csrc.Pattern candidates = pattern(candidate_ids, candidate_indptr, candidates_shared)
+    cdef csrc.TopKRows[Value] out = top_k_rows(out_items, out_scores)
+    cdef csrc.ItemIndex[Value]* index
+    if Value is float:
+        index = packed.of_float
+    else:
+        index = packed.of_double
+    cdef csrc.Status status
+    with nogil:
+        status = index.top_k(kernels[0], query_rows, exclude, candidates, out, n_threads, poll)
     finish(status)

@@ -15,8 +15,8 @@ from scipy.sparse import csr_array
 
 from fastrec import _check, _threads
 from fastrec._types import Array, Csr, Ids, Pattern, TopK
+from fastrec.item_index import ItemIndex
 from fastrec.models import files
-from fastrec.selection import best_inner_products
 
 Result = TypeVar("Result")
 
@@ -288,9 +288,8 @@ class FactorModel(Recommender):
             assert request.rows is not None
             new = Csr.of_canonical(request.rows.to_scipy()[np.flatnonzero(~known)])
             queries[~known] = self._fold_in(new, ranking.n_threads)
-        return best_inner_products(
-            queries, self.item_factors_, ranking.k, ranking.exclude, ranking.candidates, ranking.n_threads
-        )
+        index = self._index(self.item_factors_, "inner_product")
+        return index.best(queries, ranking.k, ranking.exclude, ranking.candidates, ranking.n_threads)
 
     @abstractmethod
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
@@ -300,9 +299,12 @@ class FactorModel(Recommender):
         self, factors: Array, ids: Any, name: str, k: int, candidates: Any, exclude: Any, n_threads: int | None
     ) -> TopK:
         wanted = NeighbourRequest.checked(ids, name, len(factors), k, candidates, exclude)
-        unit = self._derived(f"unit {name}", factors, lambda: unit_rows(factors))
-        threads = self._threads(n_threads)
-        return best_inner_products(unit[wanted.ids], unit, wanted.k, wanted.exclude, wanted.candidates, threads)
+        index = self._index(factors, "cosine", name)
+        queries = factors[wanted.ids]
+        return index.best(queries, wanted.k, wanted.exclude, wanted.candidates, self._threads(n_threads))
+
+    def _index(self, factors: Array, metric: str, name: str = "items") -> ItemIndex:
+        return self._derived(f"{metric} of {name}", factors, lambda: ItemIndex.of_checked(factors, metric))
 
     def _n_users(self) -> int:
         return len(self.user_factors_)
@@ -317,13 +319,6 @@ def union(first: Pattern, second: Pattern, n_rows: int, n_items: int) -> Pattern
     both.sum_duplicates()
     merged = Csr.of_canonical(both)
     return Pattern(merged.indices, merged.indptr, False)
-
-
-def unit_rows(factors: Array) -> Array:
-    """Rows scaled to norm 1 in float64, zero rows left zero."""
-    norms = np.sqrt(np.square(factors, dtype=np.float64).sum(axis=1, keepdims=True))
-    unit: Array = np.divide(factors, norms, out=np.zeros_like(factors, np.float64), where=norms > 0)
-    return unit.astype(factors.dtype)
 
 
 def stored(matrix: Csr) -> csr_array:

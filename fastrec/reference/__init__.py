@@ -5,11 +5,12 @@ Same signatures as the operations; ``n_threads`` is accepted and ignored. Tests 
 
 from fastrec.reference.evaluation import ndcg_at_k, recall_at_k, split_by_time
 from fastrec.reference.factorization import als_half_step, implicit_loss
-from fastrec.reference.selection import sparse_top_k_product, top_k, top_k_inner_product
+from fastrec.reference.selection import ItemIndex, sparse_top_k_product, top_k, top_k_inner_product
 from fastrec.reference.similarity import item_similarity
 from fastrec.reference.weighting import bm25_weight, normalize, tfidf_weight
 
 __all__ = [
+    "ItemIndex",
     "als_half_step",
     "bm25_weight",
     "implicit_loss",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,22 @@ def top_k_inner_product(
     n_threads: int | None = None,
 ) -> TopK:
     """See `fastrec.top_k_inner_product`."""
-    scores = exact_scores(dense(queries), dense(items))
-    allowed = members(candidates, *scores.shape, default=True) & ~members(exclude, *scores.shape, default=False)
-    return top_k(np.where(allowed, scores, np.nan).astype(scores.dtype), k)
+    return ItemIndex(items).top_k(queries, k, exclude=exclude, candidates=candidates)
+
+
+class ItemIndex:
+    """See `fastrec.ItemIndex`."""
+
+    def __init__(self, items: Any, *, metric: str = "inner_product") -> None:
+        self.items, self.metric = dense(items), metric
+
+    def top_k(
+        self, queries: Any, k: int, *, exclude: Any = None, candidates: Any = None, n_threads: int | None = None
+    ) -> TopK:
+        """See `fastrec.ItemIndex.top_k`."""
+        scores = exact_scores(dense(queries), self.items, self.metric)
+        allowed = members(candidates, *scores.shape, default=True) & ~members(exclude, *scores.shape, default=False)
+        return top_k(np.where(allowed, scores, np.nan).astype(scores.dtype), k)
 
 
 def sparse_top_k_product(
@@ -67,16 +81,34 @@ def ranking(items: Array, values: Array) -> npt.NDArray[np.intp]:
     return order[~np.isnan(values[order])]
 
 
-def exact_scores(queries: Array, items: Array) -> Array:
-    """Inner products in float64, in the fixed order of eight lanes, rounded once."""
-    dtype = np.result_type(queries, items)
-    lanes = np.zeros((8, len(queries), len(items)))
+def exact_scores(queries: Array, items: Array, metric: str = "inner_product") -> Array:
+    """Scores in float64, sums in the fixed order of eight lanes, rounded once."""
+    n_factors, shape = queries.shape[1], (len(queries), len(items))
+    left, right = queries.astype(np.float64), items.astype(np.float64)
     with np.errstate(all="ignore"):
-        for j in range(queries.shape[1]):
-            lanes[j % 8] += np.multiply.outer(queries[:, j].astype(np.float64), items[:, j].astype(np.float64))
-        total = ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]))
-        rounded: Array = total.astype(dtype)
+        if metric == "euclidean":
+            scores = -in_lanes(lambda j: np.square(np.subtract.outer(left[:, j], right[:, j])), n_factors, shape)
+        else:
+            scores = in_lanes(lambda j: np.multiply.outer(left[:, j], right[:, j]), n_factors, shape)
+        if metric == "cosine":
+            of_queries, of_items = norms(left)[:, None], norms(right)[None, :]
+            scores = np.where((of_queries == 0) | (of_items == 0), 0.0, scores / (of_queries * of_items))
+        rounded: Array = scores.astype(np.result_type(queries, items))
     return rounded
+
+
+def in_lanes(term: Callable[[int], Array], n_terms: int, shape: tuple[int, ...]) -> Array:
+    """Sum of terms 0 to n: lane j of 8 adds the terms j, j + 8, ...; then the lanes are added."""
+    lanes = np.zeros((8, *shape))
+    for j in range(n_terms):
+        lanes[j % 8] += term(j)
+    total: Array = ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]))
+    return total
+
+
+def norms(rows: Array) -> Array:
+    """Euclidean norms, summed in the same order."""
+    return np.sqrt(in_lanes(lambda j: np.square(rows[:, j]), rows.shape[1], (len(rows),)))
 
 
 def sum_of_rows(a: csr_array, b: csr_array, row: int, dtype: npt.DTypeLike) -> tuple[Array, Array]:

@@ -6,13 +6,15 @@
 #include <vector>
 
 #define FASTREC_TABLE kernels_under_test
+#include "fastrec/item_index.hpp"
 #include "fastrec/rows/table.hpp"
-#include "fastrec/screened_inner_product.hpp"
-#include "fastrec/top_k_inner_product.hpp"
 
 namespace {
 
+using fastrec::ItemIndex;
+using fastrec::Metric;
 using fastrec::Pattern;
+using fastrec::Status;
 using fastrec::Strided;
 using fastrec::TopKRows;
 
@@ -28,8 +30,8 @@ struct Answer {
 
 bool never() { return false; }
 
-int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool decaying) {
-  constexpr std::ptrdiff_t n_queries = 64, n_items = 6000;
+int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool decaying, Metric metric) {
+  constexpr std::ptrdiff_t n_queries = 64, n_items = 6000, few = 16;  // too few for an index without packed items
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
   std::vector<float> queries(static_cast<std::size_t>(n_queries * n_factors));
@@ -44,15 +46,17 @@ int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool 
   const Strided<float> v{items.data(), n_items, n_factors, n_factors, 1};
 
   Answer screened(n_queries, k), exact(n_queries, k);
-  bool was_screened = false;
-  fastrec::screened_inner_product<float>(fastrec::kernels_under_test, q, v, Pattern{}, screened.rows(), 1, never,
-                                         was_screened);
-  if (!was_screened) return 1000000;
-  for (std::ptrdiff_t first = 0; first < n_queries; first += 16) {  // fewer than are screened
-    const Strided<float> part{queries.data() + first * n_factors, 16, n_factors, n_factors, 1};
-    fastrec::top_k_inner_product<float>(fastrec::kernels_under_test, part, v, Pattern{}, Pattern{},
-                                        {exact.items.data() + first * k, exact.scores.data() + first * k, k}, 1, never);
+  ItemIndex<float> packed, plain;
+  Status status = packed.refer(fastrec::kernels_under_test, v, metric, 1, never);
+  if (status == Status::done) status = packed.pack(fastrec::kernels_under_test, 1, never);
+  if (status == Status::done) status = plain.refer(fastrec::kernels_under_test, v, metric, 1, never);
+  packed.top_k(fastrec::kernels_under_test, q, Pattern{}, Pattern{}, screened.rows(), 1, never);
+  for (std::ptrdiff_t first = 0; first < n_queries; first += few) {
+    const Strided<float> part{queries.data() + first * n_factors, few, n_factors, n_factors, 1};
+    plain.top_k(fastrec::kernels_under_test, part, Pattern{}, Pattern{},
+                {exact.items.data() + first * k, exact.scores.data() + first * k, k}, 1, never);
   }
+  if (status != Status::done) return 1000000;
   int n_different = 0;
   for (std::size_t i = 0; i < exact.items.size(); ++i) {
     n_different += exact.items[i] != screened.items[i] || exact.scores[i] != screened.scores[i];
@@ -65,9 +69,13 @@ int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool 
 int main() {
   int total = 0;
   for (unsigned seed = 0; seed < 8; ++seed) {
-    for (std::ptrdiff_t n_factors : {8, 24, 64}) {
+    for (std::ptrdiff_t n_factors : {3, 8, 24, 64}) {
       for (std::ptrdiff_t k : {1, 20}) {
-        for (bool decaying : {false, true}) total += differences(seed, n_factors, k, decaying);
+        for (bool decaying : {false, true}) {
+          for (Metric metric : {Metric::inner_product, Metric::cosine, Metric::euclidean}) {
+            total += differences(seed, n_factors, k, decaying, metric);
+          }
+        }
       }
     }
   }

@@ -1,10 +1,12 @@
-// Row-kernels that prepare items for the screen: norms, and panels of 8-bit codes with what the codes leave out.
+// Row-kernel that prepares items for the screen: panels of 8-bit codes, with what the codes leave out.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "fastrec/simd/dot_tile.hpp"
+#include "fastrec/simd/lanes.hpp"
 
 namespace fastrec {
 namespace {
@@ -15,62 +17,88 @@ inline double norm_above(double squares) noexcept { return std::sqrt(squares) * 
 // Outside of these the squares could overflow, or be lost against the terms above.
 inline bool screenable(double norm) noexcept { return norm >= 1e-100 && norm <= 1e100; }
 
+// How much the exact score may differ from the product of two vectors, as a part of the product of their norms.
+inline double rounding_of(std::ptrdiff_t n_factors) noexcept { return static_cast<double>(n_factors + 16) * 0x1p-50; }
+
+// Item `id` as the screen takes it, zero-padded: for cosine its direction.
 template <class Value>
-void item_norms(Rows rows, Strided<Value> items, double* norms) noexcept {
-  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    const Value* at = items.data + row * items.row_step;
-    double squares = 0.0;
-    for (std::ptrdiff_t j = 0; j < items.columns; ++j) {
-      const double x = static_cast<double>(at[j * items.column_step]);
-      squares += x * x;
-    }
-    norms[row] = std::sqrt(squares);
+void load_item(const Items<Value>& items, std::int32_t id, double* out) noexcept {
+  const Value* at = items.rows.data + id * items.rows.row_step;
+  double factor = 1.0;
+  if (items.metric == Metric::cosine && items.norms[id] > 0.0) factor = 1.0 / items.norms[id];
+  for (std::ptrdiff_t j = 0; j < items.rows.columns; j += n_lanes) {
+    store(out + j, load_eight(at, items.rows.column_step, j, items.rows.columns) * factor);
   }
 }
 
-// Code of one factor: the nearest multiple of the scale.
-inline int code_of(double factor, double inverse_scale) noexcept {
-  return static_cast<int>(std::lrint(factor * inverse_scale));
+// The largest size of a factor.
+inline double largest_size(const double* row, std::ptrdiff_t width) noexcept {
+  Lanes sizes = {};
+  for (std::ptrdiff_t j = 0; j < width; j += n_lanes) {
+    const Lanes x = load(row + j), size = x < 0.0 ? -x : x;
+    sizes = size > sizes ? size : sizes;
+  }
+  return largest_of(sizes);
+}
+
+// What the nearest multiples of the scale say of an item, and what they leave out, as squared norms.
+struct Coded {
+  double squares, code_squares, residual_squares;
+};
+
+// `item` and `codes` are padded to a multiple of n_lanes.
+inline Coded code_item(const double* item, std::ptrdiff_t n_factors, double scale, std::uint8_t* codes) noexcept {
+  constexpr double rounds = 0x1.8p52;  // what is added to it and taken off again is a whole number
+  const double inverse_scale = 1.0 / scale;
+  Lanes squares = {}, code_squares = {}, residual_squares = {};
+  for (std::ptrdiff_t first = 0; first < n_factors; first += n_lanes) {
+    const Lanes x = load(item + first);
+    const Lanes code = (x * inverse_scale + rounds) - rounds, left = x - scale * code;
+    squares += x * x;
+    code_squares += code * code;
+    residual_squares += left * left;
+    typedef std::int32_t Whole __attribute__((vector_size(n_lanes * sizeof(std::int32_t))));
+    typedef std::uint8_t Few __attribute__((vector_size(n_lanes)));
+    const Few few = __builtin_convertvector(__builtin_convertvector(code, Whole) + zero_code, Few);
+    __builtin_memcpy(codes + first, &few, sizeof few);
+  }
+  return {sum_of(squares), sum_of(code_squares), sum_of(residual_squares)};
 }
 
 template <class Value>
-void pack_panels(Rows rows, Strided<Value> items, PackedItems packed) noexcept {
-  const std::ptrdiff_t panel_bytes = packed.n_steps * panel_items * step_factors;
+void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
+  const std::ptrdiff_t n_factors = items.rows.columns, panel_bytes = packed.n_steps * panel_items * step_factors;
+  alignas(64) double item[most_screened_factors] = {};
+  alignas(64) std::uint8_t codes[most_screened_factors];
   for (std::ptrdiff_t panel = rows.first; panel < rows.last; ++panel) {
     const std::int32_t* ids = packed.ids + panel * panel_items;
     double largest = 0.0;
     for (std::ptrdiff_t i = 0; i < panel_items && ids[i] >= 0; ++i) {
-      const Value* at = items.data + ids[i] * items.row_step;
-      for (std::ptrdiff_t j = 0; j < items.columns; ++j) {
-        largest = std::max(largest, std::abs(static_cast<double>(at[j * items.column_step])));
-      }
+      load_item(items, ids[i], item);
+      largest = std::max(largest, largest_size(item, n_factors));
     }
-    const double scale = largest > 0.0 ? largest / largest_code : 1.0, inverse_scale = 1.0 / scale;
-    std::uint8_t* codes = packed.codes + panel * panel_bytes;
-    std::fill(codes, codes + panel_bytes, static_cast<std::uint8_t>(zero_code));
-    double norm = 0.0, code_norm = 0.0, residual = 0.0;
+    const double scale = largest > 0.0 ? largest / largest_code : 1.0;
+    std::uint8_t* panel_codes = packed.codes + panel * panel_bytes;
+    std::fill(panel_codes, panel_codes + panel_bytes, static_cast<std::uint8_t>(zero_code));
+    Coded most = {};
+    double least_squares = ids[0] < 0 ? 0.0 : std::numeric_limits<double>::infinity();
     for (std::ptrdiff_t i = 0; i < panel_items && ids[i] >= 0; ++i) {
-      const Value* at = items.data + ids[i] * items.row_step;
-      double squares = 0.0, code_squares = 0.0, residual_squares = 0.0;
-      for (std::ptrdiff_t j = 0; j < items.columns; ++j) {
-        const double x = static_cast<double>(at[j * items.column_step]);
-        const int code = code_of(x, inverse_scale);
-        const double left = x - scale * code;
-        codes[(j / step_factors * panel_items + i) * step_factors + j % step_factors] =
-            static_cast<std::uint8_t>(code + zero_code);
-        squares += x * x;
-        code_squares += static_cast<double>(code * code);
-        residual_squares += left * left;
+      load_item(items, ids[i], item);
+      const Coded coded = code_item(item, n_factors, scale, codes);
+      for (std::ptrdiff_t step = 0; step < packed.n_steps; ++step) {
+        __builtin_memcpy(panel_codes + (step * panel_items + i) * step_factors, codes + step * step_factors,
+                         step_factors);
       }
-      norm = std::max(norm, squares);
-      code_norm = std::max(code_norm, code_squares);
-      residual = std::max(residual, residual_squares);
+      most.squares = std::max(most.squares, coded.squares);
+      most.code_squares = std::max(most.code_squares, coded.code_squares);
+      most.residual_squares = std::max(most.residual_squares, coded.residual_squares);
+      least_squares = std::min(least_squares, coded.squares);
     }
     packed.scale[panel] = scale;
-    const double rounding = static_cast<double>(items.columns + 16) * 0x1p-50;
-    packed.norm[panel] = norm_above(norm);
-    packed.code_norm[panel] = norm_above(code_norm);
-    packed.residual[panel] = (norm_above(residual) + rounding * packed.norm[panel]) / scale;
+    packed.norm[panel] = norm_above(most.squares);
+    packed.least_norm[panel] = std::max(0.0, std::sqrt(least_squares) * (1.0 - 1e-9) - 1e-150);
+    packed.code_norm[panel] = norm_above(most.code_squares);
+    packed.residual[panel] = (norm_above(most.residual_squares) + rounding_of(n_factors) * packed.norm[panel]) / scale;
   }
 }
 

@@ -1,11 +1,11 @@
 // Fills the table of one instruction set. A file of isa/ defines FASTREC_TABLE, the table's name, and includes this.
 #include "fastrec/rows/als_half_step.hpp"
+#include "fastrec/rows/exact_scores.hpp"
 #include "fastrec/rows/item_similarity.hpp"
 #include "fastrec/rows/pack_items.hpp"
-#include "fastrec/rows/screened_inner_product.hpp"
+#include "fastrec/rows/screen.hpp"
 #include "fastrec/rows/sparse_top_k_product.hpp"
 #include "fastrec/rows/top_k.hpp"
-#include "fastrec/rows/top_k_inner_product.hpp"
 
 namespace fastrec {
 
@@ -13,10 +13,10 @@ extern const Kernels FASTREC_TABLE;
 const Kernels FASTREC_TABLE = {
     {top_k_dense<float>, top_k_csr<float>},
     {top_k_dense<double>, top_k_csr<double>},
-    {top_k_inner_product<float>},
-    {top_k_inner_product<double>},
-    {item_norms<float>, pack_panels<float>, screened_inner_product<float>, has_dot_tile},
-    {item_norms<double>, pack_panels<double>, screened_inner_product<double>, has_dot_tile},
+    {item_norms<float>, rank_exactly<float>},
+    {item_norms<double>, rank_exactly<double>},
+    {pack_panels<float>, screen_block<float>, screen_single<float>},
+    {pack_panels<double>, screen_block<double>, screen_single<double>},
     {sparse_top_k_product<float>},
     {sparse_top_k_product<double>},
     {sparse_top_k_product<std::int32_t>},

@@ -1,40 +1,135 @@
 // Row-kernels of top_k: the best entries of dense rows and of stored sparse entries.
+//
+// A row is taken in chunks that stay in the cache. The numbers of a chunk are dealt into groups; k numbers reach the
+// k-th largest of the groups' maxima, so that what lies below it needs no look. Both passes over a chunk are compares
+// of vectors, whatever the order of the scores.
 #pragma once
 
+#include <cmath>
+
 #include "fastrec/rows/selector.hpp"
+#include "fastrec/rows/threshold.hpp"
 
 namespace fastrec {
 namespace {
 
+// The k-th largest maximum of the groups of scores[0] to scores[n], or a little less; -inf where that says nothing
+// beyond `known`.
 template <class Value>
-void top_k_dense(Rows rows, Strided<Value> scores, std::ptrdiff_t capacity, Entry<Value>* entries,
-                 TopKRows<Value> out) noexcept {
-  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    Selection<Value> selection = Selector<Value>::empty(entries);
-    Selector<Value> selector(selection, out.k, capacity);
-    const Value* at = scores.data + row * scores.row_step;
-    const auto itself = [](std::ptrdiff_t item) { return static_cast<std::int32_t>(item); };
-    if (scores.column_step == 1) {
-      selector.offer_all(at, scores.columns, itself);
-    } else {
-      for (std::ptrdiff_t item = 0; item < scores.columns; ++item) {
-        selector.offer(at[item * scores.column_step], itself(item));
-      }
+Value reached_by_k(const Value* scores, std::ptrdiff_t n, std::ptrdiff_t k, Value known,
+                   const ScanScratch<Value>& scratch) noexcept {
+  constexpr Value nothing = -std::numeric_limits<Value>::infinity();
+  const std::ptrdiff_t n_groups = scratch.n_groups;
+  if (n_groups == 0 || n < 4 * n_groups) return nothing;
+  Value* __restrict maxima = scratch.maxima;
+  std::fill(maxima, maxima + n_groups, nothing);
+  std::ptrdiff_t first = 0;
+  for (; first + n_groups <= n; first += n_groups) {
+    const Value* __restrict at = scores + first;
+    for (std::ptrdiff_t g = 0; g < n_groups; ++g) maxima[g] = at[g] > maxima[g] ? at[g] : maxima[g];  // never NaN
+  }
+  for (std::ptrdiff_t g = 0; first + g < n; ++g) maxima[g] = std::max(maxima[g], scores[first + g]);
+  std::ptrdiff_t n_above = 0;
+  for (std::ptrdiff_t g = 0; g < n_groups; ++g) n_above += maxima[g] > known;
+  if (n_above < k) return nothing;
+  std::uint32_t* __restrict keys = scratch.keys;
+  for (std::ptrdiff_t g = 0; g < n_groups; ++g) keys[g] = rank_key(maxima[g]);
+  return least_of_key<Value>(kth_largest(keys, n_groups, k));
+}
+
+// The least score with which an item after all those offered may still be among the best.
+template <class Value>
+Value least_of_later(const Entry<Value>& worst) noexcept {
+  constexpr Value infinity = std::numeric_limits<Value>::infinity();
+  return worst.item == padding<Value>().item ? worst.score : std::nextafter(worst.score, infinity);
+}
+
+// Offers scores[0] to scores[n] of the items that item_at(i) names, which ascend from one chunk to the next.
+template <class Value, class ItemAt>
+void offer_chunk(Selector<Value>& selector, const Value* scores, std::ptrdiff_t n, std::ptrdiff_t k,
+                 const ScanScratch<Value>& scratch, const ItemAt& item_at) noexcept {
+  Entry<Value> worst = selector.tighten();
+  Value least = least_of_later(worst);
+  least = std::max(least, reached_by_k(scores, n, k, least, scratch));
+  constexpr std::ptrdiff_t together = 64;
+  for (std::ptrdiff_t first = 0; first < n; first += together) {
+    const std::ptrdiff_t last = std::min(first + together, n);
+    bool any = false;
+    for (std::ptrdiff_t i = first; i < last; ++i) any |= scores[i] >= least;
+    if (!any) continue;
+    for (std::ptrdiff_t i = first; i < last; ++i) {
+      if (scores[i] >= least) selector.offer(scores[i], item_at(i));
     }
-    write_top_k(selection, capacity, row, out);
+    if (selector.worst().item != worst.item) {
+      worst = selector.worst();
+      least = std::max(least, least_of_later(worst));
+    }
   }
 }
 
 template <class Value>
-void top_k_csr(Rows rows, Csr<Value> scores, std::ptrdiff_t capacity, Entry<Value>* entries,
-               TopKRows<Value> out) noexcept {
+void top_k_contiguous(Rows rows, Strided<Value> scores, const ScanScratch<Value>& scratch,
+                      TopKRows<Value> out) noexcept {
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    Selection<Value> selection = Selector<Value>::empty(entries);
-    Selector<Value> selector(selection, out.k, capacity);
-    for (std::int64_t at = scores.indptr[row]; at < scores.indptr[row + 1]; ++at) {
-      selector.offer(scores.data[at], scores.indices[at]);
+    Selection<Value> selection = Selector<Value>::empty(scratch.entries);
+    Selector<Value> selector(selection, out.k, scratch.capacity);
+    const Value* at = scores.data + row * scores.row_step;
+    for (std::ptrdiff_t first = 0; first < scores.columns; first += scratch.chunk) {
+      offer_chunk(selector, at + first, std::min(scratch.chunk, scores.columns - first), out.k, scratch,
+                  [&](std::ptrdiff_t i) { return static_cast<std::int32_t>(first + i); });
     }
-    write_top_k(selection, capacity, row, out);
+    write_top_k(selection, scratch.capacity, row, out);
+  }
+}
+
+// Rows whose scores lie apart are gathered together, so that a cache line is read once for all of them.
+template <class Value>
+void top_k_strided(Rows rows, Strided<Value> scores, const ScanScratch<Value>& scratch, TopKRows<Value> out) noexcept {
+  const std::ptrdiff_t width = scratch.chunk + 64 / static_cast<std::ptrdiff_t>(sizeof(Value));
+  for (std::ptrdiff_t first_row = rows.first; first_row < rows.last; first_row += gathered_rows) {
+    const std::ptrdiff_t n_rows = std::min(gathered_rows, rows.last - first_row);
+    const Value* data = scores.data + first_row * scores.row_step;
+    for (std::ptrdiff_t r = 0; r < n_rows; ++r) {
+      scratch.selections[r] = Selector<Value>::empty(scratch.entries + r * scratch.capacity);
+    }
+    for (std::ptrdiff_t first = 0; first < scores.columns; first += scratch.chunk) {
+      const std::ptrdiff_t n = std::min(scratch.chunk, scores.columns - first);
+      for (std::ptrdiff_t i = 0; i < n; ++i) {
+        const Value* at = data + (first + i) * scores.column_step;
+        for (std::ptrdiff_t r = 0; r < n_rows; ++r) scratch.gathered[r * width + i] = at[r * scores.row_step];
+      }
+      for (std::ptrdiff_t r = 0; r < n_rows; ++r) {
+        Selector<Value> selector(scratch.selections[r], out.k, scratch.capacity);
+        offer_chunk(selector, scratch.gathered + r * width, n, out.k, scratch,
+                    [&](std::ptrdiff_t i) { return static_cast<std::int32_t>(first + i); });
+      }
+    }
+    for (std::ptrdiff_t r = 0; r < n_rows; ++r) {
+      write_top_k(scratch.selections[r], scratch.capacity, first_row + r, out);
+    }
+  }
+}
+
+template <class Value>
+void top_k_dense(Rows rows, Strided<Value> scores, ScanScratch<Value> scratch, TopKRows<Value> out) noexcept {
+  if (scores.column_step == 1) {
+    top_k_contiguous(rows, scores, scratch, out);
+  } else {
+    top_k_strided(rows, scores, scratch, out);
+  }
+}
+
+template <class Value>
+void top_k_csr(Rows rows, Csr<Value> scores, ScanScratch<Value> scratch, TopKRows<Value> out) noexcept {
+  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
+    Selection<Value> selection = Selector<Value>::empty(scratch.entries);
+    Selector<Value> selector(selection, out.k, scratch.capacity);
+    for (std::int64_t first = scores.indptr[row]; first < scores.indptr[row + 1]; first += scratch.chunk) {
+      const std::ptrdiff_t n = std::min<std::ptrdiff_t>(scratch.chunk, scores.indptr[row + 1] - first);
+      offer_chunk(selector, scores.data + first, n, out.k, scratch,
+                  [&](std::ptrdiff_t i) { return scores.indices[first + i]; });
+    }
+    write_top_k(selection, scratch.capacity, row, out);
   }
 }
 

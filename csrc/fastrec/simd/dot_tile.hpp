@@ -1,28 +1,91 @@
-// Integer products of a panel of 32 items with a tile of 8 queries: the inner kernel of the screen.
+// Integer products of panels of items with queries: the inner kernel of the screen. What differs between instruction
+// sets is a vector of bytes and how the products of two of them are summed.
 #pragma once
 
 #include "fastrec/kernels.hpp"
 
-#if defined(__x86_64__) && defined(__AVX2__)
-#include "fastrec/simd/dot_tile_x86.hpp"
-#else
+#if defined(__x86_64__)
+#include "fastrec/simd/bytes_x86.hpp"
+#elif defined(__aarch64__)
+#include "fastrec/simd/bytes_arm.hpp"
+#endif
 
 namespace fastrec {
 namespace {
 
-// Without wide integer products the exact scores cost no more than the screen would.
-constexpr bool has_dot_tile = false;
-constexpr int largest_code = 127, zero_code = 128;
+constexpr int panel_vectors = panel_items * step_factors / static_cast<int>(sizeof(Bytes));
 
-template <bool always_write>
-inline bool dot_tile(const std::uint8_t*, const std::int8_t*, std::ptrdiff_t, const std::int32_t*,
-                     std::int32_t (*)[panel_items]) noexcept {
-  return false;
+// sums[p][q][v] over all steps for few queries and panels, in registers: true when a product is not negative.
+template <int n_queries, int n_panels>
+inline bool dot_in_registers(const std::uint8_t* panels, std::ptrdiff_t panel_bytes, const std::int8_t* queries,
+                             std::ptrdiff_t query_step, std::ptrdiff_t n_steps, const std::int32_t* start,
+                             std::ptrdiff_t start_step, std::int32_t* out, std::ptrdiff_t out_step) noexcept {
+  Bytes sums[n_panels][n_queries][panel_vectors];
+#pragma GCC unroll 8
+  for (int p = 0; p < n_panels; ++p) {
+#pragma GCC unroll 8
+    for (int q = 0; q < n_queries; ++q) {
+#pragma GCC unroll 8
+      for (int v = 0; v < panel_vectors; ++v) sums[p][q][v] = broadcast(start[p * start_step + q]);
+    }
+  }
+  for (std::ptrdiff_t step = 0; step < n_steps; ++step) {
+    Bytes four[n_queries];
+#pragma GCC unroll 8
+    for (int q = 0; q < n_queries; ++q) four[q] = four_codes(queries + step * query_step + q * step_factors);
+#pragma GCC unroll 8
+    for (int p = 0; p < n_panels; ++p) {
+      const std::uint8_t* at = panels + p * panel_bytes + step * panel_items * step_factors;
+#pragma GCC unroll 8
+      for (int v = 0; v < panel_vectors; ++v) {
+        const Bytes items = load_bytes(at + v * static_cast<int>(sizeof(Bytes)));
+#pragma GCC unroll 8
+        for (int q = 0; q < n_queries; ++q) sums[p][q][v] = add_products(sums[p][q][v], items, four[q]);
+      }
+    }
+  }
+  Bytes signs = sums[0][0][0];
+#pragma GCC unroll 8
+  for (int p = 0; p < n_panels; ++p) {
+#pragma GCC unroll 8
+    for (int q = 0; q < n_queries; ++q) {
+#pragma GCC unroll 8
+      for (int v = 0; v < panel_vectors; ++v) {
+        signs = both(signs, sums[p][q][v]);
+        store_bytes(out + p * out_step + q * panel_items + v * static_cast<int>(sizeof(Bytes) / sizeof(std::int32_t)),
+                    sums[p][q][v]);
+      }
+    }
+  }
+  return !all_negative(signs);
 }
 
-inline std::uint32_t at_least(const std::int32_t*, std::int32_t) noexcept { return 0; }
+// out[p][q][i] = start[p][q] + codes of query q times codes of item i of panel p, for n_queries queries and n_panels
+// panels; whether one of them is not negative.
+template <int n_queries, int n_panels>
+inline bool dot_tile(const std::uint8_t* panels, std::ptrdiff_t panel_bytes, const std::int8_t* queries,
+                     std::ptrdiff_t n_steps, const std::int32_t* start, std::int32_t* out) noexcept {
+  constexpr int at_once = vectors_at_once / panel_vectors;
+  constexpr int q_at_once = n_queries < at_once ? n_queries : at_once;
+  constexpr int p_at_once = n_panels < at_once / q_at_once ? n_panels : at_once / q_at_once;
+  bool any = false;
+  for (int p = 0; p < n_panels; p += p_at_once) {
+    for (int q = 0; q < n_queries; q += q_at_once) {
+      any |= dot_in_registers<q_at_once, p_at_once>(
+          panels + p * panel_bytes, panel_bytes, queries + q * step_factors, n_queries * step_factors, n_steps,
+          start + p * n_queries + q, n_queries, out + (p * n_queries + q) * panel_items, n_queries * panel_items);
+    }
+  }
+  return any;
+}
+
+// Which of a panel's products reach `least`, an item a bit.
+inline std::uint32_t at_least(const std::int32_t* products, std::int32_t least) noexcept {
+  constexpr int lanes = static_cast<int>(sizeof(Bytes) / sizeof(std::int32_t));
+  std::uint32_t bits = 0;
+  for (int i = 0; i < panel_items; i += lanes) bits |= reaching(load_bytes(products + i), broadcast(least)) << i;
+  return bits;
+}
 
 }  // namespace
 }  // namespace fastrec
-
-#endif

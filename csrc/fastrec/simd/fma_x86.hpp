@@ -1,4 +1,5 @@
-// Fused multiply-add of eight doubles for AVX-512 and for AVX2 with FMA.
+// Fused multiply-add of eight doubles for AVX-512 and for AVX2 with FMA, and eight floats as doubles for AVX-512, which
+// compilers split.
 #pragma once
 
 #include <immintrin.h>
@@ -23,6 +24,12 @@ inline Eight fused_on_this_set(Eight a, Eight b, Eight c) noexcept {
   return out.whole;
 #endif
 }
+
+#if defined(__AVX512F__)
+inline Eight widened_on_this_set(const float* from) noexcept {
+  return (Eight)_mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(from));
+}
+#endif
 
 }  // namespace
 }  // namespace fastrec

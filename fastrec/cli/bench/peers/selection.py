@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
-
 import fastrec
+from fastrec import _threads
 from fastrec.cli.bench.agreement import Agreement
 from fastrec.cli.bench.operations import Inputs, random_scores
 from fastrec.cli.bench.peers import rankings
@@ -23,13 +21,11 @@ def _numpy(inputs: Inputs, n_threads: int) -> Run:
 
 
 def _one_read(inputs: Inputs, n_threads: int) -> Run:
-    parts = np.array_split(inputs["scores"].ravel(), n_threads)
-
-    def call() -> list[Any]:
-        with ThreadPoolExecutor(n_threads) as pool:
-            return list(pool.map(np.max, parts))
-
-    return Run(call, lambda result: None)
+    scores = inputs["scores"]
+    return Run(
+        lambda: _threads.run_blocks(lambda first, last: scores[first:last].max(), len(scores), n_threads),
+        lambda result: None,
+    )
 
 
 def _random_order(inputs: Inputs, n_threads: int) -> Run:

@@ -1,0 +1,340 @@
+// Driver of ItemIndex and of top_k_inner_product: items packed for the screen, and queries ranked by it or, where that
+// costs more than it saves, by all exact scores.
+#pragma once
+
+#include <cmath>
+#include <numeric>
+
+#include "fastrec/top_k.hpp"
+
+namespace fastrec {
+
+// ---- by all exact scores --------------------------------------------------------------------------------------------
+
+// What workers rank by exact scores with, `block` queries at a time.
+template <class Value>
+class ExactWorkspace {
+ public:
+  ExactWorkspace(int n_workers, std::ptrdiff_t block, std::ptrdiff_t n_factors, std::ptrdiff_t capacity)
+      : capacity_(capacity),
+        queries_(n_workers, block * padded_width(n_factors)),
+        tile_(n_workers, tile_items * padded_width(n_factors)),
+        scores_(n_workers, tile_items),
+        entries_(n_workers, block * capacity),
+        selections_(n_workers, block),
+        cursors_(n_workers, block) {}
+
+  explicit operator bool() const { return queries_ && tile_ && scores_ && entries_ && selections_ && cursors_; }
+  ExactScratch<Value> operator[](int worker) const {
+    return {queries_[worker], tile_[worker],       scores_[worker], capacity_,
+            entries_[worker], selections_[worker], cursors_[worker]};
+  }
+
+ private:
+  std::ptrdiff_t capacity_;
+  Scratch<double> queries_, tile_;
+  Scratch<Value> scores_;
+  Scratch<Entry<Value>> entries_;
+  Scratch<Selection<Value>> selections_;
+  Scratch<std::int64_t> cursors_;
+};
+
+template <class Value>
+Status rank_exactly(const Kernels& table, Strided<Value> queries, Items<Value> items, Pattern exclude,
+                    Pattern candidates, TopKRows<Value> out, int n_threads, Poll poll) {
+  // Many queries share a tile of items while it lies in the cache, as long as their selections stay small.
+  constexpr std::ptrdiff_t most_queries = 32, selection_bytes = std::ptrdiff_t{1} << 20;
+  const ExactKernels<Value>& kernels = table;
+  const double row_operations =
+      static_cast<double>(items.rows.rows) * static_cast<double>(padded_width(items.rows.columns));
+  const std::ptrdiff_t capacity = selection_capacity(out.k, items.rows.rows);
+  const std::ptrdiff_t bytes_each = (capacity + 1) * static_cast<std::ptrdiff_t>(sizeof(Entry<Value>));
+  const std::ptrdiff_t longest = std::clamp<std::ptrdiff_t>(selection_bytes / bytes_each, 1, most_queries);
+  const std::ptrdiff_t block = block_length(queries.rows, n_threads, longest, row_operations, 1e9);
+  const ExactWorkspace<Value> workspace(n_threads, block, items.rows.columns, capacity);
+  if (!workspace) return Status::out_of_memory;
+  return parallel_for_rows(0, queries.rows, block, n_threads, poll,
+                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             kernels.rows({first, last}, queries, items, exclude, candidates, workspace[worker], out);
+                           });
+}
+
+// ---- by screening ---------------------------------------------------------------------------------------------------
+
+// How queries are taken: `block` in all, in tiles that meet a panel at once and groups that keep their products with
+// the first panels.
+struct ScreenShape {
+  std::ptrdiff_t tile, group, block, n_maxima, first_panels;
+};
+
+template <class Value>
+ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::ptrdiff_t capacity, std::ptrdiff_t k,
+                         int n_threads) noexcept {
+  constexpr std::ptrdiff_t few_queries = 4, most_queries = 384, scratch_bytes = std::ptrdiff_t{24} << 20;
+  constexpr std::ptrdiff_t product_bytes = std::ptrdiff_t{1} << 18;
+  ScreenShape shape;
+  shape.n_maxima = groups_for(k);
+  shape.first_panels = std::max<std::ptrdiff_t>(64, 8 * (shape.n_maxima / panel_items));
+  if (queries.rows < few_queries) {
+    shape.tile = shape.group = shape.block = 1;
+    return shape;
+  }
+  const std::ptrdiff_t tile_bytes = shape.first_panels * tile_queries * panel_items * 4;
+  shape.tile = tile_queries;
+  shape.group = tile_queries * std::clamp<std::ptrdiff_t>(product_bytes / tile_bytes, 1, 4);
+  // Many queries share a panel while it lies in the cache; fewer where all of them would take long (Ctrl-C), where
+  // there are few for each thread, or where they are large.
+  const double row_operations = static_cast<double>(n_packed) * static_cast<double>(queries.columns);
+  const std::ptrdiff_t query_bytes = padded_width(queries.columns) * 10 + capacity * 12 + 200;
+  const std::ptrdiff_t longest = std::min({most_queries, static_cast<std::ptrdiff_t>(2e10 / row_operations),
+                                           queries.rows / (2 * n_threads), scratch_bytes / n_threads / query_bytes});
+  shape.block = std::max<std::ptrdiff_t>(1, longest / tile_queries) * tile_queries;
+  return shape;
+}
+
+template <class Value>
+class ScreenWorkspace {
+ public:
+  ScreenWorkspace(int n_workers, const ScreenShape& shape, std::ptrdiff_t n_factors, std::ptrdiff_t n_panels,
+                  std::ptrdiff_t capacity)
+      : shape_(shape),
+        capacity_(capacity),
+        width_(padded_width(n_factors)),
+        first_items_(std::min(shape.first_panels, n_panels) * panel_items),
+        codes_(n_workers, 2 * shape.block * width_),
+        reals_(n_workers, shape.block * (width_ + 9)),
+        integers_(n_workers, 4 * shape.block + shape.group),
+        entries_(n_workers, shape.block * capacity),
+        selections_(n_workers, shape.block),
+        products_(n_workers, shape.group * first_items_),
+        scored_(n_workers, shape.group * first_items_),
+        marks_(n_workers, shape.group * first_items_ / panel_items),
+        maxima_(n_workers, shape.group * shape.n_maxima),
+        keys_(n_workers, shape.n_maxima),
+        exact_(n_workers, 1, n_factors, capacity) {}
+
+  explicit operator bool() const {
+    return codes_ && reals_ && integers_ && entries_ && selections_ && products_ && scored_ && marks_ && maxima_ &&
+           keys_ && exact_;
+  }
+
+  ScreenScratch<Value> operator[](int worker) const {
+    ScreenScratch<Value> scratch;
+    scratch.codes = codes_[worker];
+    scratch.regrouped = scratch.codes + shape_.block * width_;
+    scratch.queries = reals_[worker];
+    scratch.per_query = scratch.queries + shape_.block * width_;
+    scratch.moved = scratch.per_query + 8 * shape_.block;
+    scratch.sums = integers_[worker];
+    scratch.order = scratch.sums + 2 * shape_.block;
+    scratch.entries = entries_[worker];
+    scratch.selections = selections_[worker];
+    scratch.products = products_[worker];
+    scratch.n_scored = scratch.order + 2 * shape_.block;
+    scratch.scored = scored_[worker];
+    scratch.marks = marks_[worker];
+    scratch.maxima = maxima_[worker];
+    scratch.keys = keys_[worker];
+    scratch.block = shape_.block;
+    scratch.group = shape_.group;
+    scratch.n_maxima = shape_.n_maxima;
+    scratch.first_panels = first_items_ / panel_items;
+    scratch.capacity = capacity_;
+    scratch.exact = exact_[worker];
+    return scratch;
+  }
+
+ private:
+  ScreenShape shape_;
+  std::ptrdiff_t capacity_, width_, first_items_;
+  Scratch<std::int8_t> codes_;
+  Scratch<double> reals_;
+  Scratch<std::int32_t> integers_;
+  Scratch<Entry<Value>> entries_;
+  Scratch<Selection<Value>> selections_;
+  Scratch<std::int32_t> products_;
+  Scratch<Entry<Value>> scored_;
+  Scratch<std::uint32_t> marks_;
+  Scratch<float> maxima_;
+  Scratch<std::uint32_t> keys_;
+  ExactWorkspace<Value> exact_;
+};
+
+template <class Value>
+Status rank_by_screen(const Kernels& table, Strided<Value> queries, Items<Value> items, PackedItems packed,
+                      Pattern exclude, Pattern candidates, TopKRows<Value> out, int n_threads, Poll poll) {
+  const ScreenKernels<Value>& kernels = table;
+  const std::ptrdiff_t n_packed = packed.n_panels * panel_items;
+  const std::ptrdiff_t capacity = selection_capacity(out.k, n_packed);
+  const ScreenShape shape = screen_shape(queries, n_packed, capacity, out.k, n_threads);
+  const ScreenWorkspace<Value> workspace(n_threads, shape, queries.columns, packed.n_panels, capacity);
+  if (!workspace) return Status::out_of_memory;
+  const auto kernel = shape.tile == 1 ? kernels.single : kernels.block;
+  return parallel_for_rows(0, queries.rows, shape.block, n_threads, poll,
+                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             kernel({first, last}, queries, items, packed, exclude, candidates, workspace[worker], out);
+                           });
+}
+
+// ---- the index ------------------------------------------------------------------------------------------------------
+
+// Ids sorted by descending norm in linear time: three passes over 11 bits each of what orders the norms as floats.
+inline bool sort_by_norm(const double* norms, std::int32_t* ids, std::ptrdiff_t n) {
+  constexpr int bits = 11, n_passes = 3;
+  constexpr std::size_t n_buckets = std::size_t{1} << bits;
+  const Scratch<std::int32_t> other(1, n), starts(1, n_buckets + 1);
+  if (!other || !starts) return false;
+  const auto bucket = [norms](std::int32_t id, int pass) {
+    const float norm = static_cast<float>(norms[id]);
+    std::uint32_t key;
+    std::memcpy(&key, &norm, sizeof key);
+    return (~key >> pass * bits) & (n_buckets - 1);
+  };
+  std::int32_t *from = ids, *to = other[0];
+  for (int pass = 0; pass < n_passes; ++pass) {
+    std::fill(starts[0], starts[0] + n_buckets + 1, 0);
+    for (std::ptrdiff_t i = 0; i < n; ++i) ++starts[0][bucket(from[i], pass) + 1];
+    for (std::size_t b = 0; b < n_buckets; ++b) starts[0][b + 1] += starts[0][b];
+    for (std::ptrdiff_t i = 0; i < n; ++i) to[starts[0][bucket(from[i], pass)]++] = from[i];
+    std::swap(from, to);
+  }
+  std::copy(from, from + n, ids);
+  return true;
+}
+
+// Refers to items that the caller keeps, and owns what their metric and the screen need beside them. Any number of
+// threads may rank by it.
+template <class Value>
+class ItemIndex {
+ public:
+  Status refer(const Kernels& table, Strided<Value> rows, Metric metric, int n_threads, Poll poll) {
+    items_ = {rows, metric, nullptr};
+    if (metric != Metric::cosine) return Status::done;
+    const Status status = find_norms(table, n_threads, poll);
+    items_.norms = norms_[0];
+    return status;
+  }
+
+  // Packs all items, or those listed, unless there are few of them, an item is not finite, or norms are so large or
+  // so small that their squares might not be held.
+  Status pack(const Kernels& table, int n_threads, Poll poll, Pattern listed = {}) {
+    const Strided<Value>& rows = items_.rows;
+    n_packed_ = n_listed(listed, rows.rows);
+    if (n_packed_ < least_packed || rows.columns < 1 || rows.columns > most_screened_factors) return Status::done;
+    if (items_.norms == nullptr) {
+      const Status status = find_norms(table, n_threads, poll);
+      if (status != Status::done) return status;
+    }
+    const double* norms = items_.norms ? items_.norms : norms_[0];
+    if (!norms_allow(norms)) return Status::done;
+
+    packed_.n_panels =
+        (n_packed_ + panel_items * panels_together - 1) / (panel_items * panels_together) * panels_together;
+    packed_.n_steps = padded_width(rows.columns) / step_factors;
+    packed_.listed = listed.indptr != nullptr;
+    const std::ptrdiff_t n_places = packed_.n_panels * panel_items;
+    codes_ = Scratch<std::uint8_t>(1, n_places * packed_.n_steps * step_factors);
+    places_ = Scratch<std::int32_t>(1, n_places + rows.rows);
+    of_panels_ = Scratch<double>(1, 5 * packed_.n_panels);
+    if (!codes_ || !places_ || !of_panels_) return Status::out_of_memory;
+    packed_.codes = codes_[0];
+    packed_.ids = places_[0];
+    packed_.position_of = packed_.ids + n_places;
+    for (double** field : {&packed_.scale, &packed_.least_norm, &packed_.norm, &packed_.code_norm, &packed_.residual}) {
+      *field = of_panels_[0] + (field - &packed_.scale) * packed_.n_panels;
+    }
+    if (listed.indptr != nullptr) {
+      std::copy(listed.ids + listed.indptr[0], listed.ids + listed.indptr[1], packed_.ids);
+    } else {
+      std::iota(packed_.ids, packed_.ids + n_packed_, 0);
+    }
+    std::fill(packed_.ids + n_packed_, packed_.ids + n_places, -1);
+    if (items_.metric != Metric::cosine && !sort_by_norm(norms, packed_.ids, n_packed_)) return Status::out_of_memory;
+    std::fill(packed_.position_of, packed_.position_of + rows.rows, -1);
+    for (std::ptrdiff_t i = 0; i < n_packed_; ++i) packed_.position_of[packed_.ids[i]] = static_cast<std::int32_t>(i);
+
+    const ScreenKernels<Value>& kernels = table;
+    const double panel_operations = static_cast<double>(panel_items) * static_cast<double>(rows.columns);
+    const Status status = parallel_for_rows(
+        0, packed_.n_panels, block_length(packed_.n_panels, n_threads, 64, panel_operations), n_threads, poll,
+        [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept { kernels.pack({first, last}, items_, packed_); });
+    for (std::ptrdiff_t panel = packed_.n_panels - 1; panel-- > 0;) {
+      packed_.norm[panel] = std::max(packed_.norm[panel], packed_.norm[panel + 1]);
+    }
+    is_packed_ = status == Status::done;
+    return status;
+  }
+
+  Status top_k(const Kernels& table, Strided<Value> queries, Pattern exclude, Pattern candidates, TopKRows<Value> out,
+               int n_threads, Poll poll) const {
+    const Strided<Value>& rows = items_.rows;
+    n_threads = worthwhile_threads(
+        static_cast<double>(queries.rows) * static_cast<double>(rows.rows) * static_cast<double>(rows.columns) / 4,
+        n_threads);
+    if (is_packed_ && screen_pays(candidates, queries.rows, n_packed_, out.k)) {
+      return rank_by_screen(table, queries, items_, packed_, exclude, candidates, out, n_threads, poll);
+    }
+    const bool one_list = candidates.indptr != nullptr && candidates.step == 0;
+    const Pattern listed = one_list ? candidates : Pattern{};
+    if (queries.rows >= least_queries && (one_list || !is_packed_) &&
+        screen_pays(one_list ? Pattern{} : candidates, queries.rows, n_listed(listed, rows.rows), out.k)) {
+      ItemIndex packed;
+      packed.items_ = items_;
+      const Status status = packed.pack(table, n_threads, poll, listed);
+      if (status != Status::done) return status;
+      if (packed.is_packed_) {
+        return rank_by_screen(table, queries, items_, packed.packed_, exclude, candidates, out, n_threads, poll);
+      }
+    }
+    return rank_exactly(table, queries, items_, exclude, candidates, out, n_threads, poll);
+  }
+
+ private:
+  // From here on packing costs less than the exact scores that it saves.
+  static constexpr std::ptrdiff_t least_packed = 1024, least_queries = 32;
+
+  static std::ptrdiff_t n_listed(Pattern listed, std::ptrdiff_t n_items) noexcept {
+    return listed.indptr == nullptr ? n_items : listed.indptr[1] - listed.indptr[0];
+  }
+
+  // Whether products with n_packed items cost less than the exact scores of the candidates.
+  static bool screen_pays(Pattern candidates, std::ptrdiff_t n_queries, std::ptrdiff_t n_packed,
+                          std::ptrdiff_t k) noexcept {
+    if (n_packed < least_packed || k > n_packed / 16) return false;
+    if (candidates.indptr == nullptr) return true;
+    const std::ptrdiff_t n_rows = candidates.step == 0 ? 1 : n_queries;
+    return (candidates.indptr[n_rows] - candidates.indptr[0]) / n_rows > n_packed / 8;
+  }
+
+  Status find_norms(const Kernels& table, int n_threads, Poll poll) {
+    const ExactKernels<Value>& kernels = table;
+    const Strided<Value>& rows = items_.rows;
+    norms_ = Scratch<double>(1, rows.rows);
+    if (!norms_) return Status::out_of_memory;
+    return parallel_for_rows(0, rows.rows, block_length(rows.rows, n_threads, 4096, static_cast<double>(rows.columns)),
+                             n_threads, poll, [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                               kernels.norms({first, last}, rows, norms_[0]);
+                             });
+  }
+
+  bool norms_allow(const double* norms) const noexcept {
+    constexpr double least = 1e-100, most = 1e100;
+    double largest = 0.0;
+    for (std::ptrdiff_t i = 0; i < items_.rows.rows; ++i) {
+      if (!(norms[i] <= most)) return false;  // also NaN
+      if (items_.metric == Metric::cosine && norms[i] > 0.0 && norms[i] < least) return false;
+      largest = std::max(largest, norms[i]);
+    }
+    return largest >= least;
+  }
+
+  Items<Value> items_{};
+  PackedItems packed_{};
+  std::ptrdiff_t n_packed_ = 0;
+  bool is_packed_ = false;
+  Scratch<double> norms_, of_panels_;
+  Scratch<std::uint8_t> codes_;
+  Scratch<std::int32_t> places_;
+};
+
+}  // namespace fastrec

@@ -1,0 +1,197 @@
+// Row-kernels of exact scores: every metric in float64 in the fixed order of eight lanes, and the ranking of queries by
+// them, a tile of items against a block of queries. The score matrix is never larger than a tile's row.
+#pragma once
+
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "fastrec/rows/selector.hpp"
+#include "fastrec/simd/lanes.hpp"
+
+namespace fastrec {
+namespace {
+
+template <class Value>
+void load_row(Strided<Value> matrix, std::ptrdiff_t row, std::ptrdiff_t width, double* out) noexcept {
+  const Value* from = matrix.data + row * matrix.row_step;
+  for (std::ptrdiff_t j = 0; j < width; j += n_lanes) {
+    store(out + j, load_eight(from, matrix.column_step, j, matrix.columns));
+  }
+}
+
+// Products of two floats are exact in double, so for them one rounding or two is the same number.
+template <class Value>
+inline Lanes add_product(Lanes a, Lanes b, Lanes sum) noexcept {
+  if constexpr (std::is_same_v<Value, float>) {
+    return fused(a, b, sum);
+  } else {
+    return sum + a * b;
+  }
+}
+
+// What eight lanes of a query and of an item add to a score, before `finished`.
+template <class Value>
+inline Lanes add_terms(Metric metric, Lanes query, Lanes item, Lanes sum) noexcept {
+  if (metric != Metric::euclidean) return add_product<Value>(query, item, sum);
+  const Lanes difference = query - item;
+  return sum + difference * difference;
+}
+
+// The score from the sum of its terms.
+template <class Value>
+inline Value finished(Metric metric, double sum, double query_norm, double item_norm) noexcept {
+  if (metric == Metric::euclidean) return static_cast<Value>(-sum);
+  if (metric == Metric::inner_product) return static_cast<Value>(sum);
+  return static_cast<Value>(query_norm == 0.0 || item_norm == 0.0 ? 0.0 : sum / (query_norm * item_norm));
+}
+
+template <class Value>
+inline double norm_of(const double* row, std::ptrdiff_t width) noexcept {
+  Lanes sum = {};
+  for (std::ptrdiff_t j = 0; j < width; j += n_lanes) sum = add_product<Value>(load(row + j), load(row + j), sum);
+  return std::sqrt(sum_of(sum));
+}
+
+// A query, padded, whose norm matters for cosine only, and an item whose score is asked for.
+struct ScorePair {
+  const double* query;
+  double query_norm;
+  std::int32_t place, item;  // place: the caller's name for the query
+};
+
+constexpr int pairs_together = 4;  // independent sums, since the fixed order makes each of them wait for itself
+
+template <class Value>
+void exact_scores(const ScorePair* pairs, std::ptrdiff_t width, const Items<Value>& items, Value* scores) noexcept {
+  const std::ptrdiff_t step = items.rows.column_step, n_factors = items.rows.columns;
+  const Value* rows[pairs_together];
+  for (int t = 0; t < pairs_together; ++t) rows[t] = items.rows.data + pairs[t].item * items.rows.row_step;
+  Lanes sums[pairs_together] = {};
+  std::ptrdiff_t j = 0;
+  if (step == 1 && items.metric != Metric::euclidean) {
+    for (; j + n_lanes <= n_factors; j += n_lanes) {
+#pragma GCC unroll 4
+      for (int t = 0; t < pairs_together; ++t) {
+        sums[t] = add_product<Value>(load(pairs[t].query + j), widened(rows[t] + j), sums[t]);
+      }
+    }
+  }
+  for (; j < width; j += n_lanes) {
+    for (int t = 0; t < pairs_together; ++t) {
+      const Lanes eight = load_eight(rows[t], step, j, n_factors);
+      sums[t] = add_terms<Value>(items.metric, load(pairs[t].query + j), eight, sums[t]);
+    }
+  }
+  for (int t = 0; t < pairs_together; ++t) {
+    const double item_norm = items.norms ? items.norms[pairs[t].item] : 0.0;
+    scores[t] = finished<Value>(items.metric, sum_of(sums[t]), pairs[t].query_norm, item_norm);
+  }
+}
+
+// Any number of pairs; there is room for them up to a multiple of pairs_together.
+template <class Value>
+void exact_scores(ScorePair* pairs, std::ptrdiff_t n, std::ptrdiff_t width, const Items<Value>& items,
+                  Value* scores) noexcept {
+  for (std::ptrdiff_t i = n; i % pairs_together != 0; ++i) pairs[i] = pairs[n - 1];
+  for (std::ptrdiff_t i = 0; i < n; i += pairs_together) exact_scores(pairs + i, width, items, scores + i);
+}
+
+// Sums of the terms of one query with n items; n is padded up to a multiple of 4 rows of the tile.
+template <class Value, Metric metric>
+void add_up(const double* query, const double* tile, std::ptrdiff_t n, std::ptrdiff_t width, double* out) noexcept {
+  for (std::ptrdiff_t i = 0; i < n; i += 4) {
+    const double* item = tile + i * width;
+    Lanes sums[4] = {};
+    for (std::ptrdiff_t j = 0; j < width; j += n_lanes) {
+      const Lanes q = load(query + j);
+      for (int t = 0; t < 4; ++t) sums[t] = add_terms<Value>(metric, q, load(item + t * width + j), sums[t]);
+    }
+    for (int t = 0; t < 4; ++t) out[i + t] = sum_of(sums[t]);
+  }
+}
+
+template <class Value>
+void item_norms(Rows rows, Strided<Value> items, double* norms) noexcept {
+  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
+    const Value* at = items.data + row * items.row_step;
+    Lanes sum = {};
+    for (std::ptrdiff_t j = 0; j < items.columns; j += n_lanes) {
+      const Lanes eight = load_eight(at, items.column_step, j, items.columns);
+      sum = add_product<Value>(eight, eight, sum);
+    }
+    norms[row] = std::sqrt(sum_of(sum));
+  }
+}
+
+// Queries [rows.first, rows.last) against one list of candidates (ids == nullptr: items 0 to n).
+template <class Value>
+void rank_block(Rows rows, Strided<Value> queries, const Items<Value>& items, const std::int32_t* ids, std::ptrdiff_t n,
+                Pattern exclude, const ExactScratch<Value>& scratch, TopKRows<Value> out) noexcept {
+  constexpr Value never_ranks = std::numeric_limits<Value>::quiet_NaN();
+  const std::ptrdiff_t width = padded(items.rows.columns);
+  const std::ptrdiff_t n_queries = rows.last - rows.first;
+  for (std::ptrdiff_t q = 0; q < n_queries; ++q) {
+    load_row(queries, rows.first + q, width, scratch.queries + q * width);
+    scratch.selections[q] = Selector<Value>::empty(scratch.entries + q * scratch.capacity);
+    scratch.cursors[q] = exclude.indptr ? exclude.indptr[(rows.first + q) * exclude.step] : 0;
+  }
+
+  for (std::ptrdiff_t first = 0; first < n; first += tile_items) {
+    const std::ptrdiff_t n_tile = std::min(tile_items, n - first);
+    const auto item_at = [&](std::ptrdiff_t i) { return ids ? ids[first + i] : static_cast<std::int32_t>(first + i); };
+    for (std::ptrdiff_t i = 0; i < n_tile; ++i) load_row(items.rows, item_at(i), width, scratch.tile + i * width);
+
+    for (std::ptrdiff_t q = 0; q < n_queries; ++q) {
+      const double* query = scratch.queries + q * width;
+      double sums[tile_items];
+      double query_norm = 0.0;
+      if (items.metric == Metric::euclidean) {
+        add_up<Value, Metric::euclidean>(query, scratch.tile, n_tile, width, sums);
+      } else {
+        add_up<Value, Metric::inner_product>(query, scratch.tile, n_tile, width, sums);
+      }
+      if (items.metric == Metric::cosine) query_norm = norm_of<Value>(query, width);
+      for (std::ptrdiff_t i = 0; i < n_tile; ++i) {
+        scratch.scores[i] =
+            finished<Value>(items.metric, sums[i], query_norm, items.norms ? items.norms[item_at(i)] : 0.0);
+      }
+      if (exclude.indptr) {  // both lists ascend, so one walk along them finds what is excluded
+        std::int64_t& cursor = scratch.cursors[q];
+        const std::int64_t end = exclude.indptr[(rows.first + q) * exclude.step + 1];
+        for (std::ptrdiff_t i = 0; i < n_tile && cursor < end; ++i) {
+          while (cursor < end && exclude.ids[cursor] < item_at(i)) ++cursor;
+          if (cursor < end && exclude.ids[cursor] == item_at(i)) scratch.scores[i] = never_ranks;
+        }
+      }
+      Selector<Value> selector(scratch.selections[q], out.k, scratch.capacity);
+      const Value least = selector.worst().score;
+      bool any = false;
+      for (std::ptrdiff_t i = 0; i < n_tile; ++i) any |= scratch.scores[i] >= least;
+      for (std::ptrdiff_t i = 0; any && i < n_tile; ++i) selector.offer(scratch.scores[i], item_at(i));
+    }
+  }
+  for (std::ptrdiff_t q = 0; q < n_queries; ++q) {
+    write_top_k(scratch.selections[q], scratch.capacity, rows.first + q, out);
+  }
+}
+
+template <class Value>
+void rank_exactly(Rows rows, Strided<Value> queries, Items<Value> items, Pattern exclude, Pattern candidates,
+                  ExactScratch<Value> scratch, TopKRows<Value> out) noexcept {
+  if (candidates.indptr == nullptr) {
+    rank_block(rows, queries, items, nullptr, items.rows.rows, exclude, scratch, out);
+  } else if (candidates.step == 0) {
+    const std::int32_t* ids = candidates.ids + candidates.indptr[0];
+    rank_block(rows, queries, items, ids, candidates.indptr[1] - candidates.indptr[0], exclude, scratch, out);
+  } else {
+    for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
+      const std::int64_t start = candidates.indptr[row];
+      rank_block({row, row + 1}, queries, items, candidates.ids + start, candidates.indptr[row + 1] - start, exclude,
+                 scratch, out);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fastrec

@@ -1,0 +1,519 @@
+// Row-kernels that rank by screening: 8-bit products with a proved bound of what they leave out say which items may be
+// among the best, and only those get their exact score (docs/screening.md).
+//
+// For an item y = y' + r and a query x = x' + s, of which codes give x'.y' exactly,
+//     |x.y - x'.y'| <= |r| |x| + |y'| |s|.
+// Whatever the metric, an item ranks by its value f = x.y - h: the inner product itself; for cosine, where y is the
+// item's direction, |x| times the cosine; for the Euclidean distance h = |y|^2 / 2, so that the score is 2 f - |x|^2.
+// An item is dropped when the bound keeps its value below one that k other items are known to reach. Panels come by
+// descending norm, so that an inner product is done at the first panel whose largest norm cannot reach it.
+#pragma once
+
+#include <limits>
+
+#include "fastrec/rows/exact_scores.hpp"
+#include "fastrec/rows/pack_items.hpp"
+#include "fastrec/rows/threshold.hpp"
+
+namespace fastrec {
+namespace {
+
+constexpr double nothing_known = -std::numeric_limits<double>::infinity();
+constexpr double passes_nothing = std::numeric_limits<double>::infinity();
+constexpr std::int32_t most_product = 1 << 30;        // above any sum of products of codes
+constexpr std::int32_t left_out = -2 * most_product;  // in the place of a product: below whatever passes
+
+// The number below `score` such that what stays under it is rounded to less than `score`.
+template <class Value>
+inline double just_below(double score) noexcept {
+  if (score == nothing_known) return score;
+  return static_cast<double>(std::nextafter(static_cast<Value>(score), -std::numeric_limits<Value>::infinity()));
+}
+
+// One number for each query of a tile.
+template <int n>
+using PerQuery = std::conditional_t<n == 1, double, Lanes>;
+
+template <int n>
+inline PerQuery<n> load_each(const double* from) noexcept {
+  PerQuery<n> value;
+  __builtin_memcpy(&value, from, sizeof value);
+  return value;
+}
+
+// A block of queries in tiles of n_queries, against n_panels panels at a time.
+template <class Value, int n_queries, int n_panels>
+class Screen {
+  using Each = PerQuery<n_queries>;
+  static constexpr std::ptrdiff_t enough_pairs = 96;  // are scored at once
+
+ public:
+  Screen(Rows rows, const Strided<Value>& queries, const Items<Value>& items, const PackedItems& packed,
+         const Pattern& exclude, const Pattern& candidates, const ScreenScratch<Value>& scratch,
+         const TopKRows<Value>& out) noexcept
+      : rows_(rows),
+        queries_(queries),
+        items_(items),
+        packed_(packed),
+        exclude_(exclude),
+        candidates_(candidates),
+        wanted_(packed.listed ? Pattern{} : candidates),
+        scratch_(scratch),
+        out_(out),
+        n_rows_(rows.last - rows.first),
+        width_(padded(items.rows.columns)),
+        panel_bytes_(packed.n_steps * panel_items * step_factors),
+        tile_bytes_(packed.n_steps * n_queries * step_factors),
+        n_first_(std::min(scratch.first_panels, packed.n_panels)),
+        unit_(packed.scale[0]),
+        scale_(scratch.per_query),
+        inverse_(scale_ + scratch.block),
+        norm_(inverse_ + scratch.block),
+        residual_(norm_ + scratch.block),
+        exact_norm_(residual_ + scratch.block),
+        threshold_(exact_norm_ + scratch.block),
+        least_(threshold_ + scratch.block),
+        stop_(least_ + scratch.block),
+        place_(scratch.order),
+        codes_(scratch.codes),
+        sums_(scratch.sums) {}
+
+  void run() noexcept {
+    for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) take(q);
+    first_ = euclidean() ? nearest_panels() : 0;
+    for (std::ptrdiff_t q = 0; q < n_rows_; q += scratch_.group) {
+      const std::ptrdiff_t last = std::min(q + scratch_.group, scratch_.block);
+      multiply_first_panels(q, last);
+      for (std::ptrdiff_t each = q; each < std::min(last, n_rows_); ++each) find_threshold(q, each);
+      score_survivors(q, last);
+      for (std::ptrdiff_t each = q; each < std::min(last, n_rows_); ++each) rank_scored(q, each);
+    }
+    if (n_queries > 1) regroup();
+    other_panels(0, first_);
+    other_panels(first_ + n_first_, packed_.n_panels);
+    for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) finish(q);
+  }
+
+ private:
+  bool euclidean() const noexcept { return items_.metric == Metric::euclidean; }
+
+  // ---- queries ------------------------------------------------------------------------------------------------------
+
+  // Norms and residuals of a query are in units of its scale, those of a panel in units of the panel's; least_ in units
+  // of the query's and of the first panel's, so that it neither overflows nor vanishes in a float.
+
+  // Codes, norms and exact factors of query q; what lies beyond the last query, or cannot be screened, passes nothing.
+  void take(std::ptrdiff_t q) noexcept {
+    place_[q] = static_cast<std::int32_t>(q);
+    scale_[q] = inverse_[q] = 1.0;
+    norm_[q] = residual_[q] = exact_norm_[q] = 0.0;
+    threshold_[q] = least_[q] = stop_[q] = passes_nothing;
+    sums_[q] = 0;
+    if (q >= n_rows_) return;
+    double* exact = scratch_.queries + q * width_;
+    load_row(queries_, rows_.first + q, width_, exact);
+    scratch_.selections[q] = Selector<Value>::empty(scratch_.entries + q * scratch_.capacity);
+    exact_norm_[q] = norm_of<Value>(exact, width_);
+    if (!screenable(exact_norm_[q])) return;
+    const double scale = largest_size(exact, width_) / 127;
+    alignas(64) std::uint8_t codes[most_screened_factors];
+    const Coded coded = code_item(exact, width_, scale, codes);
+    std::int32_t sum = 0;
+    for (std::ptrdiff_t j = 0; j < width_; ++j) {
+      codes[j] = static_cast<std::uint8_t>(codes[j] - zero_code);
+      sum += static_cast<std::int8_t>(codes[j]);
+    }
+    for (std::ptrdiff_t step = 0; step < packed_.n_steps; ++step) {
+      __builtin_memcpy(step_codes(codes_, q, step), codes + step * step_factors, step_factors);
+    }
+    sums_[q] = sum;
+    scale_[q] = scale;
+    inverse_[q] = 1.0 / scale / unit_;
+    norm_[q] = norm_above(coded.squares) / scale;
+    residual_[q] = norm_above(coded.residual_squares) / scale;
+    threshold_[q] = least_[q] = stop_[q] = nothing_known;
+  }
+
+  // The codes of step_factors factors of the query at place q.
+  std::int8_t* step_codes(std::int8_t* codes, std::ptrdiff_t q, std::ptrdiff_t step) const noexcept {
+    return codes + q / n_queries * tile_bytes_ + (step * n_queries + q % n_queries) * step_factors;
+  }
+
+  // ---- what is known of an item without its exact score -------------------------------------------------------------
+
+  // By how much the product of codes may differ from that of the vectors, in units of both scales.
+  Each slack(std::ptrdiff_t panel, std::ptrdiff_t first) const noexcept {
+    return packed_.residual[panel] * load_each<n_queries>(norm_ + first) +
+           packed_.code_norm[panel] * load_each<n_queries>(residual_ + first);
+  }
+
+  // |y|^2 / 2 of any item of the panel is no less, no more; the rounding of the exact score is inside.
+  double least_half(std::ptrdiff_t panel) const noexcept {
+    const double square = packed_.least_norm[panel] * packed_.least_norm[panel] / 2;
+    return square - 4 * rounding_of(width_) * packed_.norm[panel] * packed_.norm[panel];
+  }
+  double most_half(std::ptrdiff_t panel) const noexcept {
+    return packed_.norm[panel] * packed_.norm[panel] * (0.5 + 4 * rounding_of(width_));
+  }
+
+  // For the queries of a tile, the products below which an item is dropped. Two less than the bound says, and a part in
+  // 10^9, cover the rounding of the bound itself.
+  void least_products(std::ptrdiff_t panel, std::ptrdiff_t first, std::int32_t* least) const noexcept {
+    Each value = load_each<n_queries>(least_ + first);
+    if (euclidean()) value += least_half(panel) * load_each<n_queries>(inverse_ + first);
+    const Each product = value * (unit_ / packed_.scale[panel]) - slack(panel, first);
+    const Each size = product < 0.0 ? -product : product;
+    const Each most = Each{} + 1e18;  // infinite stays infinite
+    Each lowered = product - 2.0 - 1e-9 * (size < most ? size : most);
+    const Each limit = Each{} + static_cast<double>(most_product);
+    lowered = lowered < limit ? lowered : limit;
+    lowered = lowered > -limit ? lowered : -limit;
+    if constexpr (n_queries == 1) {
+      *least = static_cast<std::int32_t>(lowered);
+    } else {
+      typedef std::int32_t Whole __attribute__((vector_size(n_queries * sizeof(std::int32_t))));
+      const Whole whole = __builtin_convertvector(lowered, Whole);
+      __builtin_memcpy(least, &whole, sizeof whole);
+    }
+  }
+
+  // Values and scores of a query; each way the result is no more than what the argument warrants.
+  double score_of(std::ptrdiff_t q, double value) const noexcept {
+    const double norm = norm_[q] * scale_[q];
+    if (items_.metric == Metric::cosine) return value / norm - 1e-8 * (std::abs(value) / norm);
+    if (euclidean()) return 2 * value - norm * norm * (1.0 + 1e-8) - 1e-8 * std::abs(value);
+    return value;
+  }
+  double value_of(std::ptrdiff_t q, double score) const noexcept {
+    const double norm = norm_[q] * scale_[q];
+    if (items_.metric == Metric::cosine) return norm * (score - 1e-8 * std::abs(score));
+    if (euclidean()) return (score - 1e-9 * std::abs(score) + norm * norm * (1.0 - 1e-8)) / 2;
+    return score;
+  }
+
+  void raise(std::ptrdiff_t q, double threshold) noexcept {
+    if (!(threshold > threshold_[q])) return;
+    threshold_[q] = threshold;
+    least_[q] = value_of(q, threshold) / scale_[q] / unit_;
+    if (items_.metric == Metric::inner_product) stop_[q] = least_[q] * unit_ / norm_[q] * (1.0 - 1e-9);
+  }
+
+  bool row_leaves_out(std::ptrdiff_t row, std::int32_t id) const noexcept {
+    return (exclude_.indptr != nullptr && lists(exclude_, row, id)) ||
+           (wanted_.indptr != nullptr && !lists(wanted_, row, id));
+  }
+
+  static bool lists(const Pattern& pattern, std::ptrdiff_t row, std::int32_t id) noexcept {
+    return std::binary_search(pattern.ids + pattern.indptr[row * pattern.step],
+                              pattern.ids + pattern.indptr[row * pattern.step + 1], id);
+  }
+
+  // ---- the first panels: find thresholds ----------------------------------------------------------------------------
+
+  // Where the panels begin whose norms are nearest to those of the queries.
+  std::ptrdiff_t nearest_panels() const noexcept {
+    double sum = 0.0, count = 1e-300;
+    for (std::ptrdiff_t q = 0; q < n_rows_; ++q) {
+      if (threshold_[q] == passes_nothing) continue;
+      sum += norm_[q] * scale_[q];
+      count += 1.0;
+    }
+    const double *begin = packed_.norm, *end = begin + packed_.n_panels;
+    const std::ptrdiff_t middle = std::partition_point(begin, end, Above{sum / count}) - begin;
+    const std::ptrdiff_t first = std::clamp<std::ptrdiff_t>(middle - n_first_ / 2, 0, packed_.n_panels - n_first_);
+    return first / n_panels * n_panels;
+  }
+
+  struct Above {
+    double norm;
+    bool operator()(double other) const noexcept { return other > norm; }
+  };
+
+  std::int32_t* products(std::ptrdiff_t panel, std::ptrdiff_t q) const noexcept {
+    return scratch_.products + (panel * scratch_.group + q) * panel_items;
+  }
+  std::uint32_t* marks(std::ptrdiff_t q) const noexcept { return scratch_.marks + q * scratch_.first_panels; }
+
+  // Products of queries [from, last) with the first panels. Items are dealt into n_maxima hands, and of each hand the
+  // largest value that is sure is kept.
+  void multiply_first_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
+    for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); ++q) mark_left_out(from, q);
+    const std::ptrdiff_t n_maxima = scratch_.n_maxima, hands = n_maxima / panel_items;
+    std::fill(scratch_.maxima, scratch_.maxima + (last - from) * n_maxima, -std::numeric_limits<float>::infinity());
+    std::ptrdiff_t hand = 0;
+    for (std::ptrdiff_t panel = 0; panel < n_first_; panel += n_panels) {
+      for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); q += n_queries) {
+        std::int32_t start[n_panels * n_queries];
+        for (int t = 0; t < n_panels * n_queries; ++t) start[t] = -zero_code * sums_[q + t % n_queries];
+        dot_tile<n_queries, n_panels>(packed_.codes + (first_ + panel) * panel_bytes_, panel_bytes_,
+                                      codes_ + q / n_queries * tile_bytes_, packed_.n_steps, start,
+                                      products(panel, q - from));
+        for (std::ptrdiff_t p = panel; p < panel + n_panels; ++p) {
+          raise_maxima(p, q, from, (hand + p - panel) % hands);
+        }
+      }
+      hand = (hand + n_panels) % hands;
+    }
+  }
+
+  void raise_maxima(std::ptrdiff_t panel, std::ptrdiff_t first, std::ptrdiff_t from, std::ptrdiff_t hand) noexcept {
+    // What the conversions to float lose is far below the factor on the norm.
+    const std::ptrdiff_t packed_panel = first_ + panel;
+    const double ratio = packed_.scale[packed_panel] / unit_;
+    const Each norm = load_each<n_queries>(norm_ + first);
+    Each lost = slack(packed_panel, first) * ratio + norm * (1e-5 * packed_.norm[packed_panel] / unit_);
+    if (euclidean()) lost += load_each<n_queries>(inverse_ + first) * (most_half(packed_panel) * (1.0 + 1e-5));
+    double each[n_queries];
+    __builtin_memcpy(each, &lost, sizeof each);
+    for (int t = 0; t < n_queries; ++t) {
+      const std::ptrdiff_t q = first - from + t;
+      std::int32_t* product = products(panel, q);
+      for (std::uint32_t left = marks(q)[panel]; left != 0; left &= left - 1) product[__builtin_ctz(left)] = left_out;
+      float* maxima = scratch_.maxima + q * scratch_.n_maxima + hand * panel_items;
+      const float scale = static_cast<float>(ratio), less = static_cast<float>(each[t]);
+      for (std::ptrdiff_t i = 0; i < panel_items; i += 2 * n_lanes) raise_16(maxima + i, product + i, scale, less);
+    }
+  }
+
+  // Vectors spelled out, since compilers see a branch in the choice of what was left out.
+  static void raise_16(float* maxima, const std::int32_t* product, float scale, float lost) noexcept {
+    typedef float Floats __attribute__((vector_size(64)));
+    typedef std::int32_t Integers __attribute__((vector_size(64)));
+    Integers products;
+    Floats known;
+    __builtin_memcpy(&products, product, sizeof products);
+    __builtin_memcpy(&known, maxima, sizeof known);
+    const Floats bound = __builtin_convertvector(products, Floats) * scale - lost;
+    const Floats candidate = products == left_out ? known : bound;
+    known = candidate > known ? candidate : known;
+    __builtin_memcpy(maxima, &known, sizeof known);
+  }
+
+  // Excluded items of the first panels, what is no candidate, and places beyond the last item.
+  void mark_left_out(std::ptrdiff_t from, std::ptrdiff_t q) noexcept {
+    std::uint32_t* bits = marks(q - from);
+    std::fill(bits, bits + n_first_, wanted_.indptr == nullptr ? 0u : ~0u);
+    const std::ptrdiff_t row = rows_.first + q;
+    for_each_listed(wanted_, row, [bits](std::ptrdiff_t at) { bits[at / panel_items] &= ~(1u << at % panel_items); });
+    for_each_listed(exclude_, row, [bits](std::ptrdiff_t at) { bits[at / panel_items] |= 1u << at % panel_items; });
+    for (std::ptrdiff_t panel = n_first_; panel-- > 0 && packed_.ids[(first_ + panel + 1) * panel_items - 1] < 0;) {
+      for (int i = 0; i < panel_items; ++i) {
+        if (packed_.ids[(first_ + panel) * panel_items + i] < 0) bits[panel] |= 1u << i;
+      }
+    }
+  }
+
+  template <class Body>
+  void for_each_listed(const Pattern& pattern, std::ptrdiff_t row, const Body& body) const noexcept {
+    if (pattern.indptr == nullptr) return;
+    for (std::int64_t at = pattern.indptr[row * pattern.step]; at < pattern.indptr[row * pattern.step + 1]; ++at) {
+      const std::ptrdiff_t position = packed_.position_of[pattern.ids[at]] - first_ * panel_items;
+      if (position >= 0 && position < n_first_ * panel_items) body(position);
+    }
+  }
+
+  // The k-th largest of what the hands are sure of is reached by k items.
+  void find_threshold(std::ptrdiff_t from, std::ptrdiff_t q) noexcept {
+    const float* maxima = scratch_.maxima + (q - from) * scratch_.n_maxima;
+    std::uint32_t* __restrict keys = scratch_.keys;
+    for (std::ptrdiff_t i = 0; i < scratch_.n_maxima; ++i) keys[i] = rank_key(maxima[i]);
+    const float value = least_of_key<float>(kth_largest(keys, scratch_.n_maxima, out_.k));
+    if (!(value > -std::numeric_limits<float>::infinity())) return;
+    raise(q, just_below<Value>(score_of(q, static_cast<double>(value) * unit_ * scale_[q])));
+  }
+
+  // Exact scores of what survives, panel by panel, so that its items are fetched once for all queries [from, last).
+  void score_survivors(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
+    std::fill(scratch_.n_scored, scratch_.n_scored + (last - from), 0);
+    for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
+      const std::int32_t* ids = packed_.ids + (first_ + panel) * panel_items;
+      for (std::ptrdiff_t first = from; first < std::min(last, n_rows_); first += n_queries) {
+        std::int32_t least[n_queries];
+        least_products(first_ + panel, first, least);
+        for (int t = 0; t < n_queries; ++t) {
+          const std::ptrdiff_t q = first + t;
+          if (q < n_rows_) survive(at_least(products(panel, q - from), least[t]), ids, q);
+          if (n_pairs_ > enough_pairs) score_first(from);
+        }
+      }
+      score_first(from);
+    }
+  }
+
+  // Queues the items that bits name for their exact scores with the query at place q.
+  void survive(std::uint32_t bits, const std::int32_t* ids, std::ptrdiff_t q) noexcept {
+    const double* query = scratch_.queries + place_[q] * width_;
+    for (; bits != 0; bits &= bits - 1) {
+      pairs_[n_pairs_++] = {query, exact_norm_[q], static_cast<std::int32_t>(q), ids[__builtin_ctz(bits)]};
+    }
+  }
+
+  void score_first(std::ptrdiff_t from) noexcept {
+    exact_scores<Value>(pairs_, n_pairs_, width_, items_, scores_);
+    for (std::ptrdiff_t i = 0; i < n_pairs_; ++i) {
+      if (!(scores_[i] == scores_[i])) continue;
+      const std::ptrdiff_t of_group = pairs_[i].place - from;
+      Entry<Value>* scored = scratch_.scored + of_group * scratch_.first_panels * panel_items;
+      scored[scratch_.n_scored[of_group]++] = {scores_[i] + Value{0}, pairs_[i].item};
+    }
+    n_pairs_ = 0;
+  }
+
+  // The best of the scored, and the threshold that follows from them.
+  void rank_scored(std::ptrdiff_t from, std::ptrdiff_t q) noexcept {
+    Entry<Value>* scored = scratch_.scored + (q - from) * scratch_.first_panels * panel_items;
+    Selection<Value> all{scored, scratch_.n_scored[q - from], padding<Value>()};
+    const std::ptrdiff_t n = Selector<Value>(all, out_.k, all.size + 1).finish();
+    Selection<Value>& selection = scratch_.selections[q];
+    std::copy(scored, scored + n, selection.entries);
+    selection.size = n;
+    if (n == out_.k) known_best(q, scored[n - 1]);
+  }
+
+  void known_best(std::ptrdiff_t q, const Entry<Value>& worst) noexcept {
+    scratch_.selections[place_[q]].worst = worst;
+    raise(q, just_below<Value>(static_cast<double>(worst.score)));
+  }
+
+  // ---- the other panels: drop by thresholds -------------------------------------------------------------------------
+
+  // Queries that stop at about the same panel come into one tile.
+  void regroup() noexcept {
+    std::int32_t* order = scratch_.order + scratch_.block;
+    for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) order[q] = static_cast<std::int32_t>(q);
+    std::sort(order, order + scratch_.block, ByStop{stop_});
+    for (double* field : {scale_, inverse_, norm_, residual_, exact_norm_, threshold_, least_, stop_}) {
+      for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) scratch_.moved[q] = field[order[q]];
+      std::copy(scratch_.moved, scratch_.moved + scratch_.block, field);
+    }
+    for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) {
+      scratch_.sums[scratch_.block + q] = scratch_.sums[order[q]];
+      for (std::ptrdiff_t step = 0; step < packed_.n_steps; ++step) {
+        __builtin_memcpy(step_codes(scratch_.regrouped, q, step), step_codes(scratch_.codes, order[q], step),
+                         step_factors);
+      }
+    }
+    place_ = order;
+    codes_ = scratch_.regrouped;
+    sums_ = scratch_.sums + scratch_.block;
+  }
+
+  struct ByStop {
+    const double* stop;
+    bool operator()(std::int32_t a, std::int32_t b) const noexcept {
+      return stop[a] != stop[b] ? stop[a] > stop[b] : a < b;
+    }
+  };
+
+  double stop_of_tile(std::ptrdiff_t first) const noexcept {
+    double stop = stop_[first];
+    for (int t = 1; t < n_queries; ++t) stop = std::min(stop, stop_[first + t]);
+    return stop;
+  }
+
+  // Whether the norms let an item of these panels be near enough to a query of the tile: x.y - |y|^2 / 2 is at most
+  // |x| |y| - |y|^2 / 2, which is largest where the norms are equal.
+  bool within_reach(std::ptrdiff_t panel, std::ptrdiff_t first) const noexcept {
+    const double least = packed_.least_norm[panel + n_panels - 1], most = packed_.norm[panel];
+    for (int t = 0; t < n_queries; ++t) {
+      const double norm = norm_[first + t] * scale_[first + t], nearest = std::min(std::max(norm, least), most);
+      const double value = norm * nearest - nearest * nearest / 2 + 1e-8 * (norm + nearest) * (norm + nearest);
+      if (value * inverse_[first + t] >= least_[first + t]) return true;
+    }
+    return false;
+  }
+
+  void other_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
+    alignas(64) std::int32_t products[n_panels * n_queries * panel_items];
+    std::ptrdiff_t active = 0;  // tiles before it are done: they are sorted by where they stop
+    for (std::ptrdiff_t panel = from; panel < last; panel += n_panels) {
+      while (active < scratch_.block && packed_.norm[panel] < stop_of_tile(active)) active += n_queries;
+      if (active >= scratch_.block) return;
+      for (std::ptrdiff_t first = active; first < scratch_.block; first += n_queries) {
+        if (euclidean() && !within_reach(panel, first)) continue;
+        std::int32_t least[n_panels * n_queries], start[n_panels * n_queries];
+        for (int p = 0; p < n_panels; ++p) {
+          least_products(panel + p, first, least + p * n_queries);
+          for (int t = 0; t < n_queries; ++t) {
+            start[p * n_queries + t] = -zero_code * sums_[first + t] - least[p * n_queries + t];
+          }
+        }
+        if (!dot_tile<n_queries, n_panels>(packed_.codes + panel * panel_bytes_, panel_bytes_,
+                                           codes_ + first / n_queries * tile_bytes_, packed_.n_steps, start,
+                                           products)) {
+          continue;
+        }
+        for (int t = 0; t < n_panels * n_queries; ++t) {
+          const std::int32_t* ids = packed_.ids + (panel + t / n_queries) * panel_items;
+          survive(at_least(products + t * panel_items, 0), ids, first + t % n_queries);
+          if (n_pairs_ > enough_pairs) score_others();
+        }
+      }
+      score_others();
+    }
+  }
+
+  void score_others() noexcept {
+    std::ptrdiff_t n = 0;
+    for (std::ptrdiff_t i = 0; i < n_pairs_; ++i) {
+      const std::ptrdiff_t row = rows_.first + place_[pairs_[i].place];
+      if (pairs_[i].item >= 0 && !row_leaves_out(row, pairs_[i].item)) pairs_[n++] = pairs_[i];
+    }
+    n_pairs_ = 0;
+    exact_scores<Value>(pairs_, n, width_, items_, scores_);
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      const std::ptrdiff_t q = pairs_[i].place;
+      Selection<Value>& selection = scratch_.selections[place_[q]];
+      Selector<Value> selector(selection, out_.k, scratch_.capacity);
+      selector.offer(scores_[i], pairs_[i].item);
+      if (selection.size == scratch_.capacity && selection.size > out_.k) known_best(q, selector.tighten());
+    }
+  }
+
+  void finish(std::ptrdiff_t q) noexcept {
+    const std::ptrdiff_t own = place_[q], row = rows_.first + own;
+    if (own >= n_rows_) return;
+    if (threshold_[q] == passes_nothing) {
+      rank_exactly({row, row + 1}, queries_, items_, exclude_, candidates_, scratch_.exact, out_);
+      return;
+    }
+    write_top_k(scratch_.selections[own], scratch_.capacity, row, out_);
+  }
+
+  const Rows rows_;
+  const Strided<Value>& queries_;
+  const Items<Value>& items_;
+  const PackedItems& packed_;
+  const Pattern& exclude_;
+  const Pattern& candidates_;
+  const Pattern wanted_;  // candidates that not all packed items are
+  const ScreenScratch<Value>& scratch_;
+  const TopKRows<Value>& out_;
+  const std::ptrdiff_t n_rows_, width_, panel_bytes_, tile_bytes_, n_first_;
+  const double unit_;
+  std::ptrdiff_t first_ = 0;                                                                  // of the first panels
+  double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_;  // by place, like
+  std::int32_t* place_;                                                                       // query of a place
+  std::int8_t* codes_;                                                                        // and
+  std::int32_t* sums_;
+  std::ptrdiff_t n_pairs_ = 0;
+  ScorePair pairs_[enough_pairs + panel_items + pairs_together];
+  Value scores_[enough_pairs + panel_items + pairs_together];
+};
+
+template <class Value>
+void screen_block(Rows rows, Strided<Value> queries, Items<Value> items, PackedItems packed, Pattern exclude,
+                  Pattern candidates, ScreenScratch<Value> scratch, TopKRows<Value> out) noexcept {
+  Screen<Value, tile_queries, 1>(rows, queries, items, packed, exclude, candidates, scratch, out).run();
+}
+
+template <class Value>
+void screen_single(Rows rows, Strided<Value> queries, Items<Value> items, PackedItems packed, Pattern exclude,
+                   Pattern candidates, ScreenScratch<Value> scratch, TopKRows<Value> out) noexcept {
+  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
+    Screen<Value, 1, panels_together>({row, row + 1}, queries, items, packed, exclude, candidates, scratch, out).run();
+  }
+}
+
+}  // namespace
+}  // namespace fastrec

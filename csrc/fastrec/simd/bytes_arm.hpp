@@ -1,0 +1,43 @@
+// Vectors of bytes and their products for NEON, as every arm64 processor has it.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace fastrec {
+namespace {
+
+typedef int32x4_t Bytes;
+constexpr int vectors_at_once = 8;
+inline Bytes broadcast(std::int32_t value) noexcept { return vdupq_n_s32(value); }
+inline Bytes load_bytes(const void* from) noexcept {
+  return vreinterpretq_s32_u8(vld1q_u8(static_cast<const std::uint8_t*>(from)));
+}
+inline void store_bytes(void* to, Bytes value) noexcept { vst1q_s32(static_cast<std::int32_t*>(to), value); }
+inline Bytes both(Bytes a, Bytes b) noexcept { return vandq_s32(a, b); }
+inline bool all_negative(Bytes a) noexcept { return vmaxvq_s32(a) < 0; }
+inline std::uint32_t reaching(Bytes a, Bytes b) noexcept {
+  const uint32x4_t bits = {1, 2, 4, 8};
+  return vaddvq_u32(vandq_u32(vcgeq_s32(a, b), bits));
+}
+
+// Four codes of a query in every 32-bit lane.
+inline Bytes four_codes(const std::int8_t* codes) noexcept {
+  std::int32_t four;
+  std::memcpy(&four, codes, sizeof four);
+  return broadcast(four);
+}
+
+// sum + the products of four bytes with four bytes, in every 32-bit lane: in 16 bits each, pairs of them in 32.
+constexpr int largest_code = 127, zero_code = 0;
+inline Bytes add_products(Bytes sum, Bytes items, Bytes query) noexcept {
+  const int8x16_t a = vreinterpretq_s8_s32(items), b = vreinterpretq_s8_s32(query);
+  const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(b)));
+  const int32x4_t high = vpaddlq_s16(vmull_high_s8(a, b));
+  return vaddq_s32(sum, vpaddq_s32(low, high));
+}
+
+}  // namespace
+}  // namespace fastrec
