@@ -79,7 +79,8 @@ if hasattr(os, "register_at_fork"):
 
 @functools.cache
 def _controller() -> Any:
-    """The BLAS libraries, looked for once: it takes a millisecond."""
+    """The BLAS libraries of NumPy and SciPy, looked for once: it takes a millisecond."""
+    import scipy.linalg  # noqa: F401  (loads SciPy's own, which could not be found before)
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

@@ -85,7 +85,7 @@ ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::p
   // Many queries share a panel while it lies in the cache; fewer where all of them would take long (Ctrl-C), where
   // there are few for each thread, or where they are large.
   const double row_operations = static_cast<double>(n_packed) * static_cast<double>(queries.columns);
-  const std::ptrdiff_t query_bytes = padded_width(queries.columns) * 10 + capacity * 12 + 200;
+  const std::ptrdiff_t query_bytes = padded_width(queries.columns) * 10 + capacity * 12 + shape.first_panels * 4 + 200;
   const std::ptrdiff_t longest = std::min({most_queries, static_cast<std::ptrdiff_t>(2e10 / row_operations),
                                            queries.rows / (2 * n_threads), scratch_bytes / n_threads / query_bytes});
   shape.block = std::max<std::ptrdiff_t>(1, longest / tile_queries) * tile_queries;
@@ -102,19 +102,19 @@ class ScreenWorkspace {
         width_(padded_width(n_factors)),
         first_items_(std::min(shape.first_panels, n_panels) * panel_items),
         codes_(n_workers, 2 * shape.block * width_),
-        reals_(n_workers, shape.block * (width_ + 9)),
-        integers_(n_workers, 4 * shape.block + shape.group),
+        queries_(n_workers, shape.block * width_),
+        reals_(n_workers, shape.block * 9),
+        integers_(n_workers, 4 * shape.block),
         entries_(n_workers, shape.block * capacity),
         selections_(n_workers, shape.block),
         products_(n_workers, shape.group * first_items_),
-        scored_(n_workers, shape.group * first_items_),
-        marks_(n_workers, shape.group * first_items_ / panel_items),
+        marks_(n_workers, shape.block * first_items_ / panel_items),
         maxima_(n_workers, shape.group * shape.n_maxima),
         keys_(n_workers, shape.n_maxima),
         exact_(n_workers, 1, n_factors, capacity) {}
 
   explicit operator bool() const {
-    return codes_ && reals_ && integers_ && entries_ && selections_ && products_ && scored_ && marks_ && maxima_ &&
+    return codes_ && queries_ && reals_ && integers_ && entries_ && selections_ && products_ && marks_ && maxima_ &&
            keys_ && exact_;
   }
 
@@ -122,16 +122,14 @@ class ScreenWorkspace {
     ScreenScratch<Value> scratch;
     scratch.codes = codes_[worker];
     scratch.regrouped = scratch.codes + shape_.block * width_;
-    scratch.queries = reals_[worker];
-    scratch.per_query = scratch.queries + shape_.block * width_;
+    scratch.queries = queries_[worker];
+    scratch.per_query = reals_[worker];
     scratch.moved = scratch.per_query + 8 * shape_.block;
     scratch.sums = integers_[worker];
     scratch.order = scratch.sums + 2 * shape_.block;
     scratch.entries = entries_[worker];
     scratch.selections = selections_[worker];
     scratch.products = products_[worker];
-    scratch.n_scored = scratch.order + 2 * shape_.block;
-    scratch.scored = scored_[worker];
     scratch.marks = marks_[worker];
     scratch.maxima = maxima_[worker];
     scratch.keys = keys_[worker];
@@ -148,12 +146,12 @@ class ScreenWorkspace {
   ScreenShape shape_;
   std::ptrdiff_t capacity_, width_, first_items_;
   Scratch<std::int8_t> codes_;
+  Scratch<Value> queries_;
   Scratch<double> reals_;
   Scratch<std::int32_t> integers_;
   Scratch<Entry<Value>> entries_;
   Scratch<Selection<Value>> selections_;
   Scratch<std::int32_t> products_;
-  Scratch<Entry<Value>> scored_;
   Scratch<std::uint32_t> marks_;
   Scratch<float> maxima_;
   Scratch<std::uint32_t> keys_;

@@ -141,7 +141,7 @@ template <class Value>
 struct ScreenScratch {           // a group: the queries that meet the first panels together
   std::int8_t* codes;            // (tiles, n_steps, tile_queries, step_factors)
   std::int8_t* regrouped;        // the same
-  double* queries;               // (block, padded factors)
+  Value* queries;                // (block, padded factors)
   double* per_query;             // (8, block)
   std::int32_t* sums;            // (2, block)
   std::int32_t* order;           // (2, block)
@@ -149,11 +149,9 @@ struct ScreenScratch {           // a group: the queries that meet the first pan
   Entry<Value>* entries;         // (block, capacity)
   Selection<Value>* selections;  // (block)
   std::int32_t* products;        // (first_panels, group, panel_items)
-  std::uint32_t* marks;          // (group, first_panels): a bit an item
+  std::uint32_t* marks;          // (block, first_panels): a bit an item
   float* maxima;                 // (group, n_maxima)
   std::uint32_t* keys;           // (n_maxima)
-  Entry<Value>* scored;          // (group, first_panels * panel_items)
-  std::int32_t* n_scored;        // (group)
   std::ptrdiff_t block, group, n_maxima, first_panels, capacity;
   ExactScratch<Value> exact;  // for one query
 };

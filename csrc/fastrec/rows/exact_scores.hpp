@@ -54,8 +54,9 @@ inline double norm_of(const double* row, std::ptrdiff_t width) noexcept {
 }
 
 // A query, padded, whose norm matters for cosine only, and an item whose score is asked for.
+template <class Value>
 struct ScorePair {
-  const double* query;
+  const Value* query;
   double query_norm;
   std::int32_t place, item;  // place: the caller's name for the query
 };
@@ -63,7 +64,8 @@ struct ScorePair {
 constexpr int pairs_together = 4;  // independent sums, since the fixed order makes each of them wait for itself
 
 template <class Value>
-void exact_scores(const ScorePair* pairs, std::ptrdiff_t width, const Items<Value>& items, Value* scores) noexcept {
+void exact_scores(const ScorePair<Value>* pairs, std::ptrdiff_t width, const Items<Value>& items,
+                  Value* scores) noexcept {
   const std::ptrdiff_t step = items.rows.column_step, n_factors = items.rows.columns;
   const Value* rows[pairs_together];
   for (int t = 0; t < pairs_together; ++t) rows[t] = items.rows.data + pairs[t].item * items.rows.row_step;
@@ -73,14 +75,14 @@ void exact_scores(const ScorePair* pairs, std::ptrdiff_t width, const Items<Valu
     for (; j + n_lanes <= n_factors; j += n_lanes) {
 #pragma GCC unroll 4
       for (int t = 0; t < pairs_together; ++t) {
-        sums[t] = add_product<Value>(load(pairs[t].query + j), widened(rows[t] + j), sums[t]);
+        sums[t] = add_product<Value>(widened(pairs[t].query + j), widened(rows[t] + j), sums[t]);
       }
     }
   }
   for (; j < width; j += n_lanes) {
     for (int t = 0; t < pairs_together; ++t) {
       const Lanes eight = load_eight(rows[t], step, j, n_factors);
-      sums[t] = add_terms<Value>(items.metric, load(pairs[t].query + j), eight, sums[t]);
+      sums[t] = add_terms<Value>(items.metric, widened(pairs[t].query + j), eight, sums[t]);
     }
   }
   for (int t = 0; t < pairs_together; ++t) {
@@ -91,7 +93,7 @@ void exact_scores(const ScorePair* pairs, std::ptrdiff_t width, const Items<Valu
 
 // Any number of pairs; there is room for them up to a multiple of pairs_together.
 template <class Value>
-void exact_scores(ScorePair* pairs, std::ptrdiff_t n, std::ptrdiff_t width, const Items<Value>& items,
+void exact_scores(ScorePair<Value>* pairs, std::ptrdiff_t n, std::ptrdiff_t width, const Items<Value>& items,
                   Value* scores) noexcept {
   for (std::ptrdiff_t i = n; i % pairs_together != 0; ++i) pairs[i] = pairs[n - 1];
   for (std::ptrdiff_t i = 0; i < n; i += pairs_together) exact_scores(pairs + i, width, items, scores + i);

@@ -22,6 +22,7 @@ constexpr double nothing_known = -std::numeric_limits<double>::infinity();
 constexpr double passes_nothing = std::numeric_limits<double>::infinity();
 constexpr std::int32_t most_product = 1 << 30;        // above any sum of products of codes
 constexpr std::int32_t left_out = -2 * most_product;  // in the place of a product: below whatever passes
+constexpr std::ptrdiff_t floats_together = static_cast<std::ptrdiff_t>(sizeof(Bytes) / sizeof(float));
 
 // The number below `score` such that what stays under it is rounded to less than `score`.
 template <class Value>
@@ -64,6 +65,7 @@ class Screen {
         width_(padded(items.rows.columns)),
         panel_bytes_(packed.n_steps * panel_items * step_factors),
         tile_bytes_(packed.n_steps * n_queries * step_factors),
+        enough_arrivals_(std::clamp<std::ptrdiff_t>(out.k / 2, 1, scratch.capacity - out.k)),
         n_first_(std::min(scratch.first_panels, packed.n_panels)),
         unit_(packed.scale[0]),
         scale_(scratch.per_query),
@@ -85,9 +87,10 @@ class Screen {
       const std::ptrdiff_t last = std::min(q + scratch_.group, scratch_.block);
       multiply_first_panels(q, last);
       for (std::ptrdiff_t each = q; each < std::min(last, n_rows_); ++each) find_threshold(q, each);
-      score_survivors(q, last);
-      for (std::ptrdiff_t each = q; each < std::min(last, n_rows_); ++each) rank_scored(q, each);
+      mark_survivors(q, last);
     }
+    score_survivors();
+    for (std::ptrdiff_t q = 0; q < n_rows_; ++q) tighten(q);
     if (n_queries > 1) regroup();
     other_panels(0, first_);
     other_panels(first_ + n_first_, packed_.n_panels);
@@ -110,9 +113,10 @@ class Screen {
     threshold_[q] = least_[q] = stop_[q] = passes_nothing;
     sums_[q] = 0;
     if (q >= n_rows_) return;
-    double* exact = scratch_.queries + q * width_;
+    alignas(64) double exact[most_screened_factors];
     load_row(queries_, rows_.first + q, width_, exact);
     scratch_.selections[q] = Selector<Value>::empty(scratch_.entries + q * scratch_.capacity);
+    for (std::ptrdiff_t j = 0; j < width_; ++j) scratch_.queries[q * width_ + j] = static_cast<Value>(exact[j]);
     exact_norm_[q] = norm_of<Value>(exact, width_);
     if (!screenable(exact_norm_[q])) return;
     const double scale = largest_size(exact, width_) / 127;
@@ -156,18 +160,14 @@ class Screen {
     return packed_.norm[panel] * packed_.norm[panel] * (0.5 + 4 * rounding_of(width_));
   }
 
-  // For the queries of a tile, the products below which an item is dropped. Two less than the bound says, and a part in
-  // 10^9, cover the rounding of the bound itself.
+  // For the queries of a tile, the products below which an item is dropped, less what covers the rounding of the bound.
   void least_products(std::ptrdiff_t panel, std::ptrdiff_t first, std::int32_t* least) const noexcept {
     Each value = load_each<n_queries>(least_ + first);
     if (euclidean()) value += least_half(panel) * load_each<n_queries>(inverse_ + first);
     const Each product = value * (unit_ / packed_.scale[panel]) - slack(panel, first);
-    const Each size = product < 0.0 ? -product : product;
-    const Each most = Each{} + 1e18;  // infinite stays infinite
-    Each lowered = product - 2.0 - 1e-9 * (size < most ? size : most);
     const Each limit = Each{} + static_cast<double>(most_product);
-    lowered = lowered < limit ? lowered : limit;
-    lowered = lowered > -limit ? lowered : -limit;
+    Each lowered = product < limit ? product : limit;
+    lowered = (lowered > -limit ? lowered : -limit) - 4.0;
     if constexpr (n_queries == 1) {
       *least = static_cast<std::int32_t>(lowered);
     } else {
@@ -191,7 +191,7 @@ class Screen {
     return score;
   }
 
-  void raise(std::ptrdiff_t q, double threshold) noexcept {
+  void raise_threshold(std::ptrdiff_t q, double threshold) noexcept {
     if (!(threshold > threshold_[q])) return;
     threshold_[q] = threshold;
     least_[q] = value_of(q, threshold) / scale_[q] / unit_;
@@ -237,7 +237,7 @@ class Screen {
   // Products of queries [from, last) with the first panels. Items are dealt into n_maxima hands, and of each hand the
   // largest value that is sure is kept.
   void multiply_first_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
-    for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); ++q) mark_left_out(from, q);
+    for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); ++q) mark_left_out(q);
     const std::ptrdiff_t n_maxima = scratch_.n_maxima, hands = n_maxima / panel_items;
     std::fill(scratch_.maxima, scratch_.maxima + (last - from) * n_maxima, -std::numeric_limits<float>::infinity());
     std::ptrdiff_t hand = 0;
@@ -268,17 +268,18 @@ class Screen {
     for (int t = 0; t < n_queries; ++t) {
       const std::ptrdiff_t q = first - from + t;
       std::int32_t* product = products(panel, q);
-      for (std::uint32_t left = marks(q)[panel]; left != 0; left &= left - 1) product[__builtin_ctz(left)] = left_out;
+      for (std::uint32_t left = marks(first + t)[panel]; left != 0; left &= left - 1)
+        product[__builtin_ctz(left)] = left_out;
       float* maxima = scratch_.maxima + q * scratch_.n_maxima + hand * panel_items;
       const float scale = static_cast<float>(ratio), less = static_cast<float>(each[t]);
-      for (std::ptrdiff_t i = 0; i < panel_items; i += 2 * n_lanes) raise_16(maxima + i, product + i, scale, less);
+      for (std::ptrdiff_t i = 0; i < panel_items; i += floats_together) raise(maxima + i, product + i, scale, less);
     }
   }
 
   // Vectors spelled out, since compilers see a branch in the choice of what was left out.
-  static void raise_16(float* maxima, const std::int32_t* product, float scale, float lost) noexcept {
-    typedef float Floats __attribute__((vector_size(64)));
-    typedef std::int32_t Integers __attribute__((vector_size(64)));
+  static void raise(float* maxima, const std::int32_t* product, float scale, float lost) noexcept {
+    typedef float Floats __attribute__((vector_size(floats_together * sizeof(float))));
+    typedef std::int32_t Integers __attribute__((vector_size(floats_together * sizeof(float))));
     Integers products;
     Floats known;
     __builtin_memcpy(&products, product, sizeof products);
@@ -290,8 +291,8 @@ class Screen {
   }
 
   // Excluded items of the first panels, what is no candidate, and places beyond the last item.
-  void mark_left_out(std::ptrdiff_t from, std::ptrdiff_t q) noexcept {
-    std::uint32_t* bits = marks(q - from);
+  void mark_left_out(std::ptrdiff_t q) noexcept {
+    std::uint32_t* bits = marks(q);
     std::fill(bits, bits + n_first_, wanted_.indptr == nullptr ? 0u : ~0u);
     const std::ptrdiff_t row = rows_.first + q;
     for_each_listed(wanted_, row, [bits](std::ptrdiff_t at) { bits[at / panel_items] &= ~(1u << at % panel_items); });
@@ -319,60 +320,60 @@ class Screen {
     for (std::ptrdiff_t i = 0; i < scratch_.n_maxima; ++i) keys[i] = rank_key(maxima[i]);
     const float value = least_of_key<float>(kth_largest(keys, scratch_.n_maxima, out_.k));
     if (!(value > -std::numeric_limits<float>::infinity())) return;
-    raise(q, just_below<Value>(score_of(q, static_cast<double>(value) * unit_ * scale_[q])));
+    raise_threshold(q, just_below<Value>(score_of(q, static_cast<double>(value) * unit_ * scale_[q])));
   }
 
-  // Exact scores of what survives, panel by panel, so that its items are fetched once for all queries [from, last).
-  void score_survivors(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
-    std::fill(scratch_.n_scored, scratch_.n_scored + (last - from), 0);
+  // Instead of what was left out the marks then say what survives.
+  void mark_survivors(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
     for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
-      const std::int32_t* ids = packed_.ids + (first_ + panel) * panel_items;
       for (std::ptrdiff_t first = from; first < std::min(last, n_rows_); first += n_queries) {
         std::int32_t least[n_queries];
         least_products(first_ + panel, first, least);
         for (int t = 0; t < n_queries; ++t) {
-          const std::ptrdiff_t q = first + t;
-          if (q < n_rows_) survive(at_least(products(panel, q - from), least[t]), ids, q);
-          if (n_pairs_ > enough_pairs) score_first(from);
+          marks(first + t)[panel] = at_least(products(panel, first - from + t), least[t]);
         }
       }
-      score_first(from);
     }
   }
 
-  // Queues the items that bits name for their exact scores with the query at place q.
+  // Panel by panel, so that items are fetched once for all queries of the block.
+  void score_survivors() noexcept {
+    for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
+      const std::int32_t* ids = packed_.ids + (first_ + panel) * panel_items;
+      for (std::ptrdiff_t q = 0; q < n_rows_; ++q) survive<false>(marks(q)[panel], ids, q);
+      score_pairs();
+    }
+  }
+
+  // ---- exact scores -------------------------------------------------------------------------------------------------
+
+  // Queues the items that bits name for their exact scores with the query at place q. Among the others of the first
+  // panels nothing is left that must not be ranked.
+  template <bool check>
   void survive(std::uint32_t bits, const std::int32_t* ids, std::ptrdiff_t q) noexcept {
-    const double* query = scratch_.queries + place_[q] * width_;
+    const Value* query = scratch_.queries + place_[q] * width_;
     for (; bits != 0; bits &= bits - 1) {
-      pairs_[n_pairs_++] = {query, exact_norm_[q], static_cast<std::int32_t>(q), ids[__builtin_ctz(bits)]};
+      const std::int32_t id = ids[__builtin_ctz(bits)];
+      if (check && (id < 0 || row_leaves_out(rows_.first + place_[q], id))) continue;
+      pairs_[n_pairs_++] = {query, exact_norm_[q], static_cast<std::int32_t>(q), id};
     }
+    if (n_pairs_ > enough_pairs) score_pairs();
   }
 
-  void score_first(std::ptrdiff_t from) noexcept {
+  void score_pairs() noexcept {
     exact_scores<Value>(pairs_, n_pairs_, width_, items_, scores_);
     for (std::ptrdiff_t i = 0; i < n_pairs_; ++i) {
-      if (!(scores_[i] == scores_[i])) continue;
-      const std::ptrdiff_t of_group = pairs_[i].place - from;
-      Entry<Value>* scored = scratch_.scored + of_group * scratch_.first_panels * panel_items;
-      scored[scratch_.n_scored[of_group]++] = {scores_[i] + Value{0}, pairs_[i].item};
+      Selection<Value>& selection = scratch_.selections[place_[pairs_[i].place]];
+      Selector<Value>(selection, out_.k, scratch_.capacity).offer(scores_[i], pairs_[i].item);
+      if (selection.size >= out_.k + enough_arrivals_) tighten(pairs_[i].place);
     }
     n_pairs_ = 0;
   }
 
-  // The best of the scored, and the threshold that follows from them.
-  void rank_scored(std::ptrdiff_t from, std::ptrdiff_t q) noexcept {
-    Entry<Value>* scored = scratch_.scored + (q - from) * scratch_.first_panels * panel_items;
-    Selection<Value> all{scored, scratch_.n_scored[q - from], padding<Value>()};
-    const std::ptrdiff_t n = Selector<Value>(all, out_.k, all.size + 1).finish();
-    Selection<Value>& selection = scratch_.selections[q];
-    std::copy(scored, scored + n, selection.entries);
-    selection.size = n;
-    if (n == out_.k) known_best(q, scored[n - 1]);
-  }
-
-  void known_best(std::ptrdiff_t q, const Entry<Value>& worst) noexcept {
-    scratch_.selections[place_[q]].worst = worst;
-    raise(q, just_below<Value>(static_cast<double>(worst.score)));
+  // The threshold that follows from the best of the exact scores.
+  void tighten(std::ptrdiff_t q) noexcept {
+    const Entry<Value> worst = Selector<Value>(scratch_.selections[place_[q]], out_.k, scratch_.capacity).tighten();
+    if (worst.item != padding<Value>().item) raise_threshold(q, just_below<Value>(static_cast<double>(worst.score)));
   }
 
   // ---- the other panels: drop by thresholds -------------------------------------------------------------------------
@@ -445,28 +446,10 @@ class Screen {
         }
         for (int t = 0; t < n_panels * n_queries; ++t) {
           const std::int32_t* ids = packed_.ids + (panel + t / n_queries) * panel_items;
-          survive(at_least(products + t * panel_items, 0), ids, first + t % n_queries);
-          if (n_pairs_ > enough_pairs) score_others();
+          survive<true>(at_least(products + t * panel_items, 0), ids, first + t % n_queries);
         }
       }
-      score_others();
-    }
-  }
-
-  void score_others() noexcept {
-    std::ptrdiff_t n = 0;
-    for (std::ptrdiff_t i = 0; i < n_pairs_; ++i) {
-      const std::ptrdiff_t row = rows_.first + place_[pairs_[i].place];
-      if (pairs_[i].item >= 0 && !row_leaves_out(row, pairs_[i].item)) pairs_[n++] = pairs_[i];
-    }
-    n_pairs_ = 0;
-    exact_scores<Value>(pairs_, n, width_, items_, scores_);
-    for (std::ptrdiff_t i = 0; i < n; ++i) {
-      const std::ptrdiff_t q = pairs_[i].place;
-      Selection<Value>& selection = scratch_.selections[place_[q]];
-      Selector<Value> selector(selection, out_.k, scratch_.capacity);
-      selector.offer(scores_[i], pairs_[i].item);
-      if (selection.size == scratch_.capacity && selection.size > out_.k) known_best(q, selector.tighten());
+      score_pairs();
     }
   }
 
@@ -489,7 +472,7 @@ class Screen {
   const Pattern wanted_;  // candidates that not all packed items are
   const ScreenScratch<Value>& scratch_;
   const TopKRows<Value>& out_;
-  const std::ptrdiff_t n_rows_, width_, panel_bytes_, tile_bytes_, n_first_;
+  const std::ptrdiff_t n_rows_, width_, panel_bytes_, tile_bytes_, enough_arrivals_, n_first_;
   const double unit_;
   std::ptrdiff_t first_ = 0;                                                                  // of the first panels
   double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_;  // by place, like
@@ -497,7 +480,7 @@ class Screen {
   std::int8_t* codes_;                                                                        // and
   std::int32_t* sums_;
   std::ptrdiff_t n_pairs_ = 0;
-  ScorePair pairs_[enough_pairs + panel_items + pairs_together];
+  ScorePair<Value> pairs_[enough_pairs + panel_items + pairs_together];
   Value scores_[enough_pairs + panel_items + pairs_together];
 };
 

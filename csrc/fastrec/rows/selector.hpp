@@ -36,26 +36,22 @@ inline Entry<Score> padding() noexcept {
 
 // ---- sorting --------------------------------------------------------------------------------------------------------
 
-// An entry whose score has 32 bits as one number that is larger the better it ranks. No score is -0.0 (see offer), and
-// no key is 0.
+// An entry whose score has 32 bits as one number that is larger the better it ranks. No score is -0.0 (see offer).
 template <class Score>
-inline std::uint64_t key_of(Entry<Score> entry) noexcept {
-  std::uint32_t score, item;
+inline std::int64_t key_of(Entry<Score> entry) noexcept {
+  std::int32_t score;
   __builtin_memcpy(&score, &entry.score, sizeof score);
-  __builtin_memcpy(&item, &entry.item, sizeof item);
-  const bool negative = std::is_floating_point_v<Score> && score >> 31;
-  return std::uint64_t{score ^ (negative ? 0xffffffffu : 0x80000000u)} << 32 | (0xffffffffu - item);
+  if (std::is_floating_point_v<Score>) score ^= (score >> 31) & 0x7fffffff;
+  return static_cast<std::int64_t>(score) * (std::int64_t{1} << 32) + (0x7fffffff - entry.item);
 }
 
 template <class Score>
-inline Entry<Score> entry_of(std::uint64_t key) noexcept {
-  const std::uint32_t upper = static_cast<std::uint32_t>(key >> 32);
-  const bool negative = std::is_floating_point_v<Score> && !(upper >> 31);
-  const std::uint32_t score = upper ^ (negative ? 0xffffffffu : 0x80000000u);
-  const std::uint32_t item = 0xffffffffu - static_cast<std::uint32_t>(key);
+inline Entry<Score> entry_of(std::int64_t key) noexcept {
+  std::int32_t score = static_cast<std::int32_t>(key >> 32);
+  if (std::is_floating_point_v<Score>) score ^= (score >> 31) & 0x7fffffff;
   Entry<Score> entry;
   __builtin_memcpy(&entry.score, &score, sizeof score);
-  __builtin_memcpy(&entry.item, &item, sizeof item);
+  entry.item = 0x7fffffff - static_cast<std::int32_t>(key & 0x7fffffff);
   return entry;
 }
 
@@ -67,11 +63,11 @@ template <class Score>
 void sort_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
   if constexpr (sorts_as_keys<Score>) {
     if (n <= most_network_keys) {
-      alignas(64) std::uint64_t keys[most_network_keys];
+      alignas(64) std::int64_t keys[most_network_keys];
       std::ptrdiff_t size = keys_together;
       while (size < n) size *= 2;
       for (std::ptrdiff_t i = 0; i < n; ++i) keys[i] = key_of(entries[i]);
-      for (std::ptrdiff_t i = n; i < size; ++i) keys[i] = 0;
+      for (std::ptrdiff_t i = n; i < size; ++i) keys[i] = last_key;
       sort_descending(keys, size);
       for (std::ptrdiff_t i = 0; i < n; ++i) entries[i] = entry_of<Score>(keys[i]);
       return;

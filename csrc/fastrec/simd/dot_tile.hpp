@@ -15,11 +15,13 @@ namespace {
 
 constexpr int panel_vectors = panel_items * step_factors / static_cast<int>(sizeof(Bytes));
 
-// sums[p][q][v] over all steps for few queries and panels, in registers: true when a product is not negative.
+// The same for as many queries and panels as registers hold. Not inlined: elsewhere compilers keep less in registers.
 template <int n_queries, int n_panels>
-inline bool dot_in_registers(const std::uint8_t* panels, std::ptrdiff_t panel_bytes, const std::int8_t* queries,
-                             std::ptrdiff_t query_step, std::ptrdiff_t n_steps, const std::int32_t* start,
-                             std::ptrdiff_t start_step, std::int32_t* out, std::ptrdiff_t out_step) noexcept {
+__attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std::ptrdiff_t panel_bytes,
+                                                const std::int8_t* queries, std::ptrdiff_t query_step,
+                                                std::ptrdiff_t n_steps, const std::int32_t* start,
+                                                std::ptrdiff_t start_step, std::int32_t* out,
+                                                std::ptrdiff_t out_step) noexcept {
   Bytes sums[n_panels][n_queries][panel_vectors];
 #pragma GCC unroll 8
   for (int p = 0; p < n_panels; ++p) {
@@ -30,17 +32,20 @@ inline bool dot_in_registers(const std::uint8_t* panels, std::ptrdiff_t panel_by
     }
   }
   for (std::ptrdiff_t step = 0; step < n_steps; ++step) {
-    Bytes four[n_queries];
-#pragma GCC unroll 8
-    for (int q = 0; q < n_queries; ++q) four[q] = four_codes(queries + step * query_step + q * step_factors);
+    Bytes items[n_panels][panel_vectors];
 #pragma GCC unroll 8
     for (int p = 0; p < n_panels; ++p) {
       const std::uint8_t* at = panels + p * panel_bytes + step * panel_items * step_factors;
 #pragma GCC unroll 8
-      for (int v = 0; v < panel_vectors; ++v) {
-        const Bytes items = load_bytes(at + v * static_cast<int>(sizeof(Bytes)));
+      for (int v = 0; v < panel_vectors; ++v) items[p][v] = load_bytes(at + v * static_cast<int>(sizeof(Bytes)));
+    }
 #pragma GCC unroll 8
-        for (int q = 0; q < n_queries; ++q) sums[p][q][v] = add_products(sums[p][q][v], items, four[q]);
+    for (int q = 0; q < n_queries; ++q) {
+      const Bytes four = four_codes(queries + step * query_step + q * step_factors);
+#pragma GCC unroll 8
+      for (int p = 0; p < n_panels; ++p) {
+#pragma GCC unroll 8
+        for (int v = 0; v < panel_vectors; ++v) sums[p][q][v] = add_products(sums[p][q][v], items[p][v], four);
       }
     }
   }
