@@ -23,7 +23,7 @@ class ScanWorkspace {
       : n_rows_(gathered ? gathered_rows : 1),
         capacity_(selection_capacity(k, n_columns)),
         n_groups_(k < n_columns / 24 ? groups_for(k) : 0),
-        chunk_(std::clamp<std::ptrdiff_t>(8 * n_groups_, gathered ? 1 << 12 : 1 << 14, gathered ? 1 << 14 : 1 << 18)),
+        chunk_(std::clamp<std::ptrdiff_t>(8 * n_groups_, gathered ? 1 << 11 : 1 << 14, gathered ? 1 << 13 : 1 << 18)),
         maxima_(n_workers, n_groups_),
         keys_(n_workers, n_groups_),
         entries_(n_workers, n_rows_ * capacity_),

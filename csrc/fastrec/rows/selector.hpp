@@ -112,14 +112,16 @@ class Selector {
 
   // Sorts the best, best first, and returns how many there are.
   std::ptrdiff_t finish() noexcept {
-    if (state_.size > most_network_keys && state_.size > k_) keep_best();
+    if (state_.size > most_sorted_to_pick && state_.size > k_) keep_best();
     sort_entries(state_.entries, state_.size);
     return state_.size = std::min(state_.size, k_);
   }
 
  private:
+  static constexpr std::ptrdiff_t most_sorted_to_pick = 512;  // beyond, the k best are picked sooner than sorted
+
   void keep_best() noexcept {
-    if (sorts_as_keys<Score> && state_.size <= most_network_keys) {
+    if (sorts_as_keys<Score> && state_.size <= most_sorted_to_pick) {
       sort_entries(state_.entries, state_.size);
     } else {
       std::nth_element(state_.entries, state_.entries + k_ - 1, state_.entries + state_.size, RanksBefore{});

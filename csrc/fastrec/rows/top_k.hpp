@@ -6,9 +6,11 @@
 #pragma once
 
 #include <cmath>
+#include <cstdlib>
 
 #include "fastrec/rows/selector.hpp"
 #include "fastrec/rows/threshold.hpp"
+#include "fastrec/simd/compare.hpp"
 
 namespace fastrec {
 namespace {
@@ -51,19 +53,21 @@ void offer_chunk(Selector<Value>& selector, const Value* scores, std::ptrdiff_t 
   Entry<Value> worst = selector.tighten();
   Value least = least_of_later(worst);
   least = std::max(least, reached_by_k(scores, n, k, least, scratch));
-  constexpr std::ptrdiff_t together = 64;
-  for (std::ptrdiff_t first = 0; first < n; first += together) {
-    const std::ptrdiff_t last = std::min(first + together, n);
-    bool any = false;
-    for (std::ptrdiff_t i = first; i < last; ++i) any |= scores[i] >= least;
-    if (!any) continue;
-    for (std::ptrdiff_t i = first; i < last; ++i) {
-      if (scores[i] >= least) selector.offer(scores[i], item_at(i));
+  std::ptrdiff_t first = 0;
+  for (; first + compared_together <= n; first += compared_together) {
+    std::uint64_t bits = reaching(scores + first, least);
+    if (bits == 0) continue;
+    for (; bits != 0; bits &= bits - 1) {
+      const std::ptrdiff_t i = first + __builtin_ctzll(bits);
+      selector.offer(scores[i], item_at(i));
     }
     if (selector.worst().item != worst.item) {
       worst = selector.worst();
       least = std::max(least, least_of_later(worst));
     }
+  }
+  for (; first < n; ++first) {
+    if (scores[first] >= least) selector.offer(scores[first], item_at(first));
   }
 }
 
@@ -82,6 +86,27 @@ void top_k_contiguous(Rows rows, Strided<Value> scores, const ScanScratch<Value>
   }
 }
 
+// out[r * width + i] = from[r * row_step + i * column_step], along the smaller step.
+template <class Value>
+void gather(const Value* from, const Strided<Value>& scores, std::ptrdiff_t n_rows, std::ptrdiff_t n, Value* out,
+            std::ptrdiff_t width) noexcept {
+  constexpr std::ptrdiff_t together = 8;
+  if (std::abs(scores.row_step) >= std::abs(scores.column_step)) {
+    for (std::ptrdiff_t r = 0; r < n_rows; ++r) {
+      const Value* at = from + r * scores.row_step;
+      for (std::ptrdiff_t i = 0; i < n; ++i) out[r * width + i] = at[i * scores.column_step];
+    }
+    return;
+  }
+  for (std::ptrdiff_t first = 0; first < n; first += together) {
+    const std::ptrdiff_t last = std::min(first + together, n);
+    for (std::ptrdiff_t r = 0; r < n_rows; ++r) {
+      const Value* at = from + r * scores.row_step;
+      for (std::ptrdiff_t i = first; i < last; ++i) out[r * width + i] = at[i * scores.column_step];
+    }
+  }
+}
+
 // Rows whose scores lie apart are gathered together, so that a cache line is read once for all of them.
 template <class Value>
 void top_k_strided(Rows rows, Strided<Value> scores, const ScanScratch<Value>& scratch, TopKRows<Value> out) noexcept {
@@ -94,10 +119,7 @@ void top_k_strided(Rows rows, Strided<Value> scores, const ScanScratch<Value>& s
     }
     for (std::ptrdiff_t first = 0; first < scores.columns; first += scratch.chunk) {
       const std::ptrdiff_t n = std::min(scratch.chunk, scores.columns - first);
-      for (std::ptrdiff_t i = 0; i < n; ++i) {
-        const Value* at = data + (first + i) * scores.column_step;
-        for (std::ptrdiff_t r = 0; r < n_rows; ++r) scratch.gathered[r * width + i] = at[r * scores.row_step];
-      }
+      gather(data + first * scores.column_step, scores, n_rows, n, scratch.gathered, width);
       for (std::ptrdiff_t r = 0; r < n_rows; ++r) {
         Selector<Value> selector(scratch.selections[r], out.k, scratch.capacity);
         offer_chunk(selector, scratch.gathered + r * width, n, out.k, scratch,

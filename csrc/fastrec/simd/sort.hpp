@@ -13,7 +13,7 @@ constexpr std::ptrdiff_t keys_together = 8;
 #else
 constexpr std::ptrdiff_t keys_together = 4;
 #endif
-constexpr std::ptrdiff_t most_network_keys = 512;
+constexpr std::ptrdiff_t most_network_keys = 2048;
 constexpr std::int64_t last_key = std::numeric_limits<std::int64_t>::min();  // sorts after every other
 
 typedef std::int64_t Keys __attribute__((vector_size(keys_together * sizeof(std::int64_t))));
