@@ -15,7 +15,7 @@ from fastrec import _machine
 from fastrec._types import Array, Csr, Ids, Pattern, is_sparse
 
 _MOST_ITEMS = np.iinfo(np.int32).max
-_NOT_WORTH_ASKING = 1 << 20  # the system is asked in 50 microseconds
+_NOT_WORTH_ASKING = 1 << 16  # the system is asked in 50 microseconds
 
 
 # ---- numbers and names ----------------------------------------------------------------------------------------------
@@ -169,7 +169,9 @@ def pattern(ids: Any, name: str, n_rows: int, n_items: int) -> Pattern | None:
     if ids is None:
         return None
     if not is_sparse(ids):
-        return Pattern.one_list(np.unique(item_ids(ids, name, n_items)))
+        listed = item_ids(ids, name, n_items)
+        ascending = bool((listed[1:] > listed[:-1]).all())
+        return Pattern.one_list(listed if ascending else np.unique(listed))
     if ids.shape != (n_rows, n_items):
         expected = f"a sparse matrix of shape ({n_rows}, {n_items})"
         raise ValueError(_message(name, expected, f"shape {ids.shape}", "give each row its own, or one list of ids"))

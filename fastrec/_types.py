@@ -100,12 +100,19 @@ class Pattern(NamedTuple):
         """The same ids for all rows."""
         return cls(np.ascontiguousarray(ids, np.int32), np.array([0, len(ids)], np.int64), True)
 
+    def rows(self, first: int, last: int) -> Pattern:
+        """The pattern of some of the rows."""
+        return self if self.shared else self._replace(indptr=self.indptr[first : last + 1])
+
     def as_matrix(self, n_rows: int, n_columns: int) -> csr_array:
         """Ones where the pattern has ids."""
         ids, indptr = self.ids, self.indptr
         if self.shared:
             ids, indptr = np.tile(ids, n_rows), np.arange(n_rows + 1, dtype=np.int64) * len(ids)
         return csr_array((np.ones(len(ids), np.int8), ids, indptr), shape=(n_rows, n_columns))
+
+
+NO_PATTERN = Pattern(np.empty(0, np.int32), np.empty(0, np.int64), False)
 
 
 def room_for_rows(

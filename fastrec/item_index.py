@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec import _check, _dispatch, _threads
-from fastrec._types import Array, Pattern, TopK
-from fastrec.selection import NO_PATTERN
+from fastrec._progress import progress_bar
+from fastrec._types import NO_PATTERN, Array, Pattern, TopK
 
 METRICS = ("inner_product", "cosine", "euclidean")  # in the order of the kernels
 
@@ -83,6 +83,7 @@ class ItemIndex:
         exclude: Any = None,
         candidates: Any = None,
         n_threads: int | None = None,
+        progress: bool = False,
     ) -> TopK:
         """Best ``k`` items for each query, best first.
 
@@ -96,6 +97,8 @@ class ItemIndex:
             As in `fastrec.top_k_inner_product`.
         n_threads : int, optional
             Changes speed, never the result. Default: every core that the process may use.
+        progress : bool
+            Show a bar on stderr (needs tqdm).
 
         Returns
         -------
@@ -122,17 +125,34 @@ class ItemIndex:
         _check.same_size(queries.shape[1], "queries", self.items.shape[1], "items", "columns")
         excluded = _check.pattern(exclude, "exclude", len(queries), len(self.items))
         allowed = _check.pattern(candidates, "candidates", len(queries), len(self.items))
-        return self.best(queries, k, excluded, allowed, threads)
+        return self.best(queries, k, excluded, allowed, threads, progress=_check.flag(progress, "progress"))
 
-    def best(self, queries: Array, k: int, exclude: Pattern | None, candidates: Pattern | None, n_threads: int) -> TopK:
+    def best(
+        self,
+        queries: Array,
+        k: int,
+        exclude: Pattern | None,
+        candidates: Pattern | None,
+        n_threads: int,
+        *,
+        progress: bool = False,
+    ) -> TopK:
         """`top_k` of checked operands."""
         dtype = self.items.dtype if queries.dtype == self.items.dtype else np.result_type(queries, self.items)
         _check.answer(len(queries), k, dtype)
         out = TopK.empty(len(queries), k, dtype)
-        _dispatch.kernel("packed_top_k", dtype)(
-            self._of(dtype), queries.astype(dtype, copy=False),
-            *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), *out, n_threads,
-        )  # fmt: skip
+        packed, queries = self._of(dtype), queries.astype(dtype, copy=False)
+        excluded, allowed = exclude or NO_PATTERN, candidates or NO_PATTERN
+        search = _dispatch.kernel("packed_top_k", dtype)
+        if not progress:
+            search(packed, queries, *excluded, *allowed, *out, n_threads)
+            return out
+        with progress_bar(len(queries), "queries", shown=True) as advance:
+            for first, last in _parts(len(queries)):
+                rows = slice(first, last)
+                search(packed, queries[rows], *excluded.rows(first, last), *allowed.rows(first, last),
+                       out.items[rows], out.scores[rows], n_threads)  # fmt: skip
+                advance(last - first)
         return out
 
     def _of(self, dtype: npt.DTypeLike) -> Any:
@@ -152,3 +172,9 @@ class ItemIndex:
 
     def __repr__(self) -> str:
         return f"ItemIndex({len(self.items)} items, {self.items.shape[1]} factors, metric={self.metric!r})"
+
+
+def _parts(n_queries: int) -> list[tuple[int, int]]:
+    """A hundred parts, or fewer that are long enough for every thread to have its share."""
+    length = max(4096, -(-n_queries // 100))
+    return [(first, min(first + length, n_queries)) for first in range(0, n_queries, length)]

@@ -10,9 +10,8 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from fastrec import _check, _dispatch, _threads
-from fastrec._types import Array, Csr, Ids, Offsets, Pattern, TopK, is_sparse, room_for_rows
-
-NO_PATTERN = Pattern(np.empty(0, np.int32), np.empty(0, np.int64), False)
+from fastrec._types import NO_PATTERN, Array, Csr, Ids, Offsets, Pattern, TopK, is_sparse, room_for_rows
+from fastrec.item_index import ItemIndex
 
 
 def top_k(scores: Any, k: int, *, n_threads: int | None = None) -> TopK:
@@ -77,6 +76,7 @@ def top_k_inner_product(
     exclude: Any = None,
     candidates: Any = None,
     n_threads: int | None = None,
+    progress: bool = False,
 ) -> TopK:
     """Items of largest inner product with each query, best first: the ranking of a factor model.
 
@@ -96,6 +96,8 @@ def top_k_inner_product(
         all items.
     n_threads : int, optional
         Changes speed, never the result. Default: every core that the process may use.
+    progress : bool
+        Show a bar on stderr (needs tqdm).
 
     Returns
     -------
@@ -128,6 +130,9 @@ def top_k_inner_product(
     _check.same_size(queries.shape[1], "queries", items.shape[1], "items", "columns")
     excluded = _check.pattern(exclude, "exclude", len(queries), len(items))
     allowed = _check.pattern(candidates, "candidates", len(queries), len(items))
+    if _check.flag(progress, "progress"):
+        index = ItemIndex.of_checked(items, "inner_product")
+        return index.best(queries, k, excluded, allowed, threads, progress=True)
     return best_inner_products(queries, items, k, excluded, allowed, threads)
 
 

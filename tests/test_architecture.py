@@ -42,7 +42,7 @@ def python_sources():
 LAYERS = [
     {"_types"},
     {"_compiled", "_jit"},
-    {"_check", "_threads", "_dispatch", "_machine", "_config", "_random"},
+    {"_check", "_threads", "_dispatch", "_machine", "_config", "_random", "_progress"},
     {"API"},
     {"models", "evaluation", "data"},
     {"fastrec"},  # the public names

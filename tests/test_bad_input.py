@@ -43,6 +43,8 @@ DENSE = {
     ("top_k", "scores"): lambda x, **o: fastrec.top_k(x, **{"k": 2, **o}),
     ("top_k_inner_product", "queries"): lambda x, **o: fastrec.top_k_inner_product(x, ones(5, 3), **{"k": 2, **o}),
     ("top_k_inner_product", "items"): lambda x, **o: fastrec.top_k_inner_product(ones(4, 3), x, **{"k": 2, **o}),
+    ("ItemIndex", "items"): lambda x, **o: fastrec.ItemIndex(x, **o),
+    ("ItemIndex.top_k", "queries"): lambda x, **o: fastrec.ItemIndex(ones(5, 3)).top_k(x, **{"k": 2, **o}),
     ("als_half_step", "fixed"): lambda x, **o: fastrec.als_half_step(good(), good(), x, **o),
     ("implicit_loss", "user_factors"): lambda x, **o: fastrec.implicit_loss(good(), good(), x, ones(5, 3), **o),
     ("implicit_loss", "item_factors"): lambda x, **o: fastrec.implicit_loss(good(), good(), ones(4, 3), x, **o),
@@ -51,6 +53,8 @@ CALLS = {
     "top_k": lambda **o: fastrec.top_k(ones(4, 5), **{"k": 2, **o}),
     "top_k (sparse)": lambda **o: fastrec.top_k(good(), **{"k": 2, **o}),
     "top_k_inner_product": lambda **o: fastrec.top_k_inner_product(ones(4, 3), ones(5, 3), **{"k": 2, **o}),
+    "ItemIndex": lambda **o: fastrec.ItemIndex(ones(5, 3), **o),
+    "ItemIndex.top_k": lambda **o: fastrec.ItemIndex(ones(5, 3)).top_k(ones(4, 3), **{"k": 2, **o}),
     "sparse_top_k_product": lambda **o: fastrec.sparse_top_k_product(good(), good().T, **{"k": 2, **o}),
     "item_similarity": lambda **o: fastrec.item_similarity(good(), **{"k": 2, **o}),
     "bm25_weight": lambda **o: fastrec.bm25_weight(good(), **o),
@@ -59,8 +63,15 @@ CALLS = {
     "als_half_step": lambda **o: fastrec.als_half_step(good(), good(), ones(5, 3), **o),
     "implicit_loss": lambda **o: fastrec.implicit_loss(good(), good(), ones(4, 3), ones(5, 3), **o),
 }
-HAVE_K = ["top_k", "top_k (sparse)", "top_k_inner_product", "sparse_top_k_product", "item_similarity"]
-HAVE_THREADS = [name for name in CALLS if name != "implicit_loss"]
+HAVE_K = [
+    "top_k",
+    "top_k (sparse)",
+    "top_k_inner_product",
+    "ItemIndex.top_k",
+    "sparse_top_k_product",
+    "item_similarity",
+]
+HAVE_THREADS = [name for name in CALLS if name not in ("implicit_loss", "ItemIndex")]
 
 
 def assert_refused(exception, argument, call, *values, **options):
@@ -302,6 +313,7 @@ def test_fixed_factors_must_be_finite(value):
     ("arguments", "call"),
     [
         (["queries", "items"], lambda: fastrec.top_k_inner_product(ones(4, 3), ones(5, 2), 1)),
+        (["queries", "items"], lambda: fastrec.ItemIndex(ones(5, 2)).top_k(ones(4, 3), 1)),
         (["a", "b"], lambda: fastrec.sparse_top_k_product(good(), good(), 1)),
         (["weights", "targets"], lambda: fastrec.als_half_step(good(), good()[:3], ones(5, 3))),
         (["weights", "targets"], lambda: fastrec.als_half_step(good(), changed("indices", 0, 1), ones(5, 3))),
@@ -368,12 +380,13 @@ NO_ROW_NUMBERS = [
     (VALUE, [1.0, 1.0, np.inf, 1.0]),
     (VALUE, []),
 ]
+NO_FLAGS = [(TYPE, 1), (TYPE, "yes"), (TYPE, None), (TYPE, 0.0)]
 OPTIONS = {
     ("item_similarity", "shrinkage"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan), (VALUE, -np.inf)],
     ("item_similarity", "threshold"): [*NO_NUMBERS[:1], *NO_NUMBERS[2:], (VALUE, np.nan)],
     ("item_similarity", "min_support"): [*NO_INTEGERS, (TYPE, None), (VALUE, 0), (VALUE, -1)],
-    ("item_similarity", "binary"): [(TYPE, 1), (TYPE, "yes"), (TYPE, None), (TYPE, 0.0)],
-    ("item_similarity", "keep_diagonal"): [(TYPE, 1), (TYPE, "yes"), (TYPE, None), (TYPE, 0.0)],
+    ("item_similarity", "binary"): NO_FLAGS,
+    ("item_similarity", "keep_diagonal"): NO_FLAGS,
     ("item_similarity", "metric"): [
         (VALUE, "euclid"),
         (VALUE, ""),
@@ -382,6 +395,9 @@ OPTIONS = {
         (TYPE, 3),
         (TYPE, ["dot"]),
     ],
+    ("ItemIndex", "metric"): [(VALUE, "dot"), (VALUE, ""), (VALUE, "Cosine"), (TYPE, None), (TYPE, 3)],
+    ("ItemIndex.top_k", "progress"): NO_FLAGS,
+    ("top_k_inner_product", "progress"): NO_FLAGS,
     ("sparse_top_k_product", "threshold"): [*NO_NUMBERS[:1], *NO_NUMBERS[2:], (VALUE, np.nan)],
     ("bm25_weight", "k1"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan), (VALUE, np.inf)],
     ("bm25_weight", "b"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, 1.1), (VALUE, np.nan)],
@@ -463,11 +479,12 @@ BAD_PATTERNS = {
 }
 
 
+@pytest.mark.parametrize("operation", ["top_k_inner_product", "ItemIndex.top_k"])
 @pytest.mark.parametrize("argument", ["exclude", "candidates"])
 @pytest.mark.parametrize("kind", BAD_PATTERNS)
-def test_bad_pattern(argument, kind):
+def test_bad_pattern(operation, argument, kind):
     exception, make = BAD_PATTERNS[kind]
-    call = CALLS["top_k_inner_product"]
+    call = CALLS[operation]
     assert_refused(exception, argument, lambda ids: call(**{argument: ids}), make())
 
 
@@ -489,6 +506,8 @@ def dense_as_sparse(*shape):
 TOO_LARGE = {
     "top_k, answer": lambda: fastrec.top_k(ones(4, 5), 10**6),
     "top_k (sparse), answer": lambda: fastrec.top_k(good(), 10**6),
+    "ItemIndex": lambda: fastrec.ItemIndex(ones(10**6, 8)),
+    "ItemIndex.top_k, answer": lambda: fastrec.ItemIndex(ones(5, 3)).top_k(ones(4, 3), 10**6),
     "top_k_inner_product, answer": lambda: fastrec.top_k_inner_product(ones(4, 3), ones(5, 3), 10**6),
     "sparse_top_k_product, answer": lambda: fastrec.sparse_top_k_product(
         dense_as_sparse(900, 2), dense_as_sparse(2, 900), 900

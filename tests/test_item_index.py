@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import random_array
 
 import fastrec
 from equality import assert_rejects, assert_same, digest
@@ -179,3 +180,16 @@ def test_pickles(metric):
 
 def test_says_what_it_is():
     assert repr(fastrec.ItemIndex(np.ones((3, 2)))) == "ItemIndex(3 items, 2 factors, metric='inner_product')"
+
+
+@pytest.mark.parametrize("exclude", [None, [3, 5], "rows"])
+def test_progress_changes_nothing_but_stderr(exclude, capfd):
+    queries, items = factors(n_queries=9000)
+    if exclude == "rows":
+        exclude = random_array((9000, 2000), density=0.01, rng=np.random.default_rng(1), format="csr")
+    index = fastrec.ItemIndex(items)
+    expected = index.top_k(queries, 5, exclude=exclude)
+    assert capfd.readouterr().err == ""
+    assert_same(index.top_k(queries, 5, exclude=exclude, progress=True), expected)
+    assert "queries: 100%" in capfd.readouterr().err
+    assert_same(fastrec.top_k_inner_product(queries, items, 5, exclude=exclude, progress=True), expected)

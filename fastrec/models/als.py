@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastrec import _check, _random, _threads
+from fastrec._progress import progress_bar
 from fastrec._types import Array, Csr
 from fastrec.factorization import gram_matrix, loss_of, solve_rows
-from fastrec.models.base import FactorModel, progress_bar
+from fastrec.models.base import FactorModel
 
 _START_DEVIATION = 0.01
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from os import PathLike
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
@@ -324,17 +323,3 @@ def union(first: Pattern, second: Pattern, n_rows: int, n_items: int) -> Pattern
 def stored(matrix: Csr) -> csr_array:
     """A copy of a checked matrix, for a model to keep."""
     return matrix.to_scipy().copy()
-
-
-@contextmanager
-def progress_bar(total: int, label: str, shown: bool) -> Iterator[Callable[[], Any]]:
-    """A bar of ``total`` steps on stderr, advanced by each call."""
-    if not shown:
-        yield lambda: None
-        return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        raise ImportError("progress=True needs tqdm; pip install 'fastrec[demo]'.") from None
-    with tqdm(total=total, desc=label) as bar:
-        yield bar.update

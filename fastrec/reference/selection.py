@@ -39,6 +39,7 @@ def top_k_inner_product(
     exclude: Any = None,
     candidates: Any = None,
     n_threads: int | None = None,
+    progress: bool = False,
 ) -> TopK:
     """See `fastrec.top_k_inner_product`."""
     return ItemIndex(items).top_k(queries, k, exclude=exclude, candidates=candidates)
@@ -51,7 +52,14 @@ class ItemIndex:
         self.items, self.metric = dense(items), metric
 
     def top_k(
-        self, queries: Any, k: int, *, exclude: Any = None, candidates: Any = None, n_threads: int | None = None
+        self,
+        queries: Any,
+        k: int,
+        *,
+        exclude: Any = None,
+        candidates: Any = None,
+        n_threads: int | None = None,
+        progress: bool = False,
     ) -> TopK:
         """See `fastrec.ItemIndex.top_k`."""
         scores = exact_scores(dense(queries), self.items, self.metric)

@@ -347,14 +347,23 @@ class Screen {
 
   // ---- exact scores -------------------------------------------------------------------------------------------------
 
+  // Brings the factors of an item near, to be there when its score is due.
+  void fetch(std::int32_t id) const noexcept {
+    const Value* item = items_.rows.data + id * items_.rows.row_step;
+    for (std::ptrdiff_t j = 0; j < items_.rows.columns; j += 64 / static_cast<std::ptrdiff_t>(sizeof(Value))) {
+      __builtin_prefetch(item + j * items_.rows.column_step);
+    }
+  }
+
   // Queues the items that bits name for their exact scores with the query at place q. Among the others of the first
   // panels nothing is left that must not be ranked.
-  template <bool check>
+  template <bool late>
   void survive(std::uint32_t bits, const std::int32_t* ids, std::ptrdiff_t q) noexcept {
     const Value* query = scratch_.queries + place_[q] * width_;
     for (; bits != 0; bits &= bits - 1) {
       const std::int32_t id = ids[__builtin_ctz(bits)];
-      if (check && (id < 0 || row_leaves_out(rows_.first + place_[q], id))) continue;
+      if (late && (id < 0 || row_leaves_out(rows_.first + place_[q], id))) continue;
+      if (late) fetch(id);
       pairs_[n_pairs_++] = {query, exact_norm_[q], static_cast<std::int32_t>(q), id};
     }
     if (n_pairs_ > enough_pairs) score_pairs();
