@@ -101,16 +101,16 @@ class ScreenWorkspace {
         capacity_(capacity),
         width_(padded_width(n_factors)),
         first_items_(std::min(shape.first_panels, n_panels) * panel_items),
-        codes_(n_workers, 2 * shape.block * width_),
-        queries_(n_workers, shape.block * width_),
-        reals_(n_workers, shape.block * 9),
-        integers_(n_workers, 4 * shape.block),
-        entries_(n_workers, shape.block * capacity),
-        selections_(n_workers, shape.block),
-        products_(n_workers, shape.group * first_items_),
-        marks_(n_workers, shape.block * first_items_ / panel_items),
-        maxima_(n_workers, shape.group * shape.n_maxima),
-        keys_(n_workers, shape.n_maxima),
+        codes_(n_workers, 2 * shape.block * width_, Fill::nothing),
+        queries_(n_workers, shape.block * width_, Fill::nothing),
+        reals_(n_workers, shape.block * 9, Fill::nothing),
+        integers_(n_workers, 4 * shape.block, Fill::nothing),
+        entries_(n_workers, shape.block * capacity, Fill::nothing),
+        selections_(n_workers, shape.block, Fill::nothing),
+        products_(n_workers, shape.group * first_items_, Fill::nothing),
+        marks_(n_workers, shape.block * first_items_ / panel_items, Fill::nothing),
+        maxima_(n_workers, shape.group * shape.n_maxima, Fill::nothing),
+        keys_(n_workers, shape.n_maxima, Fill::nothing),
         exact_(n_workers, 1, n_factors, capacity) {}
 
   explicit operator bool() const {
@@ -231,8 +231,8 @@ class ItemIndex {
     packed_.n_steps = padded_width(rows.columns) / step_factors;
     packed_.listed = listed.indptr != nullptr;
     const std::ptrdiff_t n_places = packed_.n_panels * panel_items;
-    codes_ = Scratch<std::uint8_t>(1, n_places * packed_.n_steps * step_factors);
-    places_ = Scratch<std::int32_t>(1, n_places + rows.rows);
+    codes_ = Scratch<std::uint8_t>(1, n_places * packed_.n_steps * step_factors, Fill::nothing);
+    places_ = Scratch<std::int32_t>(1, n_places + rows.rows, Fill::nothing);
     of_panels_ = Scratch<double>(1, 5 * packed_.n_panels);
     if (!codes_ || !places_ || !of_panels_) return Status::out_of_memory;
     packed_.codes = codes_[0];
@@ -307,7 +307,7 @@ class ItemIndex {
   Status find_norms(const Kernels& table, int n_threads, Poll poll) {
     const ExactKernels<Value>& kernels = table;
     const Strided<Value>& rows = items_.rows;
-    norms_ = Scratch<double>(1, rows.rows);
+    norms_ = Scratch<double>(1, rows.rows, Fill::nothing);
     if (!norms_) return Status::out_of_memory;
     return parallel_for_rows(0, rows.rows, block_length(rows.rows, n_threads, 4096, static_cast<double>(rows.columns)),
                              n_threads, poll, [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {

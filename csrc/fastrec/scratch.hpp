@@ -16,17 +16,19 @@ inline std::ptrdiff_t padded_width(std::ptrdiff_t n_factors) noexcept {
   return (n_factors + n_lanes - 1) / n_lanes * n_lanes;
 }
 
+enum class Fill { zeros, nothing };
+
 template <class T>
 class Scratch {
  public:
-  // Holds `length` zeroed values for each of `n_workers`; false in a condition when there is no memory for them.
-  Scratch(int n_workers, std::ptrdiff_t length)
+  // Holds `length` values for each of `n_workers`; false in a condition when there is no memory for them.
+  Scratch(int n_workers, std::ptrdiff_t length, Fill fill = Fill::zeros)
       : stride_((static_cast<std::size_t>(length) * sizeof(T) + 63) / 64 * 64) {
     const std::size_t workers = static_cast<std::size_t>(n_workers);
     if (static_cast<std::size_t>(length) > std::numeric_limits<std::size_t>::max() / 2 / sizeof(T) / workers) return;
     const std::size_t bytes = stride_ * workers + 64;
     base_ = static_cast<char*>(::operator new(bytes, std::align_val_t{64}, std::nothrow));
-    if (base_ != nullptr) std::memset(base_, 0, bytes);
+    if (base_ != nullptr && fill == Fill::zeros) std::memset(base_, 0, bytes);
   }
   Scratch() = default;
   ~Scratch() { ::operator delete(base_, std::align_val_t{64}); }

@@ -237,7 +237,10 @@ class Screen {
   // Products of queries [from, last) with the first panels. Items are dealt into n_maxima hands, and of each hand the
   // largest value that is sure is kept.
   void multiply_first_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
-    for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); ++q) mark_left_out(q);
+    for (std::ptrdiff_t q = from; q < last; ++q) {
+      std::fill(marks(q), marks(q) + n_first_, wanted_.indptr == nullptr ? 0u : ~0u);
+      if (q < n_rows_) mark_left_out(q);
+    }
     const std::ptrdiff_t n_maxima = scratch_.n_maxima, hands = n_maxima / panel_items;
     std::fill(scratch_.maxima, scratch_.maxima + (last - from) * n_maxima, -std::numeric_limits<float>::infinity());
     std::ptrdiff_t hand = 0;
@@ -268,8 +271,9 @@ class Screen {
     for (int t = 0; t < n_queries; ++t) {
       const std::ptrdiff_t q = first - from + t;
       std::int32_t* product = products(panel, q);
-      for (std::uint32_t left = marks(first + t)[panel]; left != 0; left &= left - 1)
+      for (std::uint32_t left = marks(first + t)[panel]; left != 0; left &= left - 1) {
         product[__builtin_ctz(left)] = left_out;
+      }
       float* maxima = scratch_.maxima + q * scratch_.n_maxima + hand * panel_items;
       const float scale = static_cast<float>(ratio), less = static_cast<float>(each[t]);
       for (std::ptrdiff_t i = 0; i < panel_items; i += floats_together) raise(maxima + i, product + i, scale, less);
@@ -293,7 +297,6 @@ class Screen {
   // Excluded items of the first panels, what is no candidate, and places beyond the last item.
   void mark_left_out(std::ptrdiff_t q) noexcept {
     std::uint32_t* bits = marks(q);
-    std::fill(bits, bits + n_first_, wanted_.indptr == nullptr ? 0u : ~0u);
     const std::ptrdiff_t row = rows_.first + q;
     for_each_listed(wanted_, row, [bits](std::ptrdiff_t at) { bits[at / panel_items] &= ~(1u << at % panel_items); });
     for_each_listed(exclude_, row, [bits](std::ptrdiff_t at) { bits[at / panel_items] |= 1u << at % panel_items; });
