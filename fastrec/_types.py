@@ -125,27 +125,26 @@ def room_for_rows(
 ) -> csr_array:
     """Build a sparse result of which only an upper bound of each row's length is known.
 
-    ``fill(first, last, indices, data, starts, lengths)`` writes rows ``first`` to ``last`` from ``starts[row]`` on, and
-    their lengths. Rows are asked for in chunks, so that the room given in excess stays below ``most_bytes`` or one row.
+    ``fill(first, last, indices, data, starts, lengths)`` writes the lengths of rows ``first`` to ``last``, and their
+    entries one row directly after the other; while it works, row r has room from ``starts[r]`` to ``starts[r + 1]``.
+    Rows are asked for in chunks, so that the room given in excess stays below ``most_bytes`` or one row.
     """
     n_rows = len(capacities)
     itemsize = np.dtype(np.int32).itemsize + np.dtype(dtype).itemsize
     starts, lengths = np.zeros(n_rows + 1, np.int64), np.zeros(n_rows, np.int64)
-    parts: list[tuple[Ids, Array]] = [(np.empty(0, np.int32), np.empty(0, dtype))]
+    parts: list[tuple[Ids, Array]] = []
     for first, last in _chunks(capacities, max(1, most_bytes // itemsize)):
         starts[first] = 0
         np.cumsum(capacities[first:last], out=starts[first + 1 : last + 1])
         indices, data = np.empty(starts[last], np.int32), np.empty(starts[last], dtype)
         fill(first, last, indices, data, starts, lengths)
-        ends = np.cumsum(lengths[first:last])
-        if ends[-1] < len(indices):
-            kept = np.repeat(starts[first:last] - (ends - lengths[first:last]), lengths[first:last])
-            kept += np.arange(len(kept))
-            indices, data = indices[kept], data[kept]
-        parts.append((indices, data))
+        used = int(lengths[first:last].sum())
+        parts.append((indices[:used], data[:used]))
     indptr = np.zeros(n_rows + 1, np.int64)
     np.cumsum(lengths, out=indptr[1:])
-    indices, data = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    if not parts:
+        return csr_array((n_rows, n_columns), dtype=dtype)
+    indices, data = parts[0] if len(parts) == 1 else (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return csr_array((data, indices, indptr), shape=(n_rows, n_columns))
 
 

@@ -12,6 +12,7 @@ from fastrec._types import Ids, Offsets, room_for_rows
 from fastrec.selection import room_of_product
 
 METRICS = ("cosine", "dot")
+_MOST_COUNTED = np.iinfo(np.uint16).max  # users of an item, by the kernel's short counters
 
 
 def item_similarity(
@@ -90,11 +91,14 @@ def item_similarity(
     capacities = room_of_product(item_users, ratings, kept, score_dtype, threshold)
     with np.errstate(over="ignore"):
         squares = np.bincount(ratings.indices, np.square(ratings.data, dtype=np.float64), n_items).astype(np.float64)
+    norms = np.sqrt(squares)  # and not the root of a product, which could overflow
+    counts = np.diff(item_users.indptr)
+    only_ones = bool((ratings.data == 1).all()) and counts.max(initial=0) <= _MOST_COUNTED
     kernel = _dispatch.kernel("item_similarity", ratings.data.dtype, score_dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
         kernel(first, last, item_users.data, item_users.indices, item_users.indptr, ratings.data, ratings.indices,
-               ratings.indptr, metric, shrinkage, threshold, min_support, keep_diagonal, squares, kept, indices, data,
-               starts, lengths, threads)  # fmt: skip
+               ratings.indptr, metric, shrinkage, threshold, min_support, keep_diagonal, only_ones, norms, kept,
+               indices, data, starts, lengths, threads)  # fmt: skip
 
     return room_for_rows(capacities, score_dtype, n_items, fill)

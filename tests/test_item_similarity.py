@@ -247,6 +247,19 @@ def test_norms_that_no_float64_can_square():
     assert_close(answer, 1 - np.eye(4), "elementwise")
 
 
+@pytest.mark.parametrize("n_users", [255, 256, 65_535, 65_536])
+@pytest.mark.parametrize("n_items", [3, 300_000])  # most columns touched, or few
+def test_counters_hold_every_user(n_users, n_items):
+    """Users of whom all have items 0 and 1 and one more has item 2, beside items that nobody has."""
+    rows, columns = np.divmod(np.arange(2 * n_users), 2)
+    user_items = csr_array((np.ones(2 * n_users + 1), ([*rows, 0], [*columns, 2])), shape=(n_users, n_items))
+    similar = fastrec.item_similarity(user_items, 5, metric="dot", keep_diagonal=True)
+    assert similar[[0]].data.tolist() == [n_users, n_users, 1]
+    assert similar[[0]].indices.tolist() == [0, 1, 2]
+    assert similar[[2]].data.tolist() == [1, 1, 1]
+    assert similar.nnz == 9
+
+
 def test_nan_is_dropped():
     matrix = csr_array(np.array([[1e200, 1e200, 1.0], [0.0, 1.0, 1.0]]))  # inf / inf
     answer = fastrec.item_similarity(matrix, 3)

@@ -11,14 +11,17 @@ Status item_similarity(const Kernels& table, Rows rows, Csr<Value> item_users, C
   const SimilarityKernels<Value, Score>& kernels = table;
   const ProductCost cost = product_cost(rows, item_users, user_items);
   n_threads = worthwhile_threads(cost.total, n_threads);
-  const ProductWorkspace<double, Score> workspace(n_threads, user_items.columns, k, true);
+  const Accumulate what = options.only_ones ? Accumulate::counters : Accumulate::sums_and_counts;
+  const ProductWorkspace<double, Score> workspace(n_threads, user_items.columns, k, what);
   if (!workspace) return Status::out_of_memory;
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
-  return parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
-                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                             kernels.rows({first, last}, item_users, user_items, options, workspace[worker],
-                                          workspace.entries[worker], k, out);
-                           });
+  const Status status = parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
+                                          [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                                            kernels.rows({first, last}, item_users, user_items, options,
+                                                         workspace[worker], workspace.entries[worker], k, out);
+                                          });
+  if (status == Status::done) close_gaps(rows, out);
+  return status;
 }
 
 }  // namespace fastrec

@@ -56,7 +56,7 @@ struct TopKRows {  // (n_rows, k) in C order
 };
 
 template <class Score>
-struct SparseRows {  // row r has room for starts[r + 1] - starts[r] entries and fills the first lengths[r]
+struct SparseRows {  // row r has room for starts[r + 1] - starts[r] entries and takes the first lengths[r] of them
   std::int32_t* indices;
   Score* data;
   const std::int64_t* starts;
@@ -180,10 +180,11 @@ using Sum = std::conditional_t<std::is_floating_point_v<Value>, double,
 
 template <class Total>
 struct ProductScratch {
-  Total* sums;            // (n_columns), zero between rows
-  std::int32_t* counts;   // (n_columns), terms in the sum, zero between rows; similarity only
-  std::uint8_t* marks;    // (n_columns), zero between blocks
-  std::int32_t* touched;  // (n_columns)
+  Total* sums;              // (n_columns), zero between rows
+  std::int32_t* counts;     // (n_columns), terms in the sum, zero between rows; similarity only
+  std::uint8_t* marks;      // (n_columns), zero between blocks
+  std::int32_t* touched;    // (n_columns + 1)
+  std::uint16_t* counters;  // (n_columns), zero between rows; instead of the others where all values are 1
 };
 
 template <class Value>
@@ -202,7 +203,8 @@ struct MeasureOptions {
   bool has_threshold;
   std::int64_t min_support;
   bool keep_diagonal;
-  const double* sums_of_squares;  // (n_items)
+  bool only_ones;       // all values are 1, and no item has more users than a counter holds
+  const double* norms;  // (n_items)
 };
 
 template <class Value, class Score>

@@ -26,6 +26,8 @@ ProductCost product_cost(Rows rows, const Csr<Value>& a, const Csr<Value>& b) {
   return cost;
 }
 
+enum class Accumulate { sums, sums_and_counts, counters };
+
 // The dense accumulators of the workers, and the entries that each picks its k best from.
 template <class Total, class Score>
 struct ProductWorkspace {
@@ -33,20 +35,36 @@ struct ProductWorkspace {
   Scratch<std::int32_t> counts;
   Scratch<std::uint8_t> marks;
   Scratch<std::int32_t> touched;
+  Scratch<std::uint16_t> counters;
   Scratch<Entry<Score>> entries;
 
-  ProductWorkspace(int n_workers, std::ptrdiff_t n_columns, std::ptrdiff_t k, bool counting)
-      : sums(n_workers, n_columns),
-        counts(n_workers, counting ? n_columns : 0),
-        marks(n_workers, n_columns),
-        touched(n_workers, n_columns),
-        entries(n_workers, 2 * k) {}
+  ProductWorkspace(int n_workers, std::ptrdiff_t n_columns, std::ptrdiff_t k, Accumulate what)
+      : sums(n_workers, what == Accumulate::counters ? 0 : n_columns),
+        counts(n_workers, what == Accumulate::sums_and_counts ? n_columns : 0),
+        marks(n_workers, what == Accumulate::counters ? 0 : n_columns),
+        touched(n_workers, n_columns + 1, Fill::nothing),
+        counters(n_workers, what == Accumulate::counters ? n_columns : 0),
+        entries(n_workers, 2 * k, Fill::nothing) {}
 
-  explicit operator bool() const { return sums && counts && marks && touched && entries; }
+  explicit operator bool() const { return sums && counts && marks && touched && counters && entries; }
   ProductScratch<Total> operator[](int worker) const {
-    return {sums[worker], counts[worker], marks[worker], touched[worker]};
+    return {sums[worker], counts[worker], marks[worker], touched[worker], counters[worker]};
   }
 };
+
+// Brings the rows, which were given more room than they needed, one directly after the other.
+template <class Score>
+void close_gaps(Rows rows, const SparseRows<Score>& out) noexcept {
+  std::int64_t end = out.starts[rows.first];
+  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
+    const std::int64_t start = out.starts[row];
+    if (start != end) {
+      std::copy(out.indices + start, out.indices + start + out.lengths[row], out.indices + end);
+      std::copy(out.data + start, out.data + start + out.lengths[row], out.data + end);
+    }
+    end += out.lengths[row];
+  }
+}
 
 template <class Value>
 Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude,
@@ -55,14 +73,17 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   const SparseProductKernels<Value>& kernels = table;
   const ProductCost cost = product_cost(rows, a, b);
   n_threads = worthwhile_threads(cost.total, n_threads);
-  const ProductWorkspace<Sum<Value>, Value> workspace(n_threads, b.columns, k, false);
+  const ProductWorkspace<Sum<Value>, Value> workspace(n_threads, b.columns, k, Accumulate::sums);
   if (!workspace) return Status::out_of_memory;
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
-  return parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
-                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                             kernels.rows({first, last}, a, b, exclude, candidates, threshold, has_threshold,
-                                          workspace[worker], workspace.entries[worker], k, out);
-                           });
+  const Status status =
+      parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
+                        [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                          kernels.rows({first, last}, a, b, exclude, candidates, threshold, has_threshold,
+                                       workspace[worker], workspace.entries[worker], k, out);
+                        });
+  if (status == Status::done) close_gaps(rows, out);
+  return status;
 }
 
 }  // namespace fastrec

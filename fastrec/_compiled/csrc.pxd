@@ -55,7 +55,8 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
         bint has_threshold
         int64_t min_support
         bint keep_diagonal
-        const double* sums_of_squares
+        bint only_ones
+        const double* norms
 
     cppclass HalfStep[Value]:
         Csr[Value] weights

@@ -79,7 +79,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last,
                     const int64_t[::1] transposed_indptr,
                     const Value[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr,
                     str measure, double shrinkage, threshold, int64_t min_support, bint keep_diagonal,
-                    const double[::1] sums_of_squares, ptrdiff_t k,
+                    bint only_ones, const double[::1] norms, ptrdiff_t k,
                     int32_t[::1] out_indices, Score[::1] out_data, const int64_t[::1] starts, int64_t[::1] lengths,
                     int n_threads):
     cdef csrc.Csr[Value] item_users = csr(transposed_data, transposed_indices, transposed_indptr, indptr.shape[0] - 1)
@@ -93,7 +93,8 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last,
     options.threshold = 0.0 if threshold is None else threshold
     options.min_support = min_support
     options.keep_diagonal = keep_diagonal
-    options.sums_of_squares = &sums_of_squares[0]
+    options.only_ones = only_ones
+    options.norms = &norms[0]
     cdef csrc.Status status
     with nogil:
         status = csrc.item_similarity(kernels[0], rows, item_users, user_items, options, k, out,

@@ -2,15 +2,26 @@
 // the best of what was touched are kept.
 #pragma once
 
+#include <cmath>
+
 #include "fastrec/rows/selector.hpp"
+#include "fastrec/simd/compare.hpp"
 
 namespace fastrec {
 namespace {
 
+// A sum taken out of the accumulators, and whether its column may be ranked.
+template <class Value>
+struct Taken {
+  Value score;
+  bool ranks;
+};
+
 enum Mark : std::uint8_t { touched = 1, candidate = 2, excluded = 4 };
 
 // Adds row `row` of the product into scratch.sums, terms by ascending inner index, and returns how many columns it
-// touched. Sums of floats are double; sums of integers wrap around, so they are unsigned.
+// touched. Sums of floats are double; sums of integers wrap around, so they are unsigned. Whether a column is new moves
+// the end of the list and not the program: nobody could foretell it.
 template <bool count_terms, class Value>
 std::ptrdiff_t add_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b,
                        const ProductScratch<Sum<Value>>& scratch) noexcept {
@@ -20,10 +31,9 @@ std::ptrdiff_t add_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>
     const std::int32_t inner = a.indices[at];
     for (std::int64_t to = b.indptr[inner]; to < b.indptr[inner + 1]; ++to) {
       const std::int32_t column = b.indices[to];
-      if (!(scratch.marks[column] & touched)) {
-        scratch.marks[column] |= touched;
-        scratch.touched[n_touched++] = column;
-      }
+      scratch.touched[n_touched] = column;
+      n_touched += !(scratch.marks[column] & touched);
+      scratch.marks[column] |= touched;
       scratch.sums[column] += x * static_cast<Sum<Value>>(b.data[to]);
       if constexpr (count_terms) ++scratch.counts[column];
     }
@@ -54,6 +64,33 @@ void write_sparse_row(Selector<Score>& selector, const Entry<Score>* entries, st
   out.lengths[row] = n;
 }
 
+// The least score that is greater than a threshold, both as double; NaN where no score is.
+template <class Score>
+Score least_above(double threshold) noexcept {
+  constexpr Score infinity = std::numeric_limits<Score>::infinity();
+  if (threshold == std::numeric_limits<double>::infinity()) return std::numeric_limits<Score>::quiet_NaN();
+  const Score nearest = static_cast<Score>(threshold);
+  return static_cast<double>(nearest) > threshold ? nearest : std::nextafter(nearest, infinity);
+}
+
+// Offers scores of the columns that column_at(i) names, i from 0 to n; NaN, and what is below `least`, never ranks.
+// score(first, n, scores) fills a chunk, in loops that compilers turn into vectors; few of it reach the worst kept.
+template <class Score, class ColumnAt, class ScoreChunk>
+void offer_chunks(Selector<Score>& selector, std::ptrdiff_t n, Score least, const ColumnAt& column_at,
+                  const ScoreChunk& score) noexcept {
+  Score scores[compared_together];
+  for (std::ptrdiff_t first = 0; first < n; first += compared_together) {
+    const std::ptrdiff_t n_chunk = std::min<std::ptrdiff_t>(compared_together, n - first);
+    score(first, n_chunk, scores);
+    std::fill(scores + n_chunk, scores + compared_together, std::numeric_limits<Score>::quiet_NaN());
+    const Score worst = selector.worst().score;
+    for (std::uint64_t bits = reaching(scores, worst > least ? worst : least); bits != 0; bits &= bits - 1) {
+      const int i = __builtin_ctzll(bits);
+      selector.offer(scores[i], column_at(first + i));
+    }
+  }
+}
+
 template <class Value>
 void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude, Pattern candidates,
                           Threshold<Value> threshold, bool has_threshold, ProductScratch<Sum<Value>> scratch,
@@ -66,12 +103,30 @@ void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude
 
     Selection<Value> selection = Selector<Value>::empty(entries);
     Selector<Value> selector(selection, k, 2 * k);
-    for (std::ptrdiff_t i = 0; i < n_touched; ++i) {
+    const auto taken = [&](std::ptrdiff_t i) {
       const std::int32_t column = scratch.touched[i];
+      const bool ranks = scratch.marks[column] == wanted;
       const Value score = static_cast<Value>(scratch.sums[column]);
-      if (scratch.marks[column] == wanted && !(has_threshold && !(score > threshold))) selector.offer(score, column);
       scratch.sums[column] = 0;
       scratch.marks[column] = 0;
+      return Taken<Value>{score, ranks};
+    };
+    if constexpr (std::is_floating_point_v<Value>) {
+      constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
+      const Value least = has_threshold ? least_above<Value>(threshold) : -std::numeric_limits<Value>::infinity();
+      offer_chunks<Value>(
+          selector, n_touched, least, [&](std::ptrdiff_t i) { return scratch.touched[i]; },
+          [&](std::ptrdiff_t first, std::ptrdiff_t n_chunk, Value* scores) {
+            for (std::ptrdiff_t i = 0; i < n_chunk; ++i) {
+              const Taken<Value> one = taken(first + i);
+              scores[i] = one.ranks ? one.score : never;
+            }
+          });
+    } else {
+      for (std::ptrdiff_t i = 0; i < n_touched; ++i) {
+        const Taken<Value> one = taken(i);
+        if (one.ranks && !(has_threshold && !(one.score > threshold))) selector.offer(one.score, scratch.touched[i]);
+      }
     }
     if (candidates.indptr) unmark(candidates, row, scratch.marks);
     if (exclude.indptr) unmark(exclude, row, scratch.marks);
