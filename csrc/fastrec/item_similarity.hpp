@@ -18,7 +18,7 @@ Status item_similarity(const Kernels& table, Rows rows, Csr<Value> item_users, C
   const Status status = parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
                                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                                             kernels.rows({first, last}, item_users, user_items, options,
-                                                         workspace[worker], workspace.entries[worker], k, out);
+                                                         workspace[worker], workspace.pick(worker), k, out);
                                           });
   if (status == Status::done) close_gaps(rows, out);
   return status;

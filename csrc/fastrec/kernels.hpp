@@ -65,13 +65,19 @@ struct SparseRows {  // row r has room for starts[r + 1] - starts[r] entries and
 
 // ---- top_k ----------------------------------------------------------------------------------------------------------
 
+template <class Score>
+struct Groups {      // numbers are dealt into them, to find one that k of them reach
+  std::ptrdiff_t n;  // 0: there are too few numbers for it
+  Score* maxima;
+  std::uint32_t* keys;
+};
+
 constexpr std::ptrdiff_t gathered_rows = 64;  // of a matrix that is not in C order; fewer miss the TLB for each column
 
 template <class Value>
 struct ScanScratch {
-  std::ptrdiff_t chunk, n_groups, capacity;
-  Value* maxima;                 // (n_groups)
-  std::uint32_t* keys;           // (n_groups)
+  std::ptrdiff_t chunk, capacity;
+  Groups<Value> groups;
   Entry<Value>* entries;         // (capacity); for gathered rows (gathered_rows, capacity), and
   Selection<Value>* selections;  // (gathered_rows)
   Value* gathered;               // (gathered_rows, chunk and a cache line)
@@ -187,10 +193,17 @@ struct ProductScratch {
   std::uint16_t* counters;  // (n_columns), zero between rows; instead of the others where all values are 1
 };
 
+template <class Score>
+struct PickScratch {
+  Score* scores;  // (n_columns and a chunk), of what was touched
+  Groups<Score> groups;
+  Entry<Score>* entries;  // (2 k)
+};
+
 template <class Value>
 struct SparseProductKernels {
   void (*rows)(Rows, Csr<Value> a, Csr<Value> b, Pattern exclude, Pattern candidates, Threshold<Value>,
-               bool has_threshold, ProductScratch<Sum<Value>>, Entry<Value>* entries, std::ptrdiff_t k,
+               bool has_threshold, ProductScratch<Sum<Value>>, PickScratch<Value>, std::ptrdiff_t k,
                SparseRows<Value>) noexcept;
 };
 
@@ -210,7 +223,7 @@ struct MeasureOptions {
 template <class Value, class Score>
 struct SimilarityKernels {
   void (*rows)(Rows, Csr<Value> item_users, Csr<Value> user_items, MeasureOptions, ProductScratch<double>,
-               Entry<Score>* entries, std::ptrdiff_t k, SparseRows<Score>) noexcept;
+               PickScratch<Score>, std::ptrdiff_t k, SparseRows<Score>) noexcept;
 };
 
 // ---- als_half_step --------------------------------------------------------------------------------------------------

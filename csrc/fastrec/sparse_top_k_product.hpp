@@ -4,6 +4,7 @@
 #include "fastrec/kernels.hpp"
 #include "fastrec/parallel.hpp"
 #include "fastrec/scratch.hpp"
+#include "fastrec/top_k.hpp"
 
 namespace fastrec {
 
@@ -36,7 +37,10 @@ struct ProductWorkspace {
   Scratch<std::uint8_t> marks;
   Scratch<std::int32_t> touched;
   Scratch<std::uint16_t> counters;
+  Scratch<Score> scores, maxima;
+  Scratch<std::uint32_t> keys;
   Scratch<Entry<Score>> entries;
+  std::ptrdiff_t n_groups;
 
   ProductWorkspace(int n_workers, std::ptrdiff_t n_columns, std::ptrdiff_t k, Accumulate what)
       : sums(n_workers, what == Accumulate::counters ? 0 : n_columns),
@@ -44,11 +48,20 @@ struct ProductWorkspace {
         marks(n_workers, what == Accumulate::counters ? 0 : n_columns),
         touched(n_workers, n_columns + 1, Fill::nothing),
         counters(n_workers, what == Accumulate::counters ? n_columns : 0),
-        entries(n_workers, 2 * k, Fill::nothing) {}
+        scores(n_workers, n_columns + 64, Fill::nothing),
+        maxima(n_workers, groups_for(k), Fill::nothing),
+        keys(n_workers, groups_for(k), Fill::nothing),
+        entries(n_workers, 2 * k, Fill::nothing),
+        n_groups(groups_for(k)) {}
 
-  explicit operator bool() const { return sums && counts && marks && touched && counters && entries; }
+  explicit operator bool() const {
+    return sums && counts && marks && touched && counters && scores && maxima && keys && entries;
+  }
   ProductScratch<Total> operator[](int worker) const {
     return {sums[worker], counts[worker], marks[worker], touched[worker], counters[worker]};
+  }
+  PickScratch<Score> pick(int worker) const {
+    return {scores[worker], {n_groups, maxima[worker], keys[worker]}, entries[worker]};
   }
 };
 
@@ -80,7 +93,7 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
       parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
                         [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                           kernels.rows({first, last}, a, b, exclude, candidates, threshold, has_threshold,
-                                       workspace[worker], workspace.entries[worker], k, out);
+                                       workspace[worker], workspace.pick(worker), k, out);
                         });
   if (status == Status::done) close_gaps(rows, out);
   return status;

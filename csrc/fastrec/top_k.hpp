@@ -32,8 +32,8 @@ class ScanWorkspace {
 
   explicit operator bool() const { return maxima_ && keys_ && entries_ && selections_ && gathered_; }
   ScanScratch<Value> operator[](int worker) const {
-    return {chunk_,        n_groups_,        capacity_,           maxima_[worker],
-            keys_[worker], entries_[worker], selections_[worker], gathered_[worker]};
+    const Groups<Value> groups{n_groups_, maxima_[worker], keys_[worker]};
+    return {chunk_, capacity_, groups, entries_[worker], selections_[worker], gathered_[worker]};
   }
 
  private:

@@ -45,16 +45,17 @@ void count_dense_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& 
 
 // Offers the similarities of row `row`; take(i) empties the accumulator of column_at(i) and says its sum and support.
 template <Measure measure, class Score, class ColumnAt, class Take>
-void offer_similarities(Selector<Score>& selector, std::ptrdiff_t row, std::ptrdiff_t n, const MeasureOptions& options,
-                        const ColumnAt& column_at, const Take& take) noexcept {
+void offer_similarities(Selector<Score>& selector, std::ptrdiff_t row, std::ptrdiff_t n, std::ptrdiff_t k,
+                        const MeasureOptions& options, const PickScratch<Score>& pick, const ColumnAt& column_at,
+                        const Take& take) noexcept {
   constexpr Score never = std::numeric_limits<Score>::quiet_NaN();
-  const Score least =
-      options.has_threshold ? least_above<Score>(options.threshold) : -std::numeric_limits<Score>::infinity();
+  constexpr std::ptrdiff_t together = 64;  // in loops that compilers turn into vectors
   const std::int32_t min_support = static_cast<std::int32_t>(options.min_support);
   const double norm = options.norms[row], shrinkage = options.shrinkage;
-  offer_chunks<Score>(selector, n, least, column_at, [&](std::ptrdiff_t first, std::ptrdiff_t n_chunk, Score* scores) {
-    double sums[compared_together], norms[compared_together];
-    std::int32_t supports[compared_together];
+  for (std::ptrdiff_t first = 0; first < n; first += together) {
+    const std::ptrdiff_t n_chunk = std::min(together, n - first);
+    double sums[together], norms[together];
+    std::int32_t supports[together];
     for (std::ptrdiff_t i = 0; i < n_chunk; ++i) {
       const Common common = take(first + i);
       sums[i] = common.sum;
@@ -63,20 +64,23 @@ void offer_similarities(Selector<Score>& selector, std::ptrdiff_t row, std::ptrd
     }
     for (std::ptrdiff_t i = 0; i < n_chunk; ++i) {
       const Score score = static_cast<Score>(similarity<measure>({sums[i], norm, norms[i]}, shrinkage));
-      scores[i] = supports[i] >= min_support ? score : never;
+      pick.scores[first + i] = supports[i] >= min_support ? score : never;
     }
     for (std::ptrdiff_t i = 0; i < n_chunk && !options.keep_diagonal; ++i) {
-      if (column_at(first + i) == row) scores[i] = never;
+      if (column_at(first + i) == row) pick.scores[first + i] = never;
     }
-  });
+  }
+  const Score least =
+      options.has_threshold ? least_above<Score>(options.threshold) : -std::numeric_limits<Score>::infinity();
+  offer_scores(selector, n, k, least, pick, column_at);
 }
 
 template <Measure measure, class Value, class Score>
 void similarity_rows(Rows rows, const Csr<Value>& item_users, const Csr<Value>& user_items,
-                     const MeasureOptions& options, const ProductScratch<double>& scratch, Entry<Score>* entries,
-                     std::ptrdiff_t k, const SparseRows<Score>& out) noexcept {
+                     const MeasureOptions& options, const ProductScratch<double>& scratch,
+                     const PickScratch<Score>& pick, std::ptrdiff_t k, const SparseRows<Score>& out) noexcept {
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    Selection<Score> selection = Selector<Score>::empty(entries);
+    Selection<Score> selection = Selector<Score>::empty(pick.entries);
     Selector<Score> selector(selection, k, 2 * k);
     const std::int32_t* touched = scratch.touched;
     const auto column_touched = [touched](std::ptrdiff_t i) { return touched[i]; };
@@ -87,7 +91,7 @@ void similarity_rows(Rows rows, const Csr<Value>& item_users, const Csr<Value>& 
     };
     if (!options.only_ones) {
       const std::ptrdiff_t n = add_row<true>(row, item_users, user_items, scratch);
-      offer_similarities<measure>(selector, row, n, options, column_touched, [&](std::ptrdiff_t i) {
+      offer_similarities<measure>(selector, row, n, k, options, pick, column_touched, [&](std::ptrdiff_t i) {
         const std::int32_t column = touched[i];
         const Common common{scratch.sums[column], scratch.counts[column]};
         scratch.sums[column] = 0;
@@ -97,27 +101,27 @@ void similarity_rows(Rows rows, const Csr<Value>& item_users, const Csr<Value>& 
       });
     } else if (terms_of_row(row, item_users, user_items) < user_items.columns) {
       const std::ptrdiff_t n = count_row(row, item_users, user_items, scratch.counters, scratch.touched);
-      offer_similarities<measure>(selector, row, n, options, column_touched,
+      offer_similarities<measure>(selector, row, n, k, options, pick, column_touched,
                                   [&](std::ptrdiff_t i) { return take_count(touched[i]); });
     } else {
       count_dense_row(row, item_users, user_items, scratch.counters);
       offer_similarities<measure>(
-          selector, row, user_items.columns, options,
+          selector, row, user_items.columns, k, options, pick,
           [](std::ptrdiff_t column) { return static_cast<std::int32_t>(column); }, take_count);
     }
-    write_sparse_row(selector, entries, row, out);
+    write_sparse_row(selector, pick.entries, row, out);
   }
 }
 
 template <class Value, class Score>
 void item_similarity(Rows rows, Csr<Value> item_users, Csr<Value> user_items, MeasureOptions options,
-                     ProductScratch<double> scratch, Entry<Score>* entries, std::ptrdiff_t k,
+                     ProductScratch<double> scratch, PickScratch<Score> pick, std::ptrdiff_t k,
                      SparseRows<Score> out) noexcept {
   switch (options.measure) {
     case Measure::dot:
-      return similarity_rows<Measure::dot>(rows, item_users, user_items, options, scratch, entries, k, out);
+      return similarity_rows<Measure::dot>(rows, item_users, user_items, options, scratch, pick, k, out);
     case Measure::cosine:
-      return similarity_rows<Measure::cosine>(rows, item_users, user_items, options, scratch, entries, k, out);
+      return similarity_rows<Measure::cosine>(rows, item_users, user_items, options, scratch, pick, k, out);
   }
 }
 

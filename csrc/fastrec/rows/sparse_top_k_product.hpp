@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "fastrec/rows/selector.hpp"
+#include "fastrec/rows/threshold.hpp"
 #include "fastrec/simd/compare.hpp"
 
 namespace fastrec {
@@ -73,20 +74,20 @@ Score least_above(double threshold) noexcept {
   return static_cast<double>(nearest) > threshold ? nearest : std::nextafter(nearest, infinity);
 }
 
-// Offers scores of the columns that column_at(i) names, i from 0 to n; NaN, and what is below `least`, never ranks.
-// score(first, n, scores) fills a chunk, in loops that compilers turn into vectors; few of it reach the worst kept.
-template <class Score, class ColumnAt, class ScoreChunk>
-void offer_chunks(Selector<Score>& selector, std::ptrdiff_t n, Score least, const ColumnAt& column_at,
-                  const ScoreChunk& score) noexcept {
-  Score scores[compared_together];
+// Offers scores[0] to scores[n] of the columns that column_at(i) names; NaN, and what is below `least`, never ranks.
+// There is room for a chunk of scores more.
+template <class Score, class ColumnAt>
+void offer_scores(Selector<Score>& selector, std::ptrdiff_t n, std::ptrdiff_t k, Score least,
+                  const PickScratch<Score>& scratch, const ColumnAt& column_at) noexcept {
+  Score* scores = scratch.scores;
+  const Score reached = reached_by_k(scores, n, k, least, scratch.groups);
+  least = reached > least ? reached : least;
+  std::fill(scores + n, scores + n + compared_together, std::numeric_limits<Score>::quiet_NaN());
   for (std::ptrdiff_t first = 0; first < n; first += compared_together) {
-    const std::ptrdiff_t n_chunk = std::min<std::ptrdiff_t>(compared_together, n - first);
-    score(first, n_chunk, scores);
-    std::fill(scores + n_chunk, scores + compared_together, std::numeric_limits<Score>::quiet_NaN());
     const Score worst = selector.worst().score;
-    for (std::uint64_t bits = reaching(scores, worst > least ? worst : least); bits != 0; bits &= bits - 1) {
-      const int i = __builtin_ctzll(bits);
-      selector.offer(scores[i], column_at(first + i));
+    for (std::uint64_t bits = reaching(scores + first, worst > least ? worst : least); bits != 0; bits &= bits - 1) {
+      const std::ptrdiff_t i = first + __builtin_ctzll(bits);
+      selector.offer(scores[i], column_at(i));
     }
   }
 }
@@ -94,14 +95,14 @@ void offer_chunks(Selector<Score>& selector, std::ptrdiff_t n, Score least, cons
 template <class Value>
 void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude, Pattern candidates,
                           Threshold<Value> threshold, bool has_threshold, ProductScratch<Sum<Value>> scratch,
-                          Entry<Value>* entries, std::ptrdiff_t k, SparseRows<Value> out) noexcept {
+                          PickScratch<Value> pick, std::ptrdiff_t k, SparseRows<Value> out) noexcept {
   const std::uint8_t wanted = candidates.indptr ? touched | candidate : touched;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     const std::ptrdiff_t n_touched = add_row<false>(row, a, b, scratch);
     if (candidates.indptr) mark(candidates, row, candidate, scratch.marks);
     if (exclude.indptr) mark(exclude, row, excluded, scratch.marks);
 
-    Selection<Value> selection = Selector<Value>::empty(entries);
+    Selection<Value> selection = Selector<Value>::empty(pick.entries);
     Selector<Value> selector(selection, k, 2 * k);
     const auto taken = [&](std::ptrdiff_t i) {
       const std::int32_t column = scratch.touched[i];
@@ -114,14 +115,11 @@ void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude
     if constexpr (std::is_floating_point_v<Value>) {
       constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
       const Value least = has_threshold ? least_above<Value>(threshold) : -std::numeric_limits<Value>::infinity();
-      offer_chunks<Value>(
-          selector, n_touched, least, [&](std::ptrdiff_t i) { return scratch.touched[i]; },
-          [&](std::ptrdiff_t first, std::ptrdiff_t n_chunk, Value* scores) {
-            for (std::ptrdiff_t i = 0; i < n_chunk; ++i) {
-              const Taken<Value> one = taken(first + i);
-              scores[i] = one.ranks ? one.score : never;
-            }
-          });
+      for (std::ptrdiff_t i = 0; i < n_touched; ++i) {
+        const Taken<Value> one = taken(i);
+        pick.scores[i] = one.ranks ? one.score : never;
+      }
+      offer_scores(selector, n_touched, k, least, pick, [&](std::ptrdiff_t i) { return scratch.touched[i]; });
     } else {
       for (std::ptrdiff_t i = 0; i < n_touched; ++i) {
         const Taken<Value> one = taken(i);
@@ -130,7 +128,7 @@ void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude
     }
     if (candidates.indptr) unmark(candidates, row, scratch.marks);
     if (exclude.indptr) unmark(exclude, row, scratch.marks);
-    write_sparse_row(selector, entries, row, out);
+    write_sparse_row(selector, pick.entries, row, out);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "fastrec/kernels.hpp"
 
@@ -54,6 +55,30 @@ inline std::uint32_t kth_largest(const std::uint32_t* keys, std::ptrdiff_t n, st
     if (count >= k) key = trial;
   }
   return std::max(key, smallest);
+}
+
+// The k-th largest maximum of the groups of scores[0] to scores[n], or a little less; -inf where that says nothing
+// beyond `known`.
+template <class Value>
+Value reached_by_k(const Value* scores, std::ptrdiff_t n, std::ptrdiff_t k, Value known,
+                   const Groups<Value>& groups) noexcept {
+  constexpr Value nothing = -std::numeric_limits<Value>::infinity();
+  const std::ptrdiff_t n_groups = groups.n;
+  if (n_groups == 0 || n < 2 * n_groups) return nothing;
+  Value* __restrict maxima = groups.maxima;
+  std::fill(maxima, maxima + n_groups, nothing);
+  std::ptrdiff_t first = 0;
+  for (; first + n_groups <= n; first += n_groups) {
+    const Value* __restrict at = scores + first;
+    for (std::ptrdiff_t g = 0; g < n_groups; ++g) maxima[g] = at[g] > maxima[g] ? at[g] : maxima[g];  // never NaN
+  }
+  for (std::ptrdiff_t g = 0; first + g < n; ++g) maxima[g] = std::max(maxima[g], scores[first + g]);
+  std::ptrdiff_t n_above = 0;
+  for (std::ptrdiff_t g = 0; g < n_groups; ++g) n_above += maxima[g] > known;
+  if (n_above < k) return nothing;
+  std::uint32_t* __restrict keys = groups.keys;
+  for (std::ptrdiff_t g = 0; g < n_groups; ++g) keys[g] = rank_key(maxima[g]);
+  return least_of_key<Value>(kth_largest(keys, n_groups, k));
 }
 
 }  // namespace

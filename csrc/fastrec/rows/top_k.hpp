@@ -15,30 +15,6 @@
 namespace fastrec {
 namespace {
 
-// The k-th largest maximum of the groups of scores[0] to scores[n], or a little less; -inf where that says nothing
-// beyond `known`.
-template <class Value>
-Value reached_by_k(const Value* scores, std::ptrdiff_t n, std::ptrdiff_t k, Value known,
-                   const ScanScratch<Value>& scratch) noexcept {
-  constexpr Value nothing = -std::numeric_limits<Value>::infinity();
-  const std::ptrdiff_t n_groups = scratch.n_groups;
-  if (n_groups == 0 || n < 4 * n_groups) return nothing;
-  Value* __restrict maxima = scratch.maxima;
-  std::fill(maxima, maxima + n_groups, nothing);
-  std::ptrdiff_t first = 0;
-  for (; first + n_groups <= n; first += n_groups) {
-    const Value* __restrict at = scores + first;
-    for (std::ptrdiff_t g = 0; g < n_groups; ++g) maxima[g] = at[g] > maxima[g] ? at[g] : maxima[g];  // never NaN
-  }
-  for (std::ptrdiff_t g = 0; first + g < n; ++g) maxima[g] = std::max(maxima[g], scores[first + g]);
-  std::ptrdiff_t n_above = 0;
-  for (std::ptrdiff_t g = 0; g < n_groups; ++g) n_above += maxima[g] > known;
-  if (n_above < k) return nothing;
-  std::uint32_t* __restrict keys = scratch.keys;
-  for (std::ptrdiff_t g = 0; g < n_groups; ++g) keys[g] = rank_key(maxima[g]);
-  return least_of_key<Value>(kth_largest(keys, n_groups, k));
-}
-
 // The least score with which an item after all those offered may still be among the best.
 template <class Value>
 Value least_of_later(const Entry<Value>& worst) noexcept {
@@ -52,7 +28,7 @@ void offer_chunk(Selector<Value>& selector, const Value* scores, std::ptrdiff_t 
                  const ScanScratch<Value>& scratch, const ItemAt& item_at) noexcept {
   Entry<Value> worst = selector.tighten();
   Value least = least_of_later(worst);
-  least = std::max(least, reached_by_k(scores, n, k, least, scratch));
+  least = std::max(least, reached_by_k(scores, n, k, least, scratch.groups));
   std::ptrdiff_t first = 0;
   for (; first + compared_together <= n; first += compared_together) {
     std::uint64_t bits = reaching(scores + first, least);
