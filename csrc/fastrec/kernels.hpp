@@ -185,12 +185,12 @@ using Sum = std::conditional_t<std::is_floating_point_v<Value>, double,
                                std::make_unsigned_t<std::conditional_t<std::is_floating_point_v<Value>, int, Value>>>;
 
 template <class Total>
-struct ProductScratch {
-  Total* sums;              // (n_columns), zero between rows
-  std::int32_t* counts;     // (n_columns), terms in the sum, zero between rows; similarity only
-  std::uint8_t* marks;      // (n_columns), zero between blocks
-  std::int32_t* touched;    // (n_columns + 1)
-  std::uint16_t* counters;  // (n_columns), zero between rows; instead of the others where all values are 1
+struct ProductScratch {  // (n_columns) each and zero between rows, or empty where an operation does not use it
+  Total* sums;
+  std::int32_t* counts;     // terms in the sum
+  std::uint8_t* marks;      // instead of counts: whether there are any
+  std::uint16_t* counters;  // instead of all of these: sums where all values are 1
+  std::int32_t* touched;    // (n_columns + 1), columns with a term
 };
 
 template <class Score>

@@ -27,7 +27,7 @@ ProductCost product_cost(Rows rows, const Csr<Value>& a, const Csr<Value>& b) {
   return cost;
 }
 
-enum class Accumulate { sums, sums_and_counts, counters };
+enum class Accumulate { sums_and_marks, sums_and_counts, counters };
 
 // The dense accumulators of the workers, and the entries that each picks its k best from.
 template <class Total, class Score>
@@ -45,7 +45,7 @@ struct ProductWorkspace {
   ProductWorkspace(int n_workers, std::ptrdiff_t n_columns, std::ptrdiff_t k, Accumulate what)
       : sums(n_workers, what == Accumulate::counters ? 0 : n_columns),
         counts(n_workers, what == Accumulate::sums_and_counts ? n_columns : 0),
-        marks(n_workers, what == Accumulate::counters ? 0 : n_columns),
+        marks(n_workers, what == Accumulate::sums_and_marks ? n_columns : 0),
         touched(n_workers, n_columns + 1, Fill::nothing),
         counters(n_workers, what == Accumulate::counters ? n_columns : 0),
         scores(n_workers, n_columns + 64, Fill::nothing),
@@ -58,7 +58,7 @@ struct ProductWorkspace {
     return sums && counts && marks && touched && counters && scores && maxima && keys && entries;
   }
   ProductScratch<Total> operator[](int worker) const {
-    return {sums[worker], counts[worker], marks[worker], touched[worker], counters[worker]};
+    return {sums[worker], counts[worker], marks[worker], counters[worker], touched[worker]};
   }
   PickScratch<Score> pick(int worker) const {
     return {scores[worker], {n_groups, maxima[worker], keys[worker]}, entries[worker]};
@@ -86,7 +86,7 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   const SparseProductKernels<Value>& kernels = table;
   const ProductCost cost = product_cost(rows, a, b);
   n_threads = worthwhile_threads(cost.total, n_threads);
-  const ProductWorkspace<Sum<Value>, Value> workspace(n_threads, b.columns, k, Accumulate::sums);
+  const ProductWorkspace<Sum<Value>, Value> workspace(n_threads, b.columns, k, Accumulate::sums_and_marks);
   if (!workspace) return Status::out_of_memory;
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
   const Status status =

@@ -8,46 +8,30 @@
 namespace fastrec {
 namespace {
 
-// How many users the item of a row has in common with others, each pair once.
-template <class Value>
-std::int64_t terms_of_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b) noexcept {
-  std::int64_t terms = 0;
-  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
-    terms += b.indptr[a.indices[at] + 1] - b.indptr[a.indices[at]];
-  }
-  return terms;
-}
-
-// Counts in how many of the users of an item each column stands, and returns how many columns it touched.
-template <class Value>
-std::ptrdiff_t count_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint16_t* counters,
-                         std::int32_t* touched) noexcept {
+// add_row where all values are 1.
+template <bool list, class Value>
+std::ptrdiff_t count_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b,
+                         const ProductScratch<double>& scratch) noexcept {
   std::ptrdiff_t n_touched = 0;
   for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
     const std::int32_t inner = a.indices[at];
     for (std::int64_t to = b.indptr[inner]; to < b.indptr[inner + 1]; ++to) {
       const std::int32_t column = b.indices[to];
-      touched[n_touched] = column;
-      n_touched += counters[column]++ == 0;
+      if constexpr (list) {
+        scratch.touched[n_touched] = column;
+        n_touched += scratch.counters[column] == 0;
+      }
+      ++scratch.counters[column];
     }
   }
   return n_touched;
 }
 
-// The same where most columns are touched, so that a list of them would not pay.
-template <class Value>
-void count_dense_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint16_t* counters) noexcept {
-  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
-    const std::int32_t inner = a.indices[at];
-    for (std::int64_t to = b.indptr[inner]; to < b.indptr[inner + 1]; ++to) ++counters[b.indices[to]];
-  }
-}
-
-// Offers the similarities of row `row`; take(i) empties the accumulator of column_at(i) and says its sum and support.
-template <Measure measure, class Score, class ColumnAt, class Take>
+// Offers the similarities of row `row`; common_at(i) is what it has in common with column_at(i).
+template <Measure measure, class Score, class ColumnAt, class CommonAt>
 void offer_similarities(Selector<Score>& selector, std::ptrdiff_t row, std::ptrdiff_t n, std::ptrdiff_t k,
                         const MeasureOptions& options, const PickScratch<Score>& pick, const ColumnAt& column_at,
-                        const Take& take) noexcept {
+                        const CommonAt& common_at) noexcept {
   constexpr Score never = std::numeric_limits<Score>::quiet_NaN();
   constexpr std::ptrdiff_t together = 64;  // in loops that compilers turn into vectors
   const std::int32_t min_support = static_cast<std::int32_t>(options.min_support);
@@ -57,7 +41,7 @@ void offer_similarities(Selector<Score>& selector, std::ptrdiff_t row, std::ptrd
     double sums[together], norms[together];
     std::int32_t supports[together];
     for (std::ptrdiff_t i = 0; i < n_chunk; ++i) {
-      const Common common = take(first + i);
+      const Common common = common_at(first + i);
       sums[i] = common.sum;
       supports[i] = common.support;
       norms[i] = options.norms[column_at(first + i)];
@@ -82,32 +66,40 @@ void similarity_rows(Rows rows, const Csr<Value>& item_users, const Csr<Value>& 
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     Selection<Score> selection = Selector<Score>::empty(pick.entries);
     Selector<Score> selector(selection, k, 2 * k);
-    const std::int32_t* touched = scratch.touched;
-    const auto column_touched = [touched](std::ptrdiff_t i) { return touched[i]; };
-    const auto take_count = [&scratch](std::ptrdiff_t column) {
-      const std::uint16_t count = scratch.counters[column];
-      scratch.counters[column] = 0;
-      return Common{static_cast<double>(count), count};
+    const bool dense = terms_of_row(row, item_users, user_items) >= user_items.columns;
+    const auto offer = [&](std::ptrdiff_t n_touched, const auto& common_with) {
+      const std::int32_t* touched = scratch.touched;
+      if (dense) {
+        offer_similarities<measure>(
+            selector, row, user_items.columns, k, options, pick,
+            [](std::ptrdiff_t i) { return static_cast<std::int32_t>(i); }, common_with);
+      } else {
+        offer_similarities<measure>(
+            selector, row, n_touched, k, options, pick, [touched](std::ptrdiff_t i) { return touched[i]; },
+            [&](std::ptrdiff_t i) { return common_with(touched[i]); });
+      }
     };
-    if (!options.only_ones) {
-      const std::ptrdiff_t n = add_row<true>(row, item_users, user_items, scratch);
-      offer_similarities<measure>(selector, row, n, k, options, pick, column_touched, [&](std::ptrdiff_t i) {
-        const std::int32_t column = touched[i];
-        const Common common{scratch.sums[column], scratch.counts[column]};
-        scratch.sums[column] = 0;
-        scratch.counts[column] = 0;
-        scratch.marks[column] = 0;
-        return common;
+    // Not in the loop that reads them: GCC 12 then clears first (loop distribution, seen with two arrays).
+    const auto clear = [&](std::ptrdiff_t n_touched, auto* accumulators) {
+      if (dense) {
+        std::fill(accumulators, accumulators + user_items.columns, 0);
+      } else {
+        for (std::ptrdiff_t i = 0; i < n_touched; ++i) accumulators[scratch.touched[i]] = 0;
+      }
+    };
+    if (options.only_ones) {
+      const std::ptrdiff_t n = dense ? count_row<false>(row, item_users, user_items, scratch)
+                                     : count_row<true>(row, item_users, user_items, scratch);
+      offer(n, [&scratch](std::ptrdiff_t column) {
+        return Common{static_cast<double>(scratch.counters[column]), scratch.counters[column]};
       });
-    } else if (terms_of_row(row, item_users, user_items) < user_items.columns) {
-      const std::ptrdiff_t n = count_row(row, item_users, user_items, scratch.counters, scratch.touched);
-      offer_similarities<measure>(selector, row, n, k, options, pick, column_touched,
-                                  [&](std::ptrdiff_t i) { return take_count(touched[i]); });
+      clear(n, scratch.counters);
     } else {
-      count_dense_row(row, item_users, user_items, scratch.counters);
-      offer_similarities<measure>(
-          selector, row, user_items.columns, k, options, pick,
-          [](std::ptrdiff_t column) { return static_cast<std::int32_t>(column); }, take_count);
+      const std::ptrdiff_t n = dense ? add_row<true, false>(row, item_users, user_items, scratch)
+                                     : add_row<true, true>(row, item_users, user_items, scratch);
+      offer(n, [&scratch](std::ptrdiff_t column) { return Common{scratch.sums[column], scratch.counts[column]}; });
+      clear(n, scratch.sums);
+      clear(n, scratch.counts);
     }
     write_sparse_row(selector, pick.entries, row, out);
   }

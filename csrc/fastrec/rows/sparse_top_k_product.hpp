@@ -11,19 +11,24 @@
 namespace fastrec {
 namespace {
 
-// A sum taken out of the accumulators, and whether its column may be ranked.
-template <class Value>
-struct Taken {
-  Value score;
-  bool ranks;
-};
-
 enum Mark : std::uint8_t { touched = 1, candidate = 2, excluded = 4 };
 
-// Adds row `row` of the product into scratch.sums, terms by ascending inner index, and returns how many columns it
-// touched. Sums of floats are double; sums of integers wrap around, so they are unsigned. Whether a column is new moves
-// the end of the list and not the program: nobody could foretell it.
-template <bool count_terms, class Value>
+// Multiply-adds of row `row` of A * B.
+template <class Value>
+std::int64_t terms_of_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b) noexcept {
+  std::int64_t terms = 0;
+  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
+    terms += b.indptr[a.indices[at] + 1] - b.indptr[a.indices[at]];
+  }
+  return terms;
+}
+
+// Adds row `row` of the product into scratch.sums, terms by ascending inner index. Columns with a term are marked or,
+// if so asked, their terms counted. Sums of floats are double; sums of integers wrap around, so they are unsigned.
+//
+// A list of the columns, whose length is returned, pays where most have no term. Whether a column is new moves the end
+// of the list and not the program: nobody could foretell it.
+template <bool count_terms, bool list, class Value>
 std::ptrdiff_t add_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b,
                        const ProductScratch<Sum<Value>>& scratch) noexcept {
   std::ptrdiff_t n_touched = 0;
@@ -32,11 +37,16 @@ std::ptrdiff_t add_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>
     const std::int32_t inner = a.indices[at];
     for (std::int64_t to = b.indptr[inner]; to < b.indptr[inner + 1]; ++to) {
       const std::int32_t column = b.indices[to];
-      scratch.touched[n_touched] = column;
-      n_touched += !(scratch.marks[column] & touched);
-      scratch.marks[column] |= touched;
+      if constexpr (list) {
+        scratch.touched[n_touched] = column;
+        n_touched += count_terms ? scratch.counts[column] == 0 : !(scratch.marks[column] & touched);
+      }
+      if constexpr (count_terms) {
+        ++scratch.counts[column];
+      } else {
+        scratch.marks[column] |= touched;
+      }
       scratch.sums[column] += x * static_cast<Sum<Value>>(b.data[to]);
-      if constexpr (count_terms) ++scratch.counts[column];
     }
   }
   return n_touched;
@@ -98,33 +108,33 @@ void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude
                           PickScratch<Value> pick, std::ptrdiff_t k, SparseRows<Value> out) noexcept {
   const std::uint8_t wanted = candidates.indptr ? touched | candidate : touched;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    const std::ptrdiff_t n_touched = add_row<false>(row, a, b, scratch);
+    const bool dense = terms_of_row(row, a, b) >= b.columns;
+    const std::ptrdiff_t n = dense ? b.columns : add_row<false, true>(row, a, b, scratch);
+    if (dense) add_row<false, false>(row, a, b, scratch);
     if (candidates.indptr) mark(candidates, row, candidate, scratch.marks);
     if (exclude.indptr) mark(exclude, row, excluded, scratch.marks);
 
     Selection<Value> selection = Selector<Value>::empty(pick.entries);
     Selector<Value> selector(selection, k, 2 * k);
-    const auto taken = [&](std::ptrdiff_t i) {
-      const std::int32_t column = scratch.touched[i];
-      const bool ranks = scratch.marks[column] == wanted;
-      const Value score = static_cast<Value>(scratch.sums[column]);
-      scratch.sums[column] = 0;
-      scratch.marks[column] = 0;
-      return Taken<Value>{score, ranks};
-    };
+    const auto column_at = [&](std::ptrdiff_t i) { return dense ? static_cast<std::int32_t>(i) : scratch.touched[i]; };
     if constexpr (std::is_floating_point_v<Value>) {
       constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
+      for (std::ptrdiff_t i = 0; i < n; ++i) {
+        const std::int32_t column = column_at(i);
+        pick.scores[i] = scratch.marks[column] == wanted ? static_cast<Value>(scratch.sums[column]) : never;
+      }
       const Value least = has_threshold ? least_above<Value>(threshold) : -std::numeric_limits<Value>::infinity();
-      for (std::ptrdiff_t i = 0; i < n_touched; ++i) {
-        const Taken<Value> one = taken(i);
-        pick.scores[i] = one.ranks ? one.score : never;
-      }
-      offer_scores(selector, n_touched, k, least, pick, [&](std::ptrdiff_t i) { return scratch.touched[i]; });
+      offer_scores(selector, n, k, least, pick, column_at);
     } else {
-      for (std::ptrdiff_t i = 0; i < n_touched; ++i) {
-        const Taken<Value> one = taken(i);
-        if (one.ranks && !(has_threshold && !(one.score > threshold))) selector.offer(one.score, scratch.touched[i]);
+      for (std::ptrdiff_t i = 0; i < n; ++i) {
+        const std::int32_t column = column_at(i);
+        const Value score = static_cast<Value>(scratch.sums[column]);
+        if (scratch.marks[column] == wanted && !(has_threshold && !(score > threshold))) selector.offer(score, column);
       }
+    }
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      scratch.sums[column_at(i)] = 0;
+      scratch.marks[column_at(i)] = 0;
     }
     if (candidates.indptr) unmark(candidates, row, scratch.marks);
     if (exclude.indptr) unmark(exclude, row, scratch.marks);
