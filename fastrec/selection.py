@@ -187,7 +187,7 @@ def sparse_top_k_product(
     -----
     Row by row with a dense accumulator (Gustavson, "Two fast algorithms for sparse matrices", 1978): time is the number
     of multiply-adds plus the selection. A value is the float64 sum of its terms by ascending inner index, rounded once.
-    Memory is the result, 64 MiB, and 17 bytes a column and thread.
+    Memory is the result, 64 MiB, and at most 28 bytes a column and thread.
     """
     k = _check.integer(k, "k", 1)
     threads = _threads.resolve(n_threads)
