@@ -69,8 +69,8 @@ def item_similarity(
     -----
     Time is the sum over users of the square of their number of items, plus the selection. Sums are float64 by ascending
     user, exact for integers up to 2^53; the similarity is computed in float64, rounded once, then ranked. Memory is the
-    result, two copies of the input, 64 MiB, and at most 28 bytes an item and thread. Item-based neighbours: Sarwar et al.,
-    "Item-based collaborative filtering recommendation algorithms", 2001.
+    result, two copies of the input, 64 MiB, and at most 28 bytes an item and thread. Item-based neighbours: Sarwar et
+    al., "Item-based collaborative filtering recommendation algorithms", 2001.
     """
     k = _check.integer(k, "k", 1)
     metric = _check.choice(metric, "metric", METRICS)
