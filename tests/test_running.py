@@ -186,6 +186,8 @@ LONG = {
         *TopK.empty(2 * 10**7 - 1, 2, np.float64), 2)""",
     "top_k_inner_product": """fastrec.top_k_inner_product(
         np.broadcast_to(np.float32(1), (10**7, 64)), np.ones((20_000, 64), np.float32), 2, n_threads=2)""",
+    "packed_top_k": """fastrec.ItemIndex(rng.random((20_000, 64), np.float32), metric="euclidean").top_k(
+        np.broadcast_to(np.float32(1), (10**7, 64)), 2, n_threads=2)""",
     "sparse_top_k_product": "fastrec.sparse_top_k_product(full(20_000, 1000), full(1000, 20_000), 2, n_threads=2)",
     "item_similarity": "fastrec.item_similarity(full(1000, 20_000), 2, n_threads=2)",
     "als_half_step": """fastrec.als_half_step(

@@ -81,7 +81,7 @@ ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::p
   }
   const std::ptrdiff_t tile_bytes = shape.first_panels * tile_queries * panel_items * 4;
   shape.tile = tile_queries;
-  shape.group = tile_queries * std::clamp<std::ptrdiff_t>(product_bytes / tile_bytes, 1, 4);
+  shape.group = tile_queries * std::clamp<std::ptrdiff_t>(product_bytes / tile_bytes, 1, group_tiles);
   // Many queries share a panel while it lies in the cache; fewer where all of them would take long (Ctrl-C), where
   // there are few for each thread, or where they are large.
   const double row_operations = static_cast<double>(n_packed) * static_cast<double>(queries.columns);

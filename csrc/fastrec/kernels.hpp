@@ -126,7 +126,7 @@ struct ExactKernels {
 constexpr std::ptrdiff_t panel_items = 32;     // scored together
 constexpr std::ptrdiff_t tile_queries = 8;     // against so many queries,
 constexpr std::ptrdiff_t panels_together = 4;  // or so many panels against one query
-constexpr std::ptrdiff_t group_tiles = 4;      // meet a panel while it lies in the nearest cache
+constexpr std::ptrdiff_t group_tiles = 4;      // at most, meet a panel while it lies in the nearest cache
 constexpr std::ptrdiff_t step_factors = 4;     // by integer products of so many factors
 constexpr std::ptrdiff_t most_screened_factors = 4096;
 
