@@ -12,7 +12,7 @@ from fastrec import _check, _dispatch, _threads
 from fastrec._progress import progress_bar
 from fastrec._types import NO_PATTERN, Array, Pattern, TopK
 
-METRICS = ("inner_product", "cosine", "euclidean")  # in the order of the kernels
+METRICS = ("inner_product", "cosine", "euclidean")
 
 
 class ItemIndex:
@@ -138,7 +138,7 @@ class ItemIndex:
         progress: bool = False,
     ) -> TopK:
         """`top_k` of checked operands."""
-        dtype = self.items.dtype if queries.dtype == self.items.dtype else np.result_type(queries, self.items)
+        dtype = np.result_type(queries, self.items)
         _check.answer(len(queries), k, dtype)
         out = TopK.empty(len(queries), k, dtype)
         packed, queries = self._of(dtype), queries.astype(dtype, copy=False)
@@ -162,8 +162,8 @@ class ItemIndex:
             with self._lock:
                 packed = self._packed.get(dtype)
                 if packed is None:
-                    items, metric = self.items.astype(dtype, copy=False), METRICS.index(self.metric)
-                    packed = _dispatch.kernel("pack_items", dtype)(items, metric, _threads.resolve(None))
+                    items = self.items.astype(dtype, copy=False)
+                    packed = _dispatch.kernel("pack_items", dtype)(items, self.metric, _threads.resolve(None))
                     self._packed[dtype] = packed
         return packed
 

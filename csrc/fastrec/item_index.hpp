@@ -316,14 +316,13 @@ class ItemIndex {
   }
 
   bool norms_allow(const double* norms) const noexcept {
-    constexpr double least = 1e-100, most = 1e100;
     double largest = 0.0;
     for (std::ptrdiff_t i = 0; i < items_.rows.rows; ++i) {
-      if (!(norms[i] <= most)) return false;  // also NaN
-      if (items_.metric == Metric::cosine && norms[i] > 0.0 && norms[i] < least) return false;
+      if (!(norms[i] <= most_screened_norm)) return false;  // also NaN
+      if (items_.metric == Metric::cosine && norms[i] > 0.0 && norms[i] < least_screened_norm) return false;
       largest = std::max(largest, norms[i]);
     }
-    return largest >= least;
+    return largest >= least_screened_norm;
   }
 
   Items<Value> items_{};

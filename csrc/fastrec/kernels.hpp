@@ -129,6 +129,8 @@ constexpr std::ptrdiff_t panels_together = 4;  // or so many panels against one 
 constexpr std::ptrdiff_t group_tiles = 4;      // at most, meet a panel while it lies in the nearest cache
 constexpr std::ptrdiff_t step_factors = 4;     // by integer products of so many factors
 constexpr std::ptrdiff_t most_screened_factors = 4096;
+constexpr double least_screened_norm = 1e-100;  // outside of these the squares could overflow, or be lost against the
+constexpr double most_screened_norm = 1e100;    // terms that cover rounding
 
 struct PackedItems {    // panels of items as 8-bit integers, by descending norm
   std::uint8_t* codes;  // (n_panels, n_steps, panel_items, step_factors): factor / scale, rounded, above zero_code
@@ -195,7 +197,7 @@ struct ProductScratch {  // (n_columns) each and zero between rows, or empty whe
 
 template <class Score>
 struct PickScratch {
-  Score* scores;  // (n_columns and a chunk), of what was touched
+  Score* scores;  // (n_columns), of what was touched
   Groups<Score> groups;
   Entry<Score>* entries;  // (2 k)
 };

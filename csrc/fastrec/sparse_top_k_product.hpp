@@ -37,10 +37,9 @@ struct ProductWorkspace {
   Scratch<std::uint8_t> marks;
   Scratch<std::int32_t> touched;
   Scratch<std::uint16_t> counters;
-  Scratch<Score> scores, maxima;
-  Scratch<std::uint32_t> keys;
+  Scratch<Score> scores;
+  GroupsWorkspace<Score> groups;
   Scratch<Entry<Score>> entries;
-  std::ptrdiff_t n_groups;
 
   ProductWorkspace(int n_workers, std::ptrdiff_t n_columns, std::ptrdiff_t k, Accumulate what)
       : sums(n_workers, what == Accumulate::counters ? 0 : n_columns),
@@ -48,21 +47,17 @@ struct ProductWorkspace {
         marks(n_workers, what == Accumulate::sums_and_marks ? n_columns : 0),
         touched(n_workers, n_columns + 1, Fill::nothing),
         counters(n_workers, what == Accumulate::counters ? n_columns : 0),
-        scores(n_workers, n_columns + 64, Fill::nothing),
-        maxima(n_workers, groups_for(k), Fill::nothing),
-        keys(n_workers, groups_for(k), Fill::nothing),
-        entries(n_workers, 2 * k, Fill::nothing),
-        n_groups(groups_for(k)) {}
+        scores(n_workers, n_columns, Fill::nothing),
+        groups(n_workers, groups_for(k)),
+        entries(n_workers, 2 * k, Fill::nothing) {}
 
   explicit operator bool() const {
-    return sums && counts && marks && touched && counters && scores && maxima && keys && entries;
+    return sums && counts && marks && touched && counters && scores && groups && entries;
   }
   ProductScratch<Total> operator[](int worker) const {
     return {sums[worker], counts[worker], marks[worker], counters[worker], touched[worker]};
   }
-  PickScratch<Score> pick(int worker) const {
-    return {scores[worker], {n_groups, maxima[worker], keys[worker]}, entries[worker]};
-  }
+  PickScratch<Score> pick(int worker) const { return {scores[worker], groups[worker], entries[worker]}; }
 };
 
 // Brings the rows, which were given more room than they needed, one directly after the other.

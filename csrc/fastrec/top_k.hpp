@@ -15,6 +15,21 @@ inline std::ptrdiff_t selection_capacity(std::ptrdiff_t k, std::ptrdiff_t n_cand
 // How many numbers are dealt into groups so that the k best of them seldom meet in one.
 inline std::ptrdiff_t groups_for(std::ptrdiff_t k) noexcept { return (6 * k + 31) / 32 * 32; }
 
+template <class Score>
+class GroupsWorkspace {
+ public:
+  GroupsWorkspace(int n_workers, std::ptrdiff_t n_groups)
+      : n_groups_(n_groups), maxima_(n_workers, n_groups, Fill::nothing), keys_(n_workers, n_groups, Fill::nothing) {}
+
+  explicit operator bool() const { return maxima_ && keys_; }
+  Groups<Score> operator[](int worker) const { return {n_groups_, maxima_[worker], keys_[worker]}; }
+
+ private:
+  std::ptrdiff_t n_groups_;
+  Scratch<Score> maxima_;
+  Scratch<std::uint32_t> keys_;
+};
+
 // What the workers scan rows with: `gathered` for a matrix that is not in C order.
 template <class Value>
 class ScanWorkspace {
@@ -24,22 +39,19 @@ class ScanWorkspace {
         capacity_(selection_capacity(k, n_columns)),
         n_groups_(k < n_columns / 24 ? groups_for(k) : 0),
         chunk_(std::clamp<std::ptrdiff_t>(8 * n_groups_, gathered ? 1 << 11 : 1 << 14, gathered ? 1 << 13 : 1 << 18)),
-        maxima_(n_workers, n_groups_),
-        keys_(n_workers, n_groups_),
+        groups_(n_workers, n_groups_),
         entries_(n_workers, n_rows_ * capacity_),
         selections_(n_workers, n_rows_),
         gathered_(n_workers, gathered ? gathered_rows * (chunk_ + 64) : 0) {}
 
-  explicit operator bool() const { return maxima_ && keys_ && entries_ && selections_ && gathered_; }
+  explicit operator bool() const { return groups_ && entries_ && selections_ && gathered_; }
   ScanScratch<Value> operator[](int worker) const {
-    const Groups<Value> groups{n_groups_, maxima_[worker], keys_[worker]};
-    return {chunk_, capacity_, groups, entries_[worker], selections_[worker], gathered_[worker]};
+    return {chunk_, capacity_, groups_[worker], entries_[worker], selections_[worker], gathered_[worker]};
   }
 
  private:
   std::ptrdiff_t n_rows_, capacity_, n_groups_, chunk_;
-  Scratch<Value> maxima_;
-  Scratch<std::uint32_t> keys_;
+  GroupsWorkspace<Value> groups_;
   Scratch<Entry<Value>> entries_;
   Scratch<Selection<Value>> selections_;
   Scratch<Value> gathered_;

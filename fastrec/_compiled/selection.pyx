@@ -75,7 +75,12 @@ cdef class PackedItems:
         del self.of_double
 
 
-def pack_items(const Value[:, :] items, int metric, int n_threads):
+def pack_items(const Value[:, :] items, str metric, int n_threads):
+    cdef csrc.Metric kind = {
+        "inner_product": csrc.Metric.inner_product,
+        "cosine": csrc.Metric.cosine,
+        "euclidean": csrc.Metric.euclidean,
+    }[metric]
     cdef csrc.Strided[Value] rows = strided(items)
     cdef csrc.ItemIndex[Value]* index = new csrc.ItemIndex[Value]()
     cdef PackedItems packed = PackedItems()
@@ -86,7 +91,7 @@ def pack_items(const Value[:, :] items, int metric, int n_threads):
         packed.of_double = index
     cdef csrc.Status status
     with nogil:
-        status = index.refer(kernels[0], rows, <csrc.Metric>metric, n_threads, poll)
+        status = index.refer(kernels[0], rows, kind, n_threads, poll)
         if status == csrc.Status.done:
             status = index.pack(kernels[0], n_threads, poll)
     finish(status)

@@ -46,10 +46,14 @@ inline Value finished(Metric metric, double sum, double query_norm, double item_
   return static_cast<Value>(query_norm == 0.0 || item_norm == 0.0 ? 0.0 : sum / (query_norm * item_norm));
 }
 
-template <class Value>
-inline double norm_of(const double* row, std::ptrdiff_t width) noexcept {
+// The norm of a row of Value, which may have been widened.
+template <class Value, class From>
+double norm_of(const From* row, std::ptrdiff_t step, std::ptrdiff_t n) noexcept {
   Lanes sum = {};
-  for (std::ptrdiff_t j = 0; j < width; j += n_lanes) sum = add_product<Value>(load(row + j), load(row + j), sum);
+  for (std::ptrdiff_t j = 0; j < n; j += n_lanes) {
+    const Lanes eight = load_eight(row, step, j, n);
+    sum = add_product<Value>(eight, eight, sum);
+  }
   return std::sqrt(sum_of(sum));
 }
 
@@ -116,13 +120,7 @@ void add_up(const double* query, const double* tile, std::ptrdiff_t n, std::ptrd
 template <class Value>
 void item_norms(Rows rows, Strided<Value> items, double* norms) noexcept {
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    const Value* at = items.data + row * items.row_step;
-    Lanes sum = {};
-    for (std::ptrdiff_t j = 0; j < items.columns; j += n_lanes) {
-      const Lanes eight = load_eight(at, items.column_step, j, items.columns);
-      sum = add_product<Value>(eight, eight, sum);
-    }
-    norms[row] = std::sqrt(sum_of(sum));
+    norms[row] = norm_of<Value>(items.data + row * items.row_step, items.column_step, items.columns);
   }
 }
 
@@ -131,6 +129,7 @@ template <class Value>
 void rank_block(Rows rows, Strided<Value> queries, const Items<Value>& items, const std::int32_t* ids, std::ptrdiff_t n,
                 Pattern exclude, const ExactScratch<Value>& scratch, TopKRows<Value> out) noexcept {
   constexpr Value never_ranks = std::numeric_limits<Value>::quiet_NaN();
+  constexpr Value everything = -std::numeric_limits<Value>::infinity();
   const std::ptrdiff_t width = padded(items.rows.columns);
   const std::ptrdiff_t n_queries = rows.last - rows.first;
   for (std::ptrdiff_t q = 0; q < n_queries; ++q) {
@@ -153,7 +152,7 @@ void rank_block(Rows rows, Strided<Value> queries, const Items<Value>& items, co
       } else {
         add_up<Value, Metric::inner_product>(query, scratch.tile, n_tile, width, sums);
       }
-      if (items.metric == Metric::cosine) query_norm = norm_of<Value>(query, width);
+      if (items.metric == Metric::cosine) query_norm = norm_of<Value>(query, 1, width);
       for (std::ptrdiff_t i = 0; i < n_tile; ++i) {
         scratch.scores[i] =
             finished<Value>(items.metric, sums[i], query_norm, items.norms ? items.norms[item_at(i)] : 0.0);
@@ -166,11 +165,8 @@ void rank_block(Rows rows, Strided<Value> queries, const Items<Value>& items, co
           if (cursor < end && exclude.ids[cursor] == item_at(i)) scratch.scores[i] = never_ranks;
         }
       }
-      Selector<Value> selector(scratch.selections[q], out.k, scratch.capacity);
-      const Value least = selector.worst().score;
-      bool any = false;
-      for (std::ptrdiff_t i = 0; i < n_tile; ++i) any |= scratch.scores[i] >= least;
-      for (std::ptrdiff_t i = 0; any && i < n_tile; ++i) selector.offer(scratch.scores[i], item_at(i));
+      Selector<Value>(scratch.selections[q], out.k, scratch.capacity)
+          .template offer_all<true>(scratch.scores, n_tile, everything, item_at);
     }
   }
   for (std::ptrdiff_t q = 0; q < n_queries; ++q) {

@@ -14,8 +14,7 @@ namespace {
 // An upper bound of a norm from its sum of squares: covers the rounding, and squares that underflow.
 inline double norm_above(double squares) noexcept { return std::sqrt(squares) * (1.0 + 1e-9) + 1e-150; }
 
-// Outside of these the squares could overflow, or be lost against the terms above.
-inline bool screenable(double norm) noexcept { return norm >= 1e-100 && norm <= 1e100; }
+inline bool screenable(double norm) noexcept { return norm >= least_screened_norm && norm <= most_screened_norm; }
 
 // How much the exact score may differ from the product of two vectors, as a part of the product of their norms.
 inline double rounding_of(std::ptrdiff_t n_factors) noexcept { return static_cast<double>(n_factors + 16) * 0x1p-50; }

@@ -117,7 +117,7 @@ class Screen {
     load_row(queries_, rows_.first + q, width_, exact);
     scratch_.selections[q] = Selector<Value>::empty(scratch_.entries + q * scratch_.capacity);
     for (std::ptrdiff_t j = 0; j < width_; ++j) scratch_.queries[q * width_ + j] = static_cast<Value>(exact[j]);
-    exact_norm_[q] = norm_of<Value>(exact, width_);
+    exact_norm_[q] = norm_of<Value>(exact, 1, width_);
     if (!screenable(exact_norm_[q])) return;
     const double scale = largest_size(exact, width_) / 127;
     alignas(64) std::uint8_t codes[most_screened_factors];

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 
 #include "fastrec/kernels.hpp"
+#include "fastrec/simd/compare.hpp"
 #include "fastrec/simd/sort.hpp"
 
 namespace fastrec {
@@ -97,6 +99,30 @@ class Selector {
     state_.entries[state_.size++] = entry;
   }
 
+  // Offers scores[0] to scores[n] that reach `least`, of the items that item_at(i) names; few of many do, which
+  // compares of vectors find. `ascending`: an item comes after all lower ones, so that an equal score no longer ranks.
+  // NaN never ranks, and nothing does where `least` is NaN.
+  template <bool ascending, class ItemAt>
+  void offer_all(const Score* scores, std::ptrdiff_t n, Score least, const ItemAt& item_at) noexcept {
+    std::int32_t known = state_.worst.item;
+    Score bar = std::max(least, least_that_ranks<ascending>());
+    std::ptrdiff_t first = 0;
+    for (; first + compared_together <= n; first += compared_together) {
+      std::uint64_t bits = reaching(scores + first, bar);
+      for (; bits != 0; bits &= bits - 1) {
+        const std::ptrdiff_t i = first + __builtin_ctzll(bits);
+        offer(scores[i], item_at(i));
+      }
+      if (state_.worst.item != known) {
+        known = state_.worst.item;
+        bar = std::max(bar, least_that_ranks<ascending>());
+      }
+    }
+    for (; first < n; ++first) {
+      if (scores[first] >= bar) offer(scores[first], item_at(first));
+    }
+  }
+
   // Keeps the best only, and tells what an entry must rank before from now on.
   Entry<Score> tighten() noexcept {
     if (state_.size > k_) {
@@ -107,9 +133,6 @@ class Selector {
     return state_.worst;
   }
 
-  // What an entry must rank before, as far as it is known without further work.
-  const Entry<Score>& worst() const noexcept { return state_.worst; }
-
   // Sorts the best, best first, and returns how many there are.
   std::ptrdiff_t finish() noexcept {
     if (state_.size > most_sorted_to_pick && state_.size > k_) keep_best();
@@ -119,6 +142,14 @@ class Selector {
 
  private:
   static constexpr std::ptrdiff_t most_sorted_to_pick = 512;  // beyond, the k best are picked sooner than sorted
+
+  // As far as it is known without further work.
+  template <bool ascending>
+  Score least_that_ranks() const noexcept {
+    constexpr Score infinity = std::numeric_limits<Score>::infinity();
+    const bool strictly = ascending && state_.worst.item != padding<Score>().item;
+    return strictly ? std::nextafter(state_.worst.score, infinity) : state_.worst.score;
+  }
 
   void keep_best() noexcept {
     if (sorts_as_keys<Score> && state_.size <= most_sorted_to_pick) {

@@ -6,7 +6,6 @@
 
 #include "fastrec/rows/selector.hpp"
 #include "fastrec/rows/threshold.hpp"
-#include "fastrec/simd/compare.hpp"
 
 namespace fastrec {
 namespace {
@@ -84,22 +83,12 @@ Score least_above(double threshold) noexcept {
   return static_cast<double>(nearest) > threshold ? nearest : std::nextafter(nearest, infinity);
 }
 
-// Offers scores[0] to scores[n] of the columns that column_at(i) names; NaN, and what is below `least`, never ranks.
-// There is room for a chunk of scores more.
+// Offers scores[0] to scores[n] of the columns that column_at(i) names.
 template <class Score, class ColumnAt>
 void offer_scores(Selector<Score>& selector, std::ptrdiff_t n, std::ptrdiff_t k, Score least,
                   const PickScratch<Score>& scratch, const ColumnAt& column_at) noexcept {
-  Score* scores = scratch.scores;
-  const Score reached = reached_by_k(scores, n, k, least, scratch.groups);
-  least = reached > least ? reached : least;
-  std::fill(scores + n, scores + n + compared_together, std::numeric_limits<Score>::quiet_NaN());
-  for (std::ptrdiff_t first = 0; first < n; first += compared_together) {
-    const Score worst = selector.worst().score;
-    for (std::uint64_t bits = reaching(scores + first, worst > least ? worst : least); bits != 0; bits &= bits - 1) {
-      const std::ptrdiff_t i = first + __builtin_ctzll(bits);
-      selector.offer(scores[i], column_at(i));
-    }
-  }
+  const Score reached = reached_by_k(scratch.scores, n, k, least, scratch.groups);
+  selector.template offer_all<false>(scratch.scores, n, std::max(least, reached), column_at);
 }
 
 template <class Value>

@@ -5,46 +5,20 @@
 // of vectors, whatever the order of the scores.
 #pragma once
 
-#include <cmath>
 #include <cstdlib>
 
 #include "fastrec/rows/selector.hpp"
 #include "fastrec/rows/threshold.hpp"
-#include "fastrec/simd/compare.hpp"
 
 namespace fastrec {
 namespace {
-
-// The least score with which an item after all those offered may still be among the best.
-template <class Value>
-Value least_of_later(const Entry<Value>& worst) noexcept {
-  constexpr Value infinity = std::numeric_limits<Value>::infinity();
-  return worst.item == padding<Value>().item ? worst.score : std::nextafter(worst.score, infinity);
-}
 
 // Offers scores[0] to scores[n] of the items that item_at(i) names, which ascend from one chunk to the next.
 template <class Value, class ItemAt>
 void offer_chunk(Selector<Value>& selector, const Value* scores, std::ptrdiff_t n, std::ptrdiff_t k,
                  const ScanScratch<Value>& scratch, const ItemAt& item_at) noexcept {
-  Entry<Value> worst = selector.tighten();
-  Value least = least_of_later(worst);
-  least = std::max(least, reached_by_k(scores, n, k, least, scratch.groups));
-  std::ptrdiff_t first = 0;
-  for (; first + compared_together <= n; first += compared_together) {
-    std::uint64_t bits = reaching(scores + first, least);
-    if (bits == 0) continue;
-    for (; bits != 0; bits &= bits - 1) {
-      const std::ptrdiff_t i = first + __builtin_ctzll(bits);
-      selector.offer(scores[i], item_at(i));
-    }
-    if (selector.worst().item != worst.item) {
-      worst = selector.worst();
-      least = std::max(least, least_of_later(worst));
-    }
-  }
-  for (; first < n; ++first) {
-    if (scores[first] >= least) selector.offer(scores[first], item_at(first));
-  }
+  const Value known = selector.tighten().score;
+  selector.template offer_all<true>(scores, n, reached_by_k(scores, n, k, known, scratch.groups), item_at);
 }
 
 template <class Value>

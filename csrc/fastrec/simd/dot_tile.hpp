@@ -15,7 +15,7 @@ namespace {
 
 constexpr int panel_vectors = panel_items * step_factors / static_cast<int>(sizeof(Bytes));
 
-// The same for as many queries and panels as registers hold. Not inlined: elsewhere compilers keep less in registers.
+// dot_tile of no more queries and panels than registers hold. Not inlined: elsewhere compilers keep less in registers.
 template <int n_queries, int n_panels>
 __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std::ptrdiff_t panel_bytes,
                                                 const std::int8_t* queries, std::ptrdiff_t query_step,
