@@ -65,6 +65,13 @@ def choice(value: Any, name: str, options: Collection[str]) -> str:
     return value
 
 
+def compiled_function(value: Any, name: str) -> None:
+    """A function that numba.njit compiled."""
+    if not hasattr(value, "py_func"):
+        fix = "decorate it with @numba.njit"
+        raise TypeError(_message(name, "a name, or a function compiled by numba.njit", repr(value), fix))
+
+
 def float_dtype(value: Any, name: str) -> np.dtype[Any]:
     """float32 or float64."""
     try:
@@ -267,6 +274,14 @@ def same_pattern(first: Csr, first_name: str, second: Csr, second_name: str) -> 
         )
     if not (np.array_equal(first.indptr, second.indptr) and np.array_equal(first.indices, second.indices)):
         raise ValueError(f"{second_name} does not store the same entries as {first_name}; both need the same pattern.")
+
+
+def keywords(given: Collection[str], known: Collection[str], owner: str) -> None:
+    """Keyword arguments that belong to the choice that was made."""
+    for name in given:
+        if name not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes none of its own"
+            raise TypeError(f"{owner} has no parameter {name!r}; {takes}.")
 
 
 def parameter_names(given: Collection[str], known: Sequence[str], owner: str) -> None:

@@ -28,6 +28,7 @@ _COMPILED = {
     "packed_top_k": "selection",
     "sparse_top_k_product": "products",
     "item_similarity": "products",
+    "transpose": "products",
     "als_half_step": "factorization",
 }
 _JIT = {"bm25_weight": "weighting", "tfidf_weight": "weighting", "normalize": "weighting"}

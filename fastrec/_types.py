@@ -140,12 +140,24 @@ def room_for_rows(
         fill(first, last, indices, data, starts, lengths)
         used = int(lengths[first:last].sum())
         parts.append((indices[:used], data[:used]))
-    indptr = np.zeros(n_rows + 1, np.int64)
-    np.cumsum(lengths, out=indptr[1:])
     if not parts:
         return csr_array((n_rows, n_columns), dtype=dtype)
     indices, data = parts[0] if len(parts) == 1 else (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return csr_array((data, indices, indptr), shape=(n_rows, n_columns))
+    return csr_array((data, indices, _pointers(lengths)), shape=(n_rows, n_columns))
+
+
+def rows_among_empty_ones(matrix: csr_array, rows: Ids, n_rows: int) -> csr_array:
+    """A matrix of ``n_rows`` rows, of which ``rows`` are those of ``matrix``."""
+    lengths = np.zeros(n_rows, np.int64)
+    lengths[rows] = np.diff(matrix.indptr)
+    return csr_array((matrix.data, matrix.indices, _pointers(lengths)), shape=(n_rows, matrix.shape[1]))
+
+
+def _pointers(lengths: Offsets) -> npt.NDArray[Any]:
+    """Row pointers, as int32 where that holds them: SciPy widens, and copies, indices that are narrower."""
+    indptr = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=indptr[1:])
+    return indptr.astype(np.int32) if indptr[-1] <= np.iinfo(np.int32).max else indptr
 
 
 def _chunks(sizes: Offsets, most: int) -> Iterator[tuple[int, int]]:

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from fastrec import _check, _dispatch, _threads
-from fastrec._types import Ids, Offsets, room_for_rows
-from fastrec.selection import room_of_product
+from fastrec._measures import Measure, Statistics
+from fastrec._transpose import transposed
+from fastrec._types import NO_PATTERN, Array, Csr, Ids, Offsets, Pattern, room_for_rows, rows_among_empty_ones
 
-METRICS = ("cosine", "dot")
-_MOST_COUNTED = np.iinfo(np.uint16).max  # users of an item, by the kernel's short counters
+_LARGEST_INTEGER = np.iinfo(np.int32).max
+_NO_VALUES = np.empty(0, np.float32)
+_LEAST_FACTOR = 1e-150  # the product of two such is not rounded to zero
+_MANY_BYTES = 1 << 26  # of room in excess
+_HEAD_ITEMS = -1  # whose common users are counted as bits: as many as pay; tests choose others
 
 
 def item_similarity(
     user_items: Any,
     k: int,
     *,
-    metric: str = "cosine",
+    metric: str | Callable[..., float] = "cosine",
     shrinkage: float = 0.0,
+    shrinkage_type: str = "stabilized",
     threshold: float | None = None,
     binary: bool = False,
     min_support: int = 1,
     keep_diagonal: bool = False,
+    target_items: Any = None,
+    candidates: Any = None,
     n_threads: int | None = None,
+    **parameters: Any,
 ) -> csr_array:
     r"""Most similar ``k`` items of every item, by the users they share.
 
@@ -35,11 +45,14 @@ def item_similarity(
         Any format, index dtype and order; duplicates are summed, stored zeros dropped; NaN and inf are errors.
     k : int, at least 1
         Neighbours kept an item.
-    metric : {"cosine", "dot"}
-        With x and y the columns of two items: ``cosine`` is x.y / (\|x\| \|y\| + shrinkage), ``dot`` is
-        x.y / (1 + shrinkage).
+    metric : str, or a scalar function compiled by ``numba.njit``
+        One of the metrics below, or your own: a function of ``(dot, n_common, count_i, count_j, sum_i, sum_j, sumsq_i,
+        sumsq_j, n_users)``, all float64, that returns a number; docs/similarity.md has examples.
     shrinkage : float, at least 0
-        Pulls similarities of items with small norms towards zero.
+        Pulls similarities that rest on little towards zero; 0 leaves them alone.
+    shrinkage_type : {"stabilized", "bayesian", "additive"}
+        With h the shrinkage: "stabilized" adds h to the denominator, "bayesian" multiplies by x.y / (x.y + h),
+        "additive" adds h to X and Y. Own metrics have none, and not every metric has all three.
     threshold : float, optional
         Keep similarities strictly greater only.
     binary : bool
@@ -48,8 +61,14 @@ def item_similarity(
         Leave out pairs with fewer users in common.
     keep_diagonal : bool
         Whether an item may be its own neighbour.
+    target_items : list of item ids, optional
+        The only items whose neighbours are wanted; the other rows of the answer are empty.
+    candidates : list of item ids, or sparse matrix of shape (n_items, n_items), optional
+        The only items that may be neighbours: one list for all, or a row an item (values ignored).
     n_threads : int, optional
         Changes speed, never the result. Default: every core that the process may use.
+    parameters : float, at least 0
+        Those that the metric has, by name, as given below with their defaults.
 
     Returns
     -------
@@ -61,44 +80,131 @@ def item_similarity(
     Raises
     ------
     TypeError, ValueError
-        An argument is not as described.
+        An argument is not as described, or a metric of your own failed; the message names the pair.
     MemoryError
         The working arrays do not fit.
 
     Notes
     -----
+    With x and y the columns of items i and j, X and Y their sums of squares, n_i, n_j and n the users who have i, j and
+    both, and N all users:
+
+    - ``dot``: x.y / (1 + h).
+    - ``cosine``: x.y / (\|x\| \|y\| + h); ``asymmetric_cosine(alpha=0.5)``: x.y / (X^alpha Y^(1 - alpha) + h).
+    - ``tversky(alpha=1, beta=1)``: x.y / (alpha (X - x.y) + beta (Y - x.y) + x.y + h); ``jaccard`` is alpha = beta = 1,
+      ``dice`` 0.5.
+    - ``s_plus(l1=0.5, l2=0.5, l3=0, t1=1, t2=1, c1=0.5, c2=0.5, alpha=1, pop1=None, pop2=None, beta1=0, beta2=0)``:
+      x.y^alpha / (l1 (t1 (X - x.y) + t2 (Y - x.y) + x.y) + l2 X^c1 Y^c2 + l3 pop1_i^beta1 pop2_j^beta2 + h), where a
+      popularity is "sum" (of the item's values), a number for every item, or 1.
+    - ``p3alpha(alpha=1)``: probability of the walk i, a user, j, each step's to the power alpha;
+      ``rp3beta(alpha=1, beta=1)``: the same over (sum of y)^beta.
+    - ``pearson`` and ``adjusted_cosine``: cosine of ratings less the item's or the user's mean, over those that exist.
+    - Of ones, whatever the values: ``overlap`` n / (min(n_i, n_j) + h), ``conditional_probability`` n / (n_i + h),
+      ``lift`` n N / (n_i n_j + h), ``pointwise_mutual_information`` ln(lift), ``log_likelihood_ratio`` Dunning's G^2.
+
     Time is the sum over users of the square of their number of items, plus the selection. Sums are float64 by ascending
     user, exact for integers up to 2^53; the similarity is computed in float64, rounded once, then ranked. Memory is the
-    result, two copies of the input, 64 MiB, and at most 28 bytes an item and thread. Item-based neighbours: Sarwar et
-    al., "Item-based collaborative filtering recommendation algorithms", 2001.
+    result, two copies of the input, 64 MiB, and at most 28 bytes an item and thread. Sarwar et al., "Item-based
+    collaborative filtering recommendation algorithms", 2001; Tversky, "Features of similarity", 1977; Cooper et al.,
+    "Random walks in recommender systems", 2014 (P3alpha); Paudel et al., "Updatable, accurate, diverse, and scalable
+    recommendations for interactive applications", 2017 (RP3beta); Dunning, "Accurate methods for the statistics of
+    surprise and coincidence", 1993.
     """
     k = _check.integer(k, "k", 1)
-    metric = _check.choice(metric, "metric", METRICS)
-    shrinkage = _check.real(shrinkage, "shrinkage", 0)
+    measure = Measure.chosen(metric, parameters, shrinkage, shrinkage_type)
     threshold = None if threshold is None else _check.real(threshold, "threshold")
     binary, keep_diagonal = _check.flag(binary, "binary"), _check.flag(keep_diagonal, "keep_diagonal")
-    min_support = _check.integer(min_support, "min_support", 1, np.iinfo(np.int32).max)
+    min_support = _check.integer(min_support, "min_support", 1, _LARGEST_INTEGER)
     threads = _threads.resolve(n_threads)
-    ratings = _check.csr(user_items, "user_items")
-    score_dtype = _check.score_dtype(user_items)
-    if binary:
-        ratings = ratings._replace(data=np.ones_like(ratings.data))
-
+    ratings, dtype = _check.csr(user_items, "user_items"), _check.score_dtype(user_items)
     n_items = ratings.shape[1]
-    kept = max(1, min(k, n_items))
+    targets = None if target_items is None else np.unique(_check.item_ids(target_items, "target_items", n_items))
+    allowed = _check.pattern(candidates, "candidates", n_items, n_items)
     _check.product_memory(n_items, threads)
-    item_users = ratings.transposed()
-    capacities = room_of_product(item_users, ratings, kept, score_dtype, threshold)
-    with np.errstate(over="ignore"):
-        squares = np.bincount(ratings.indices, np.square(ratings.data, dtype=np.float64), n_items).astype(np.float64)
-    norms = np.sqrt(squares)  # and not the root of a product, which could overflow
-    counts = np.diff(item_users.indptr)
-    only_ones = bool((ratings.data == 1).all()) and counts.max(initial=0) <= _MOST_COUNTED
-    kernel = _dispatch.kernel("item_similarity", ratings.data.dtype, score_dtype)
+    if binary or measure.metric.of_ones or bool((ratings.data == 1).all()):
+        ratings = ratings._replace(data=_NO_VALUES)
 
-    def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
-        kernel(first, last, item_users.data, item_users.indices, item_users.indptr, ratings.data, ratings.indices,
-               ratings.indptr, metric, shrinkage, threshold, min_support, keep_diagonal, only_ones, norms, kept,
+    pairs = _Pairs.of(ratings, measure, allowed, threads)
+    n_ranks = len(pairs.id_of_rank)
+    items = np.arange(n_items, dtype=np.int32) if targets is None else targets
+    kept = max(1, min(k, n_ranks))
+    capacities = _room(pairs, items, kept, dtype)
+    if threshold is None:  # with one, how much is left nobody knows
+        _check.entries_memory(int(capacities.sum()), dtype)
+    terms = measure.terms(pairs.items, pairs.given, pairs.id_of_rank)
+    ranked = NO_PATTERN
+    if allowed is not None and not allowed.shared:
+        ranked = allowed._replace(ids=pairs.rank_of_id[allowed.ids])
+    counted = measure.function is not None or min_support > 1 or pairs.smallest_value() < _LEAST_FACTOR
+    failed = np.full(1, -1, np.int64)
+    kernel = _dispatch.kernel("item_similarity", pairs.by_item.data.dtype, dtype)
+
+    def fill(first: int, last: int, indices: Ids, data: Array, starts: Offsets, lengths: Offsets) -> None:
+        kernel(first, last, items, *pairs.by_item[:3], *pairs.by_user[:3], pairs.rank_of_id, pairs.id_of_rank, *ranked,
+               *terms, measure.address, failed, threshold, min_support, keep_diagonal, counted, _HEAD_ITEMS, kept,
                indices, data, starts, lengths, threads)  # fmt: skip
+        if failed[0] >= 0:
+            item, rank = divmod(int(failed[0]), n_ranks)
+            measure.raise_error(pairs.facts(item, rank))
 
-    return room_for_rows(capacities, score_dtype, n_items, fill)
+    rows = room_for_rows(capacities, dtype, n_items, fill)
+    return rows if targets is None else rows_among_empty_ones(rows, targets, n_items)
+
+
+class _Pairs(NamedTuple):
+    """Interactions as the kernel reads them, and what is known of every item."""
+
+    by_item: Csr  # item ids by user ids; no values where all are 1
+    by_user: Csr  # user ids by ranks of items
+    id_of_rank: Ids
+    rank_of_id: Ids
+    items: Statistics
+    given: Statistics  # of the values before the metric changed them
+
+    @classmethod
+    def of(cls, ratings: Csr, measure: Measure, allowed: Pattern | None, n_threads: int) -> _Pairs:
+        by_item = transposed(ratings, n_threads)
+        given = items = Statistics.of(by_item)
+        factors = by_item
+        if measure.metric.values is not None:
+            own, other = measure.metric.values(by_item, measure.parameters)
+            by_item, factors = by_item._replace(data=own), by_item._replace(data=other)
+            items = Statistics.of(by_item)
+        elif _are_small_integers(by_item.data, items):
+            by_item = factors = by_item._replace(data=by_item.data.astype(np.int32))
+        n_items = by_item.shape[0]
+        ids = allowed.ids if allowed is not None and allowed.shared else np.arange(n_items, dtype=np.int32)
+        id_of_rank = ids[np.argsort(-np.diff(by_item.indptr)[ids], kind="stable")]
+        rank_of_id = np.full(n_items, -1, np.int32)
+        rank_of_id[id_of_rank] = np.arange(len(ids), dtype=np.int32)
+        by_user = transposed(factors, n_threads, order=id_of_rank)
+        return cls(by_item, by_user, id_of_rank, rank_of_id, items, given)
+
+    def smallest_value(self) -> float:
+        """1 where there is none."""
+        return min((float(side.data.min()) for side in (self.by_item, self.by_user) if len(side.data)), default=1.0)
+
+    def facts(self, item: int, rank: int) -> dict[str, float]:
+        """Arguments of a measure for one pair."""
+        other = int(self.id_of_rank[rank])
+        values = self.by_item.data if len(self.by_item.data) else np.ones(len(self.by_item.indices))
+        x, y = self.by_item._replace(data=values.astype(np.float64)).to_scipy()[[item, other]].toarray()
+        found = {"dot": float(x @ y), "n_common": float(((x != 0) & (y != 0)).sum())}
+        for name, of_items in zip(("count", "sum", "sumsq"), self.items, strict=True):
+            found |= {f"{name}_i": float(of_items[item]), f"{name}_j": float(of_items[other])}
+        return {**found, "n_users": float(self.by_item.shape[1])}
+
+
+def _are_small_integers(values: Array, items: Statistics) -> bool:
+    """Whether sums of products, which no sum of squares is below, are exact in int32."""
+    return len(values) > 0 and items.sumsq.max() <= _LARGEST_INTEGER and bool((values == np.rint(values)).all())
+
+
+def _room(pairs: _Pairs, items: Ids, kept: int, dtype: npt.DTypeLike) -> Offsets:
+    """Entries that each row may need: ``kept``, or where all of those are much memory, no more than multiply-adds."""
+    capacities = np.full(len(items), kept, np.int64)
+    if len(items) * kept * (4 + np.dtype(dtype).itemsize) > _MANY_BYTES:
+        terms = np.zeros(len(pairs.by_item.indices) + 1, np.int64)
+        np.cumsum(np.diff(pairs.by_user.indptr)[pairs.by_item.indices], out=terms[1:])
+        np.minimum(capacities, np.diff(terms[pairs.by_item.indptr])[items], out=capacities)
+    return capacities

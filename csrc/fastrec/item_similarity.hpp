@@ -5,21 +5,133 @@
 
 namespace fastrec {
 
+// The dense sums of the workers, each of which needs no more than the widest item asks for.
+template <class Value>
+class SumsWorkspace {
+ public:
+  SumsWorkspace(int n_workers, const Interactions<Value>& x, bool counted)
+      : ones_(x.item_users.data == nullptr),
+        bytes_(n_workers, ones_ ? x.user_items.columns : 0),
+        shorts_(n_workers, ones_ ? x.user_items.columns : 0),
+        sums_(n_workers, ones_ ? 0 : x.user_items.columns),
+        counts_(n_workers, ones_ || counted ? x.user_items.columns : 0),
+        touched_(n_workers, x.user_items.columns + 1, Fill::nothing) {}
+
+  explicit operator bool() const { return bytes_ && shorts_ && sums_ && counts_ && touched_; }
+  SumsScratch operator[](int worker) const {
+    return {bytes_[worker], shorts_[worker], sums_[worker], counts_[worker], touched_[worker]};
+  }
+
+ private:
+  bool ones_;
+  Scratch<std::uint8_t> bytes_;
+  Scratch<std::uint16_t> shorts_;
+  Scratch<std::conditional_t<std::is_floating_point_v<Value>, double, std::int32_t>> sums_;
+  Scratch<std::int32_t> counts_, touched_;
+};
+
+// The bits and counts of the most popular items.
+class HeadWorkspace {
+ public:
+  static constexpr std::ptrdiff_t by_cost = -1;  // how many they are
+
+  template <class Value>
+  Status fill(const Kernels& table, const Interactions<Value>& x, std::ptrdiff_t n_items, int n_threads, Poll poll) {
+    const HeadKernels& kernels = table;
+    const Csr<Value>& rows = x.user_items;
+    if (x.item_users.data != nullptr) return Status::done;
+    head_.n_words = (rows.rows + 64 * head_words - 1) / (64 * head_words) * head_words;
+    if (n_items == by_cost) n_items = cheapest(kernels.cost_of_word(), rows);
+    n_items = std::min({n_items, rows.columns, most_items});
+    if (n_items <= 0) return Status::done;
+    const std::ptrdiff_t n_padded = (n_items + head_rows - 1) / head_rows * head_rows;
+    bits_ = Scratch<std::uint64_t>(1, n_padded * head_.n_words);
+    counts_ = Scratch<std::int32_t>(1, n_padded * n_padded, Fill::nothing);
+    tails_ = Scratch<std::int64_t>(1, rows.rows, Fill::nothing);
+    if (!bits_ || !counts_ || !tails_) return Status::out_of_memory;
+    for (std::ptrdiff_t user = 0; user < rows.rows; ++user) {
+      std::int64_t at = rows.indptr[user];
+      for (; at < rows.indptr[user + 1] && rows.indices[at] < n_padded; ++at) {
+        bits_[0][rows.indices[at] * head_.n_words + user / 64] |= std::uint64_t{1} << user % 64;
+      }
+      tails_[0][user] = at;
+    }
+    head_ = {n_padded, head_.n_words, bits_[0], counts_[0], tails_[0]};
+    return parallel_for(n_padded / head_rows, n_threads, poll, [&](int, std::ptrdiff_t tile) noexcept {
+      kernels.counts({tile, tile + 1}, head_, counts_[0]);
+    });
+  }
+
+  const Head& head() const noexcept { return head_; }
+
+ private:
+  static constexpr std::ptrdiff_t most_items = 2048;  // whose counts take 16 MiB
+
+  // How many items make bits and the other terms cheapest together. Of a user's first h items the h^2 terms are spared,
+  // which are the first h odd numbers.
+  template <class Value>
+  std::ptrdiff_t cheapest(double cost_of_word, const Csr<Value>& rows) const {
+    const std::ptrdiff_t n = std::min(rows.columns, most_items);
+    std::vector<double> spared;
+    try {
+      spared.resize(static_cast<std::size_t>(n));
+    } catch (const std::bad_alloc&) {
+      return 0;
+    }
+    for (std::ptrdiff_t user = 0; user < rows.rows; ++user) {
+      const std::int64_t first = rows.indptr[user];
+      for (std::int64_t at = first; at < rows.indptr[user + 1] && rows.indices[at] < n; ++at) {
+        spared[static_cast<std::size_t>(rows.indices[at])] += static_cast<double>(2 * (at - first) + 1);
+      }
+    }
+    double gain = 0.0, best = 0.0;
+    std::ptrdiff_t cheapest = 0;
+    for (std::ptrdiff_t h = 1; h <= n; ++h) {
+      gain += spared[static_cast<std::size_t>(h - 1)];
+      const double pairs = static_cast<double>(h) * static_cast<double>(h) / 2;
+      const double net = gain - pairs * static_cast<double>(head_.n_words) * cost_of_word;
+      if (net > best) {
+        best = net;
+        cheapest = h;
+      }
+    }
+    return cheapest;
+  }
+
+  Head head_{};
+  Scratch<std::uint64_t> bits_;
+  Scratch<std::int32_t> counts_;
+  Scratch<std::int64_t> tails_;
+};
+
+// Ranks the neighbours of items[rows.first] to items[rows.last].
 template <class Value, class Score>
-Status item_similarity(const Kernels& table, Rows rows, Csr<Value> item_users, Csr<Value> user_items,
-                       MeasureOptions options, std::ptrdiff_t k, SparseRows<Score> out, int n_threads, Poll poll) {
+Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* items, Interactions<Value> x,
+                       const Measure& measure, const NeighbourOptions& options, std::ptrdiff_t n_head, std::ptrdiff_t k,
+                       SparseRows<Score> out, int n_threads, Poll poll) {
   const SimilarityKernels<Value, Score>& kernels = table;
-  const ProductCost cost = product_cost(rows, item_users, user_items);
+  ProductCost cost;
+  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
+    cost.add(cost_of_row(items[row], x.item_users, x.user_items));
+  }
   n_threads = worthwhile_threads(cost.total, n_threads);
-  const Accumulate what = options.only_ones ? Accumulate::counters : Accumulate::sums_and_counts;
-  const ProductWorkspace<double, Score> workspace(n_threads, user_items.columns, k, what);
-  if (!workspace) return Status::out_of_memory;
+  const std::ptrdiff_t n_items = x.user_items.columns;
+  const bool screened = measure.near_other != nullptr;
+  const SumsWorkspace<Value> sums(n_threads, x, options.counted);
+  const PickWorkspace<Score> pick(n_threads, screened ? 0 : n_items, k);
+  const Scratch<float> near_scores(n_threads, screened ? n_items : 0, Fill::nothing);
+  const GroupsWorkspace<float> near_groups(n_threads, groups_for(k));
+  if (!sums || !pick || !near_scores || !near_groups) return Status::out_of_memory;
+  HeadWorkspace head;
+  Status status = head.fill(table, x, n_head, n_threads, poll);
+  if (status != Status::done) return status;
+  x.head = head.head();
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
-  const Status status = parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
-                                          [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                                            kernels.rows({first, last}, item_users, user_items, options,
-                                                         workspace[worker], workspace.pick(worker), k, out);
-                                          });
+  status = parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
+                             [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                               kernels.rows({first, last}, items, x, measure, options, sums[worker],
+                                            {pick[worker], near_scores[worker], near_groups[worker]}, k, out);
+                             });
   if (status == Status::done) close_gaps(rows, out);
   return status;
 }

@@ -175,7 +175,7 @@ struct ScreenKernels {
                  ScreenScratch<Value>, TopKRows<Value>) noexcept;
 };
 
-// ---- sparse_top_k_product, item_similarity --------------------------------------------------------------------------
+// ---- sparse_top_k_product -------------------------------------------------------------------------------------------
 
 // A float score is compared with its threshold as double, so that 0.1 means 0.1.
 template <class Score>
@@ -187,12 +187,10 @@ using Sum = std::conditional_t<std::is_floating_point_v<Value>, double,
                                std::make_unsigned_t<std::conditional_t<std::is_floating_point_v<Value>, int, Value>>>;
 
 template <class Total>
-struct ProductScratch {  // (n_columns) each and zero between rows, or empty where an operation does not use it
+struct ProductScratch {  // (n_columns) each and zero between rows
   Total* sums;
-  std::int32_t* counts;     // terms in the sum
-  std::uint8_t* marks;      // instead of counts: whether there are any
-  std::uint16_t* counters;  // instead of all of these: sums where all values are 1
-  std::int32_t* touched;    // (n_columns + 1), columns with a term
+  std::uint8_t* marks;    // whether there is a term in the sum
+  std::int32_t* touched;  // (n_columns + 1), columns with a term
 };
 
 template <class Score>
@@ -209,23 +207,95 @@ struct SparseProductKernels {
                SparseRows<Value>) noexcept;
 };
 
-enum class Measure { dot, cosine };
+// ---- item_similarity ------------------------------------------------------------------------------------------------
 
-struct MeasureOptions {
-  Measure measure;
-  double shrinkage;
-  double threshold;  // -inf: none
+// The most popular items, whose common users are counted as common bits where that is cheaper than one by one.
+constexpr std::ptrdiff_t head_rows = 4;   // counted together,
+constexpr std::ptrdiff_t head_words = 8;  // by so many words
+
+struct Head {
+  std::ptrdiff_t n_items;      // ranks below it, a multiple of head_rows; 0: no head
+  std::ptrdiff_t n_words;      // a multiple of head_words
+  const std::uint64_t* bits;   // (n_items, n_words), a bit a user
+  const std::int32_t* counts;  // (n_items, n_items), common users
+  const std::int64_t* tails;   // (n_users), where a user's other items start
+};
+
+struct HeadKernels {
+  double (*cost_of_word)() noexcept;
+  void (*counts)(Rows tiles, Head, std::int32_t* counts) noexcept;
+};
+
+// The interactions from both sides. Items have their ids in item_users and their ranks in user_items: by number of
+// users, most first, so that what is often added to lies together. What has no rank is nobody's neighbour.
+template <class Value>
+struct Interactions {
+  Csr<Value> item_users, user_items;  // data: nullptr where all values are 1
+  const std::int32_t* rank_of_id;     // (n_items), -1 without a rank
+  const std::int32_t* id_of_rank;     // (n_ranks)
+  Head head;
+};
+
+enum class Formula {
+  quotient,
+  lift,
+  pointwise_mutual_information,
+  overlap,
+  tversky,
+  s_plus,
+  log_likelihood_ratio,
+  custom
+};
+
+// A measure compiled elsewhere: scores[p] for `n` pairs of item `item` with items of rank ranks[p], and n returned, or
+// the place of a pair that it failed on. `own` and `other` are Measure's.
+using CustomFormula = std::int64_t (*)(std::int64_t n, const double* dots, const double* n_common, std::int64_t item,
+                                       const std::int32_t* ranks, const double* own, const double* other,
+                                       std::int64_t n_items, std::int64_t n_ranks, double n_users, double* scores);
+
+struct Measure {
+  Formula formula;
+  const double* own;        // (n_terms, n_items): what the formula takes from the first item of a pair,
+  const double* other;      // (n_terms, n_ranks): and from the second;
+  const float* near_other;  // (n_ranks), the same, or one over it without shrinkage, where float32 is wide enough for
+                            // scores close to a quotient's
+  std::ptrdiff_t n_items, n_ranks;
+  double n_users;
+  double shrinkage;      // added to the denominator
+  double bayesian;       // multiplies by dot / (dot + bayesian), where it is not 0
+  double weights[6];     // of tversky: alpha, beta; of s_plus: l1, t1, t2, l2, l3, power
+  CustomFormula custom;  // for Formula::custom,
+  std::int64_t* failed;  // item * n_ranks + rank of a pair that it failed on; -1: none
+};
+
+struct NeighbourOptions {
+  Pattern candidates;  // ranks, for each item
+  double threshold;    // scores are strictly greater
   bool has_threshold;
-  std::int64_t min_support;
+  std::int32_t min_support;
   bool keep_diagonal;
-  bool only_ones;       // all values are 1, and no item has more users than a counter holds
-  const double* norms;  // (n_items)
+  bool counted;  // whether terms must be counted beside the sums: not where values are positive and nothing asks
+};
+
+struct SumsScratch {      // (n_ranks) each, zero between rows; or empty where an item never needs it
+  std::uint8_t* bytes;    // counts of items with few users,
+  std::uint16_t* shorts;  // and of others
+  void* sums;             // of the type that the values are summed in
+  std::int32_t* counts;   // of the terms in the sums
+  std::int32_t* touched;  // (n_ranks + 1), ranks with a term
+};
+
+template <class Score>
+struct NeighbourScratch {
+  PickScratch<Score> pick;
+  float* near_scores;  // (n_ranks), instead of pick.scores
+  Groups<float> near_groups;
 };
 
 template <class Value, class Score>
 struct SimilarityKernels {
-  void (*rows)(Rows, Csr<Value> item_users, Csr<Value> user_items, MeasureOptions, ProductScratch<double>,
-               PickScratch<Score>, std::ptrdiff_t k, SparseRows<Score>) noexcept;
+  void (*rows)(Rows, const std::int32_t* items, const Interactions<Value>&, const Measure&, const NeighbourOptions&,
+               SumsScratch, NeighbourScratch<Score>, std::ptrdiff_t k, SparseRows<Score>) noexcept;
 };
 
 // ---- als_half_step --------------------------------------------------------------------------------------------------
@@ -266,10 +336,13 @@ struct Kernels : TopKKernels<float>,
                  SparseProductKernels<double>,
                  SparseProductKernels<std::int32_t>,
                  SparseProductKernels<std::int64_t>,
+                 HeadKernels,
                  SimilarityKernels<float, float>,
                  SimilarityKernels<float, double>,
                  SimilarityKernels<double, double>,
                  SimilarityKernels<double, float>,
+                 SimilarityKernels<std::int32_t, float>,
+                 SimilarityKernels<std::int32_t, double>,
                  HalfStepKernels<float>,
                  HalfStepKernels<double> {};
 

@@ -44,19 +44,42 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
         const int64_t* starts
         int64_t* lengths
 
-    enum class Measure:
-        dot
-        cosine
+    cppclass Interactions[Value]:
+        Csr[Value] item_users, user_items
+        const int32_t* rank_of_id
+        const int32_t* id_of_rank
 
-    cppclass MeasureOptions:
-        Measure measure
-        double shrinkage
+    enum class Formula:
+        quotient
+        lift
+        pointwise_mutual_information
+        overlap
+        tversky
+        s_plus
+        log_likelihood_ratio
+        custom
+
+    ctypedef int64_t (*CustomFormula)(int64_t, const double*, const double*, int64_t, const int32_t*, const double*,
+                                      const double*, int64_t, int64_t, double, double*) noexcept
+
+    cppclass Measure:
+        Formula formula
+        const double* own
+        const double* other
+        const float* near_other
+        ptrdiff_t n_items, n_ranks
+        double n_users, shrinkage, bayesian
+        double weights[6]
+        CustomFormula custom
+        int64_t* failed
+
+    cppclass NeighbourOptions:
+        Pattern candidates
         double threshold
         bint has_threshold
-        int64_t min_support
+        int32_t min_support
         bint keep_diagonal
-        bint only_ones
-        const double* norms
+        bint counted
 
     cppclass HalfStep[Value]:
         Csr[Value] weights
@@ -106,8 +129,18 @@ cdef extern from "fastrec/sparse_top_k_product.hpp" namespace "fastrec" nogil:
         bint has_threshold, ptrdiff_t k, SparseRows[int64_t], int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/item_similarity.hpp" namespace "fastrec" nogil:
-    Status item_similarity[Value, Score](const Kernels&, Rows, Csr[Value] item_users, Csr[Value] user_items,
-                                         MeasureOptions, ptrdiff_t k, SparseRows[Score], int n_threads, Poll) noexcept
+    Status item_similarity[Value, Score](const Kernels&, Rows, const int32_t* items, Interactions[Value],
+                                         const Measure&, const NeighbourOptions&, ptrdiff_t n_head, ptrdiff_t k,
+                                         SparseRows[Score], int n_threads, Poll) noexcept
+
+cdef extern from "fastrec/transpose.hpp" namespace "fastrec" nogil:
+    cppclass TransposedCsr[Value]:
+        Value* data
+        int32_t* indices
+        int64_t* indptr
+
+    Status transpose[Value](const Csr[Value]&, const int32_t* order, ptrdiff_t n_places, TransposedCsr[Value],
+                            int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/als_half_step.hpp" namespace "fastrec" nogil:
     Status als_half_step[Value](const Kernels&, HalfStep[Value], Value* solutions, uint8_t* singular, int n_threads,

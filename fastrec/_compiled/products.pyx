@@ -1,4 +1,4 @@
-"""Bindings of sparse_top_k_product and item_similarity."""
+"""Bindings of sparse_top_k_product, item_similarity and transpose."""
 
 from fastrec._compiled cimport csrc
 from fastrec._compiled.isa cimport kernels
@@ -11,9 +11,10 @@ ctypedef fused Number:
     int32_t
     int64_t
 
-ctypedef fused Value:
+ctypedef fused Stored:
     float
     double
+    int32_t
 
 ctypedef fused Score:
     float
@@ -74,29 +75,69 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
     finish(status)
 
 
-def item_similarity(ptrdiff_t first, ptrdiff_t last,
-                    const Value[::1] transposed_data, const int32_t[::1] transposed_indices,
-                    const int64_t[::1] transposed_indptr,
-                    const Value[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr,
-                    str measure, double shrinkage, threshold, int64_t min_support, bint keep_diagonal,
-                    bint only_ones, const double[::1] norms, ptrdiff_t k,
+cdef csrc.Formula formula_named(str name) except *:
+    return {"quotient": csrc.Formula.quotient, "lift": csrc.Formula.lift,
+            "pointwise_mutual_information": csrc.Formula.pointwise_mutual_information,
+            "overlap": csrc.Formula.overlap, "tversky": csrc.Formula.tversky, "s_plus": csrc.Formula.s_plus,
+            "log_likelihood_ratio": csrc.Formula.log_likelihood_ratio, "custom": csrc.Formula.custom}[name]
+
+
+# Values that are all 1 are given as none.
+def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
+                    const Stored[::1] item_data, const int32_t[::1] item_users, const int64_t[::1] item_indptr,
+                    const Stored[::1] user_data, const int32_t[::1] user_ranks, const int64_t[::1] user_indptr,
+                    const int32_t[::1] rank_of_id, const int32_t[::1] id_of_rank,
+                    const int32_t[::1] candidate_ranks, const int64_t[::1] candidate_indptr, bint candidates_shared,
+                    str formula, const double[:, ::1] own, const double[:, ::1] other, const float[::1] near_other,
+                    double shrinkage, double bayesian, weights, custom, int64_t[::1] failed,
+                    threshold, int32_t min_support, bint keep_diagonal, bint counted, ptrdiff_t n_head, ptrdiff_t k,
                     int32_t[::1] out_indices, Score[::1] out_data, const int64_t[::1] starts, int64_t[::1] lengths,
                     int n_threads):
-    cdef csrc.Csr[Value] item_users = csr(transposed_data, transposed_indices, transposed_indptr, indptr.shape[0] - 1)
-    cdef csrc.Csr[Value] user_items = csr(data, indices, indptr, transposed_indptr.shape[0] - 1)
-    cdef csrc.SparseRows[Score] out = sparse_rows(out_indices, out_data, starts, lengths)
-    cdef csrc.Rows rows = rows_between(first, last)
-    cdef csrc.MeasureOptions options
-    options.measure = {"dot": csrc.Measure.dot, "cosine": csrc.Measure.cosine}[measure]
-    options.shrinkage = shrinkage
+    cdef csrc.Interactions[Stored] interactions
+    interactions.item_users = csr(item_data, item_users, item_indptr, user_indptr.shape[0] - 1)
+    interactions.user_items = csr(user_data, user_ranks, user_indptr, id_of_rank.shape[0])
+    if not item_data.shape[0]:
+        interactions.item_users.data = interactions.user_items.data = NULL
+    interactions.rank_of_id, interactions.id_of_rank = &rank_of_id[0], &id_of_rank[0]
+    cdef csrc.Measure measure
+    measure.formula = formula_named(formula)
+    measure.own, measure.other = &own[0, 0], &other[0, 0]
+    measure.near_other = &near_other[0] if near_other.shape[0] else NULL
+    measure.n_items, measure.n_ranks = item_indptr.shape[0] - 1, id_of_rank.shape[0]
+    measure.n_users = user_indptr.shape[0] - 1
+    measure.shrinkage, measure.bayesian = shrinkage, bayesian
+    for place, weight in enumerate(weights):
+        measure.weights[place] = weight
+    measure.custom = <csrc.CustomFormula><void*><size_t>custom
+    measure.failed = &failed[0]
+    cdef csrc.NeighbourOptions options
+    options.candidates = pattern(candidate_ranks, candidate_indptr, candidates_shared)
     options.has_threshold = threshold is not None
     options.threshold = 0.0 if threshold is None else threshold
-    options.min_support = min_support
-    options.keep_diagonal = keep_diagonal
-    options.only_ones = only_ones
-    options.norms = &norms[0]
+    options.min_support, options.keep_diagonal, options.counted = min_support, keep_diagonal, counted
+    cdef csrc.SparseRows[Score] out = sparse_rows(out_indices, out_data, starts, lengths)
+    cdef csrc.Rows rows = rows_between(first, last)
     cdef csrc.Status status
     with nogil:
-        status = csrc.item_similarity(kernels[0], rows, item_users, user_items, options, k, out,
-                                                    n_threads, poll)
+        status = csrc.item_similarity(kernels[0], rows, &items[0], interactions, measure, options, n_head, k, out,
+                                      n_threads, poll)
+    finish(status)
+
+
+# Without values the data are none; without an order, None, the rows are in their own.
+def transpose(const Stored[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr, ptrdiff_t n_columns,
+              const int32_t[::1] order, Stored[::1] out_data, int32_t[::1] out_indices, int64_t[::1] out_indptr,
+              int n_threads):
+    cdef csrc.Csr[Stored] x = csr(data, indices, indptr, n_columns)
+    cdef csrc.TransposedCsr[Stored] out
+    out.data, out.indices, out.indptr = &out_data[0], &out_indices[0], &out_indptr[0]
+    if not data.shape[0]:
+        x.data = NULL
+    cdef const int32_t* in_order = NULL
+    cdef ptrdiff_t n_places = x.rows
+    if order is not None:
+        in_order, n_places = &order[0], order.shape[0]
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.transpose(x, in_order, n_places, out, n_threads, poll)
     finish(status)

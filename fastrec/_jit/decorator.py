@@ -9,7 +9,21 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+view: Any = numba.carray  # type: ignore[attr-defined]
+
 
 def kernel() -> Callable[[Function], Function]:
     """Compile on first use, cached on disk: sequential, without the GIL, IEEE arithmetic, division as in NumPy."""
     return cast("Callable[[Function], Function]", numba.njit(nogil=True, cache=True, error_model="numpy"))
+
+
+def callback(signature: str) -> Callable[[Function], Any]:
+    """Compile at once, for callers in C++ that hold no GIL; TypeError where the types do not fit."""
+
+    def compiled(function: Function) -> Any:
+        try:
+            return numba.cfunc(signature)(function)
+        except numba.core.errors.NumbaError as error:
+            raise TypeError(str(error)) from None
+
+    return compiled

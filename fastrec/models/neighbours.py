@@ -11,7 +11,7 @@ from fastrec import _check, _threads
 from fastrec._types import Csr, Pattern, TopK
 from fastrec.models.base import NeighbourRequest, Ranking, Recommender, Request, stored
 from fastrec.selection import best_of_product
-from fastrec.similarity import METRICS, item_similarity
+from fastrec.similarity import item_similarity
 from fastrec.weighting import bm25_weight, tfidf_weight
 
 _WEIGHTINGS = {"bm25": bm25_weight, "tfidf": tfidf_weight}
@@ -82,8 +82,6 @@ class ItemKNN(Recommender):
             The model itself. It is unchanged when anything was raised.
         """
         k = _check.integer(self.k, "k", 1)
-        _check.choice(self.metric, "metric", METRICS)
-        _check.real(self.shrinkage, "shrinkage", 0)
         if self.weighting is not None:
             _check.choice(self.weighting, "weighting", _WEIGHTINGS)
         _threads.resolve(self.n_threads)

@@ -1,119 +1,302 @@
-// Row-kernel of item_similarity: row i of item_users * user_items, each sum turned into a similarity by its measure.
-// Where all values are 1 a sum is a count, and the counters are short.
+// Row-kernel of item_similarity: row i of item_users * user_items, each sum turned into a score by the measure.
+//
+// Where all values are 1 a sum is a count, in the narrowest integer that holds the number of users of item i. A row is
+// either scanned whole or, where few items were touched, by the list of those. Where the measure allows, near scores in
+// float32 tell which pairs are worth an exact one.
 #pragma once
 
 #include "fastrec/rows/measures.hpp"
-#include "fastrec/rows/sparse_top_k_product.hpp"
+#include "fastrec/rows/sparse_rows.hpp"
 
 namespace fastrec {
 namespace {
 
-// add_row where all values are 1.
-template <bool list, class Value>
-std::ptrdiff_t count_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b,
-                         const ProductScratch<double>& scratch) noexcept {
+// ---- sums -----------------------------------------------------------------------------------------------------------
+
+// The sums of one row, by rank.
+template <class Sum, bool counted>
+struct Sums {
+  Sum* sums;
+  std::int32_t* counts;
+  std::int32_t* touched;
+
+  // Without counts a sum of ones is its own count, and of others, which are positive, only 0 and more matters.
+  std::int32_t n_common(std::int32_t rank) const noexcept {
+    if constexpr (counted) return counts[rank];
+    if constexpr (std::is_floating_point_v<Sum>) return sums[rank] > 0;
+    return static_cast<std::int32_t>(sums[rank]);
+  }
+
+  void erase(std::int32_t rank) const noexcept {
+    sums[rank] = 0;
+    if constexpr (counted) counts[rank] = 0;
+  }
+
+  // Loops apart from those that read: GCC 12 clears first where both stand in one (loop distribution).
+  void clear_all(std::ptrdiff_t n) const noexcept {
+    std::fill(sums, sums + n, Sum{0});
+    if constexpr (counted) std::fill(counts, counts + n, 0);
+  }
+  void clear_touched(std::ptrdiff_t n) const noexcept {
+    for (std::ptrdiff_t i = 0; i < n; ++i) erase(touched[i]);
+  }
+
+  std::ptrdiff_t list_touched(std::ptrdiff_t n_ranks) const noexcept {
+    std::ptrdiff_t n = 0;
+    for (std::ptrdiff_t rank = 0; rank < n_ranks; ++rank) {
+      touched[n] = static_cast<std::int32_t>(rank);
+      n += n_common(touched[n]) != 0;
+    }
+    return n;
+  }
+};
+
+// Adds the row of `item`, of each user the items from `starts` on, terms by ascending user, and returns how many ranks
+// it touched if it was to list them. Whether a rank is new moves the end of the list and not the program: nobody could
+// foretell it.
+template <bool list, bool ones, class Value, class Sum, bool counted>
+std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const std::int64_t* starts,
+                        const Sums<Sum, counted>& row) noexcept {
+  constexpr std::ptrdiff_t ahead = 4;  // users whose items are asked for beforehand
+  const std::int32_t* users = x.item_users.indices;
+  const std::int64_t* ends = x.user_items.indptr + 1;
+  const std::int64_t last = x.item_users.indptr[item + 1];
   std::ptrdiff_t n_touched = 0;
-  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
-    const std::int32_t inner = a.indices[at];
-    for (std::int64_t to = b.indptr[inner]; to < b.indptr[inner + 1]; ++to) {
-      const std::int32_t column = b.indices[to];
+  for (std::int64_t at = x.item_users.indptr[item]; at < last; ++at) {
+    if (at + ahead < last) __builtin_prefetch(x.user_items.indices + starts[users[at + ahead]]);
+    const std::int32_t user = users[at];
+    for (std::int64_t to = starts[user]; to < ends[user]; ++to) {
+      const std::int32_t rank = x.user_items.indices[to];
       if constexpr (list) {
-        scratch.touched[n_touched] = column;
-        n_touched += scratch.counters[column] == 0;
+        row.touched[n_touched] = rank;
+        n_touched += row.n_common(rank) == 0;
       }
-      ++scratch.counters[column];
+      if constexpr (counted) ++row.counts[rank];
+      if constexpr (ones) {
+        ++row.sums[rank];
+      } else {
+        row.sums[rank] += static_cast<Sum>(x.item_users.data[at]) * static_cast<Sum>(x.user_items.data[to]);
+      }
     }
   }
   return n_touched;
 }
 
-// Offers the similarities of row `row`; common_at(i) is what it has in common with column_at(i).
-template <Measure measure, class Score, class ColumnAt, class CommonAt>
-void offer_similarities(Selector<Score>& selector, std::ptrdiff_t row, std::ptrdiff_t n, std::ptrdiff_t k,
-                        const MeasureOptions& options, const PickScratch<Score>& pick, const ColumnAt& column_at,
-                        const CommonAt& common_at) noexcept {
-  constexpr Score never = std::numeric_limits<Score>::quiet_NaN();
-  constexpr std::ptrdiff_t together = 64;  // in loops that compilers turn into vectors
-  const std::int32_t min_support = static_cast<std::int32_t>(options.min_support);
-  const double norm = options.norms[row], shrinkage = options.shrinkage;
-  for (std::ptrdiff_t first = 0; first < n; first += together) {
-    const std::ptrdiff_t n_chunk = std::min(together, n - first);
-    double sums[together], norms[together];
-    std::int32_t supports[together];
-    for (std::ptrdiff_t i = 0; i < n_chunk; ++i) {
-      const Common common = common_at(first + i);
-      sums[i] = common.sum;
-      supports[i] = common.support;
-      norms[i] = options.norms[column_at(first + i)];
-    }
-    for (std::ptrdiff_t i = 0; i < n_chunk; ++i) {
-      const Score score = static_cast<Score>(similarity<measure>({sums[i], norm, norms[i]}, shrinkage));
-      pick.scores[first + i] = supports[i] >= min_support ? score : never;
-    }
-    for (std::ptrdiff_t i = 0; i < n_chunk && !options.keep_diagonal; ++i) {
-      if (column_at(first + i) == row) pick.scores[first + i] = never;
-    }
+// ---- ranking --------------------------------------------------------------------------------------------------------
+
+// What is the same for all rows of a call.
+template <class Score>
+struct Ranking {
+  const Measure& measure;
+  const NeighbourOptions& options;
+  const std::int32_t* id_of_rank;
+  const NeighbourScratch<Score>& scratch;
+  std::ptrdiff_t k;
+  ScoreBlock score;
+  Score least;  // score that may rank
+};
+
+// Collects pairs, scores them together, and offers what may rank.
+template <class Score>
+class PairsToScore {
+ public:
+  PairsToScore(std::ptrdiff_t item, const Ranking<Score>& ranking, Selector<Score>& selector) noexcept
+      : item_(item), ranking_(ranking), selector_(selector) {}
+
+  // These are false where the measure failed.
+  template <class Row>
+  bool add(const Row& row, std::int32_t rank) noexcept {
+    block_.dots[block_.n] = static_cast<double>(row.sums[rank]);
+    block_.n_common[block_.n] = row.n_common(rank);
+    block_.ranks[block_.n++] = rank;
+    return block_.n < block_pairs || score();
   }
-  const Score least =
-      options.has_threshold ? least_above<Score>(options.threshold) : -std::numeric_limits<Score>::infinity();
-  offer_scores(selector, n, k, least, pick, column_at);
+
+  bool score() noexcept {
+    double scores[block_pairs];
+    if (!ranking_.score(block_, item_, ranking_.measure, scores)) return false;
+    for (std::ptrdiff_t i = 0; i < block_.n; ++i) {
+      const Score score = static_cast<Score>(scores[i]);
+      if (score >= ranking_.least) selector_.offer(score, ranking_.id_of_rank[block_.ranks[i]]);
+    }
+    block_.n = 0;
+    return true;
+  }
+
+ private:
+  std::ptrdiff_t item_;
+  const Ranking<Score>& ranking_;
+  Selector<Score>& selector_;
+  PairBlock block_{};
+};
+
+// Every pair of list[0] to list[n] by its exact score.
+template <class Score, class Row>
+bool rank_exact_scores(std::ptrdiff_t item, const std::int32_t* list, std::ptrdiff_t n, const Row& row,
+                       const Ranking<Score>& ranking, Selector<Score>& selector) noexcept {
+  constexpr Score never = std::numeric_limits<Score>::quiet_NaN();
+  Score* scores = ranking.scratch.pick.scores;
+  std::fill(scores, scores + n, never);
+  for (std::ptrdiff_t first = 0; first < n; first += block_pairs) {
+    PairBlock block;
+    std::ptrdiff_t places[block_pairs];
+    block.n = 0;
+    for (std::ptrdiff_t i = first; i < std::min(first + block_pairs, n); ++i) {
+      const std::int32_t rank = list[i];
+      places[block.n] = i;
+      block.ranks[block.n] = rank;
+      block.dots[block.n] = static_cast<double>(row.sums[rank]);
+      block.n_common[block.n] = row.n_common(rank);
+      block.n += row.n_common(rank) >= ranking.options.min_support;
+    }
+    double exact[block_pairs];
+    if (!ranking.score(block, item, ranking.measure, exact)) return false;
+    for (std::ptrdiff_t i = 0; i < block.n; ++i) scores[places[i]] = static_cast<Score>(exact[i]);
+  }
+  const Score reached = reached_by_k(scores, n, ranking.k, ranking.least, ranking.scratch.pick.groups);
+  selector.template offer_all<false>(scores, n, std::max(ranking.least, reached),
+                                     [&](std::ptrdiff_t i) { return ranking.id_of_rank[list[i]]; });
+  return true;
 }
 
-template <Measure measure, class Value, class Score>
-void similarity_rows(Rows rows, const Csr<Value>& item_users, const Csr<Value>& user_items,
-                     const MeasureOptions& options, const ProductScratch<double>& scratch,
-                     const PickScratch<Score>& pick, std::ptrdiff_t k, const SparseRows<Score>& out) noexcept {
-  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    Selection<Score> selection = Selector<Score>::empty(pick.entries);
-    Selector<Score> selector(selection, k, 2 * k);
-    const bool dense = terms_of_row(row, item_users, user_items) >= user_items.columns;
-    const auto offer = [&](std::ptrdiff_t n_touched, const auto& common_with) {
-      const std::int32_t* touched = scratch.touched;
-      if (dense) {
-        offer_similarities<measure>(
-            selector, row, user_items.columns, k, options, pick,
-            [](std::ptrdiff_t i) { return static_cast<std::int32_t>(i); }, common_with);
-      } else {
-        offer_similarities<measure>(
-            selector, row, n_touched, k, options, pick, [touched](std::ptrdiff_t i) { return touched[i]; },
-            [&](std::ptrdiff_t i) { return common_with(touched[i]); });
-      }
-    };
-    // Not in the loop that reads them: GCC 12 then clears first (loop distribution, seen with two arrays).
-    const auto clear = [&](std::ptrdiff_t n_touched, auto* accumulators) {
-      if (dense) {
-        std::fill(accumulators, accumulators + user_items.columns, 0);
-      } else {
-        for (std::ptrdiff_t i = 0; i < n_touched; ++i) accumulators[scratch.touched[i]] = 0;
-      }
-    };
-    if (options.only_ones) {
-      const std::ptrdiff_t n = dense ? count_row<false>(row, item_users, user_items, scratch)
-                                     : count_row<true>(row, item_users, user_items, scratch);
-      offer(n, [&scratch](std::ptrdiff_t column) {
-        return Common{static_cast<double>(scratch.counters[column]), scratch.counters[column]};
-      });
-      clear(n, scratch.counters);
-    } else {
-      const std::ptrdiff_t n = dense ? add_row<true, false>(row, item_users, user_items, scratch)
-                                     : add_row<true, true>(row, item_users, user_items, scratch);
-      offer(n, [&scratch](std::ptrdiff_t column) { return Common{scratch.sums[column], scratch.counts[column]}; });
-      clear(n, scratch.sums);
-      clear(n, scratch.counts);
+// near_scores[0] to near_scores[n] of the pairs with rank_at(0) to rank_at(n); NaN where too few users have both.
+template <bool shrunk, class Score, class Sum, bool counted, class RankAt>
+void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted>& row, const Ranking<Score>& ranking,
+                  float* __restrict near_scores, const RankAt& rank_at) noexcept {
+  constexpr float never = std::numeric_limits<float>::quiet_NaN();
+  const Sum* __restrict sums = row.sums;
+  const float* __restrict others = ranking.measure.near_other;
+  const double term = ranking.measure.own[item];
+  const float own = static_cast<float>(shrunk ? term : 1.0 / term);
+  const float shrinkage = static_cast<float>(ranking.measure.shrinkage);
+  const std::int32_t* __restrict counts = row.counts;
+  const std::int32_t min_support = ranking.options.min_support;
+  constexpr bool is_count = std::is_integral_v<Sum> && !counted;
+  const float least_count = static_cast<float>(min_support);
+  for (std::ptrdiff_t first = 0; first < n; first += block_pairs) {
+    const std::ptrdiff_t n_block = std::min(block_pairs, n - first);
+    float dots[block_pairs];
+    for (std::ptrdiff_t i = 0; i < n_block; ++i) dots[i] = static_cast<float>(sums[rank_at(first + i)]);
+    for (std::ptrdiff_t i = 0; i < n_block && !is_count; ++i) {
+      const std::int32_t rank = rank_at(first + i);
+      dots[i] = (counted ? counts[rank] >= min_support : sums[rank] > 0) ? dots[i] : never;
     }
-    write_sparse_row(selector, pick.entries, row, out);
+    for (std::ptrdiff_t i = 0; i < n_block; ++i) {
+      const float score = near_quotient<shrunk>(dots[i], own, others[rank_at(first + i)], shrinkage);
+      near_scores[first + i] = !is_count || dots[i] >= least_count ? score : never;
+    }
   }
+}
+
+// The pairs of rank_at(0) to rank_at(n), of which near scores tell what is worth an exact one.
+template <class Score, class Row, class RankAt>
+bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, const Ranking<Score>& ranking,
+                         Selector<Score>& selector, const RankAt& rank_at) noexcept {
+  float* near_scores = ranking.scratch.near_scores;
+  if (ranking.measure.shrinkage > 0) {
+    score_nearly<true>(item, n, row, ranking, near_scores, rank_at);
+  } else {
+    score_nearly<false>(item, n, row, ranking, near_scores, rank_at);
+  }
+  const auto below = [](float score) { return score - (2 * near_error * std::fabs(score) + least_near_score); };
+  const float least = below(static_cast<float>(ranking.least));
+  const float reached = below(reached_by_k(near_scores, n, ranking.k, least, ranking.scratch.near_groups));
+  const float bar = std::max(least, reached);
+  PairsToScore<Score> pairs(item, ranking, selector);
+  std::ptrdiff_t first = 0;
+  for (; first + compared_together <= n; first += compared_together) {
+    for (std::uint64_t bits = reaching(near_scores + first, bar); bits != 0; bits &= bits - 1) {
+      const std::int32_t rank = rank_at(first + __builtin_ctzll(bits));
+      if (!pairs.add(row, rank)) return false;
+    }
+  }
+  for (; first < n; ++first) {
+    if (near_scores[first] >= bar && !pairs.add(row, rank_at(first))) return false;
+  }
+  return pairs.score();
+}
+
+// ---- rows -----------------------------------------------------------------------------------------------------------
+
+// A row is scanned whole where it has as many terms as there are ranks.
+template <bool ones, class Value, class Score, class Sum, bool counted>
+bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum, counted>& row,
+               const Ranking<Score>& ranking, Selector<Score>& selector) noexcept {
+  const std::ptrdiff_t n_ranks = x.user_items.columns;
+  const std::int32_t own_rank = x.rank_of_id[item];
+  const bool in_head = ones && own_rank >= 0 && own_rank < x.head.n_items;
+  const bool whole = in_head || terms_of_row(item, x.item_users, x.user_items) >= n_ranks;
+  std::ptrdiff_t n_touched = 0;
+  if (in_head) {
+    const std::int32_t* counts = x.head.counts + own_rank * x.head.n_items;
+    const std::ptrdiff_t n_head = std::min(x.head.n_items, n_ranks);
+    for (std::ptrdiff_t rank = 0; rank < n_head; ++rank) row.sums[rank] = static_cast<Sum>(counts[rank]);
+    add_item<false, ones>(item, x, x.head.tails, row);
+  } else if (whole) {
+    add_item<false, ones>(item, x, x.user_items.indptr, row);
+  } else {
+    n_touched = add_item<true, ones>(item, x, x.user_items.indptr, row);
+  }
+  if (!ranking.options.keep_diagonal && own_rank >= 0) row.erase(own_rank);
+
+  const std::int32_t* list = row.touched;
+  std::ptrdiff_t n = n_touched;
+  const Pattern& candidates = ranking.options.candidates;
+  const bool screened = ranking.measure.near_other != nullptr;
+  bool scored = true;
+  if (candidates.indptr) {
+    list = candidates.ids + candidates.indptr[item * candidates.step];
+    n = candidates.indptr[item * candidates.step + 1] - candidates.indptr[item * candidates.step];
+  } else if (whole && screened) {
+    list = nullptr;
+  } else if (whole) {
+    n = row.list_touched(n_ranks);
+  }
+  if (list == nullptr) {
+    scored = rank_by_near_scores(item, n_ranks, row, ranking, selector,
+                                 [](std::ptrdiff_t i) { return static_cast<std::int32_t>(i); });
+  } else if (screened) {
+    scored = rank_by_near_scores(item, n, row, ranking, selector, [list](std::ptrdiff_t i) { return list[i]; });
+  } else {
+    scored = rank_exact_scores(item, list, n, row, ranking, selector);
+  }
+  whole ? row.clear_all(n_ranks) : row.clear_touched(n_touched);
+  return scored;
 }
 
 template <class Value, class Score>
-void item_similarity(Rows rows, Csr<Value> item_users, Csr<Value> user_items, MeasureOptions options,
-                     ProductScratch<double> scratch, PickScratch<Score> pick, std::ptrdiff_t k,
-                     SparseRows<Score> out) noexcept {
-  switch (options.measure) {
-    case Measure::dot:
-      return similarity_rows<Measure::dot>(rows, item_users, user_items, options, scratch, pick, k, out);
-    case Measure::cosine:
-      return similarity_rows<Measure::cosine>(rows, item_users, user_items, options, scratch, pick, k, out);
+void item_similarity(Rows rows, const std::int32_t* items, const Interactions<Value>& x, const Measure& measure,
+                     const NeighbourOptions& options, SumsScratch sums, NeighbourScratch<Score> scratch,
+                     std::ptrdiff_t k, SparseRows<Score> out) noexcept {
+  using Total = std::conditional_t<std::is_floating_point_v<Value>, double, std::int32_t>;
+  const Score least =
+      options.has_threshold ? least_above<Score>(options.threshold) : -std::numeric_limits<Score>::infinity();
+  const Ranking<Score> ranking{measure, options, x.id_of_rank, scratch, k, scorer_of(measure.formula), least};
+  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
+    if (measure.custom && __atomic_load_n(measure.failed, __ATOMIC_RELAXED) >= 0) return;
+    const std::int32_t item = items[row];
+    Selection<Score> selection = Selector<Score>::empty(scratch.pick.entries);
+    Selector<Score> selector(selection, k, 2 * k);
+    const auto rank = [&](auto ones, const auto& row_sums) {
+      return rank_item<ones.value>(item, x, row_sums, ranking, selector);
+    };
+    bool scored;
+    if (x.item_users.data == nullptr) {
+      const std::int64_t n_users = x.item_users.indptr[item + 1] - x.item_users.indptr[item];
+      if (n_users <= std::numeric_limits<std::uint8_t>::max()) {
+        scored = rank(std::true_type{}, Sums<std::uint8_t, false>{sums.bytes, nullptr, sums.touched});
+      } else if (n_users <= std::numeric_limits<std::uint16_t>::max()) {
+        scored = rank(std::true_type{}, Sums<std::uint16_t, false>{sums.shorts, nullptr, sums.touched});
+      } else {
+        scored = rank(std::true_type{}, Sums<std::int32_t, false>{sums.counts, nullptr, sums.touched});
+      }
+    } else if (options.counted) {
+      scored = rank(std::false_type{}, Sums<Total, true>{static_cast<Total*>(sums.sums), sums.counts, sums.touched});
+    } else {
+      scored = rank(std::false_type{}, Sums<Total, false>{static_cast<Total*>(sums.sums), nullptr, sums.touched});
+    }
+    if (!scored) return;
+    write_sparse_row(selector, scratch.pick.entries, row, out);
   }
 }
 

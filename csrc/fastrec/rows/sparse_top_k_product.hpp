@@ -2,32 +2,19 @@
 // the best of what was touched are kept.
 #pragma once
 
-#include <cmath>
-
-#include "fastrec/rows/selector.hpp"
-#include "fastrec/rows/threshold.hpp"
+#include "fastrec/rows/sparse_rows.hpp"
 
 namespace fastrec {
 namespace {
 
 enum Mark : std::uint8_t { touched = 1, candidate = 2, excluded = 4 };
 
-// Multiply-adds of row `row` of A * B.
-template <class Value>
-std::int64_t terms_of_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b) noexcept {
-  std::int64_t terms = 0;
-  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
-    terms += b.indptr[a.indices[at] + 1] - b.indptr[a.indices[at]];
-  }
-  return terms;
-}
-
-// Adds row `row` of the product into scratch.sums, terms by ascending inner index. Columns with a term are marked or,
-// if so asked, their terms counted. Sums of floats are double; sums of integers wrap around, so they are unsigned.
+// Adds row `row` of the product into scratch.sums, terms by ascending inner index, and marks columns with a term. Sums
+// of floats are double; sums of integers wrap around, so they are unsigned.
 //
 // A list of the columns, whose length is returned, pays where most have no term. Whether a column is new moves the end
 // of the list and not the program: nobody could foretell it.
-template <bool count_terms, bool list, class Value>
+template <bool list, class Value>
 std::ptrdiff_t add_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b,
                        const ProductScratch<Sum<Value>>& scratch) noexcept {
   std::ptrdiff_t n_touched = 0;
@@ -38,13 +25,9 @@ std::ptrdiff_t add_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>
       const std::int32_t column = b.indices[to];
       if constexpr (list) {
         scratch.touched[n_touched] = column;
-        n_touched += count_terms ? scratch.counts[column] == 0 : !(scratch.marks[column] & touched);
+        n_touched += !(scratch.marks[column] & touched);
       }
-      if constexpr (count_terms) {
-        ++scratch.counts[column];
-      } else {
-        scratch.marks[column] |= touched;
-      }
+      scratch.marks[column] |= touched;
       scratch.sums[column] += x * static_cast<Sum<Value>>(b.data[to]);
     }
   }
@@ -63,34 +46,6 @@ inline void unmark(const Pattern& pattern, std::ptrdiff_t row, std::uint8_t* mar
   }
 }
 
-template <class Score>
-void write_sparse_row(Selector<Score>& selector, const Entry<Score>* entries, std::ptrdiff_t row,
-                      const SparseRows<Score>& out) noexcept {
-  const std::ptrdiff_t n = selector.finish();
-  for (std::ptrdiff_t i = 0; i < n; ++i) {
-    out.indices[out.starts[row] + i] = entries[i].item;
-    out.data[out.starts[row] + i] = entries[i].score;
-  }
-  out.lengths[row] = n;
-}
-
-// The least score that is greater than a threshold, both as double; NaN where no score is.
-template <class Score>
-Score least_above(double threshold) noexcept {
-  constexpr Score infinity = std::numeric_limits<Score>::infinity();
-  if (threshold == std::numeric_limits<double>::infinity()) return std::numeric_limits<Score>::quiet_NaN();
-  const Score nearest = static_cast<Score>(threshold);
-  return static_cast<double>(nearest) > threshold ? nearest : std::nextafter(nearest, infinity);
-}
-
-// Offers scores[0] to scores[n] of the columns that column_at(i) names.
-template <class Score, class ColumnAt>
-void offer_scores(Selector<Score>& selector, std::ptrdiff_t n, std::ptrdiff_t k, Score least,
-                  const PickScratch<Score>& scratch, const ColumnAt& column_at) noexcept {
-  const Score reached = reached_by_k(scratch.scores, n, k, least, scratch.groups);
-  selector.template offer_all<false>(scratch.scores, n, std::max(least, reached), column_at);
-}
-
 template <class Value>
 void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude, Pattern candidates,
                           Threshold<Value> threshold, bool has_threshold, ProductScratch<Sum<Value>> scratch,
@@ -98,8 +53,8 @@ void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude
   const std::uint8_t wanted = candidates.indptr ? touched | candidate : touched;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     const bool dense = terms_of_row(row, a, b) >= b.columns;
-    const std::ptrdiff_t n = dense ? b.columns : add_row<false, true>(row, a, b, scratch);
-    if (dense) add_row<false, false>(row, a, b, scratch);
+    const std::ptrdiff_t n = dense ? b.columns : add_row<true>(row, a, b, scratch);
+    if (dense) add_row<false>(row, a, b, scratch);
     if (candidates.indptr) mark(candidates, row, candidate, scratch.marks);
     if (exclude.indptr) mark(exclude, row, excluded, scratch.marks);
 

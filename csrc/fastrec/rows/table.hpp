@@ -1,6 +1,7 @@
 // Fills the table of one instruction set. A file of isa/ defines FASTREC_TABLE, the table's name, and includes this.
 #include "fastrec/rows/als_half_step.hpp"
 #include "fastrec/rows/exact_scores.hpp"
+#include "fastrec/rows/head_counts.hpp"
 #include "fastrec/rows/item_similarity.hpp"
 #include "fastrec/rows/pack_items.hpp"
 #include "fastrec/rows/screen.hpp"
@@ -21,10 +22,13 @@ const Kernels FASTREC_TABLE = {
     {sparse_top_k_product<double>},
     {sparse_top_k_product<std::int32_t>},
     {sparse_top_k_product<std::int64_t>},
+    {cost_of_head_word, head_counts},
     {item_similarity<float, float>},
     {item_similarity<float, double>},
     {item_similarity<double, double>},
     {item_similarity<double, float>},
+    {item_similarity<std::int32_t, float>},
+    {item_similarity<std::int32_t, double>},
     {als_half_step<float>},
     {als_half_step<double>},
 };

@@ -58,13 +58,13 @@ inline std::uint32_t kth_largest(const std::uint32_t* keys, std::ptrdiff_t n, st
 }
 
 // The k-th largest maximum of the groups of scores[0] to scores[n], or a little less; -inf where that says nothing
-// beyond `known`.
+// beyond `known`. Up to so many scores as there are groups are a group each.
 template <class Value>
 Value reached_by_k(const Value* scores, std::ptrdiff_t n, std::ptrdiff_t k, Value known,
                    const Groups<Value>& groups) noexcept {
   constexpr Value nothing = -std::numeric_limits<Value>::infinity();
-  const std::ptrdiff_t n_groups = groups.n;
-  if (n_groups == 0 || n < 2 * n_groups) return nothing;
+  const std::ptrdiff_t n_groups = std::min(groups.n, n);
+  if (n_groups < 2 * k) return nothing;
   Value* __restrict maxima = groups.maxima;
   std::fill(maxima, maxima + n_groups, nothing);
   std::ptrdiff_t first = 0;

@@ -1,0 +1,34 @@
+// Row-kernel of item_similarity's head: the most popular items by their users as bits, each pair counted once.
+#pragma once
+
+#include <algorithm>
+
+#include "fastrec/kernels.hpp"
+#include "fastrec/simd/common_bits.hpp"
+
+namespace fastrec {
+namespace {
+
+static_assert(bit_rows == head_rows && words_together == head_words);
+
+// What a word of a pair of items costs, where adding to a count costs 1.
+inline double cost_of_head_word() noexcept { return counts_bits_in_vectors() ? 1.0 / 8 : 3.0 / 4; }
+
+// Tiles of rows [rows.first, rows.last) against themselves and all later ones; counts are mirrored.
+inline void head_counts(Rows rows, Head head, std::int32_t* counts) noexcept {
+  for (std::ptrdiff_t i = rows.first * head_rows; i < rows.last * head_rows; i += head_rows) {
+    for (std::ptrdiff_t j = i; j < head.n_items; j += head_rows) {
+      std::uint64_t tile[head_rows][head_rows];
+      common_bits(head.bits + i * head.n_words, head.bits + j * head.n_words, head.n_words, tile);
+      for (std::ptrdiff_t r = 0; r < head_rows; ++r) {
+        for (std::ptrdiff_t c = 0; c < head_rows; ++c) {
+          const std::int32_t count = static_cast<std::int32_t>(tile[r][c]);
+          counts[(i + r) * head.n_items + j + c] = counts[(j + c) * head.n_items + i + r] = count;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fastrec

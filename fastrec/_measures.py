@@ -1,0 +1,296 @@
+"""What the similarity metrics are to the kernel: a formula, and what it takes from either item of a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastrec import _check
+from fastrec._types import Array, Csr
+
+ARGUMENTS = ("dot", "n_common", "count_i", "count_j", "sum_i", "sum_j", "sumsq_i", "sumsq_j", "n_users")
+Parameters = Mapping[str, Any]
+SHRINKAGE_TYPES = ("stabilized", "bayesian", "additive")
+_BAYESIAN_ONLY = ("bayesian",)
+_NOT_ADDITIVE = ("stabilized", "bayesian")
+
+
+class Statistics(NamedTuple):
+    """Of every item, in float64: its number of users, the sum of its values, and that of their squares."""
+
+    n_users: Array
+    total: Array
+    sumsq: Array
+
+    @classmethod
+    def of(cls, by_item: Csr) -> Statistics:
+        """Sums by ascending user."""
+        n_users = np.diff(by_item.indptr).astype(np.float64)
+        if not len(by_item.data):
+            return cls(n_users, n_users, n_users)
+        values = by_item.data.astype(np.float64)
+        item = np.repeat(np.arange(by_item.shape[0]), np.diff(by_item.indptr))
+        with np.errstate(over="ignore", under="ignore"):
+            sums = [np.bincount(item, weights, by_item.shape[0]) for weights in (values, values * values)]
+        return cls(n_users, *(np.asarray(each, np.float64) for each in sums))
+
+    def plus(self, amount: float) -> Statistics:
+        """Additive shrinkage."""
+        return self._replace(n_users=self.n_users + amount, sumsq=self.sumsq + amount)
+
+
+Terms = tuple[Sequence[Array], Sequence[Array]]
+
+
+class Metric(NamedTuple):
+    """A metric.
+
+    Attributes
+    ----------
+    formula : str
+        Name of the kernel's formula.
+    terms : callable
+        From the statistics of the items, those of their values as they were given, and the parameters to what the
+        formula takes from the first item of a pair and from the second.
+    parameters : dict of str to float or None
+        Names and defaults of the metric's own parameters.
+    weights : callable
+        From the parameters to the numbers of the formula.
+    of_ones : bool
+        Whether every value counts as 1.
+    values : callable, optional
+        From the interactions by item and the parameters to the values that are multiplied, by item and by user.
+    shrinkage_types : tuple of str
+        What its shrinkage may be.
+    """
+
+    formula: str
+    terms: Callable[[Statistics, Statistics, Parameters], Terms]
+    parameters: dict[str, Any] = {}  # noqa: RUF012
+    weights: Callable[[Parameters], Sequence[float]] = lambda p: ()
+    of_ones: bool = False
+    values: Callable[[Csr, Parameters], tuple[Array, Array]] | None = None
+    shrinkage_types: tuple[str, ...] = SHRINKAGE_TYPES
+
+
+# ---- terms ----------------------------------------------------------------------------------------------------------
+
+
+def _norms(items: Statistics, given: Statistics, p: Parameters) -> Terms:
+    norms = np.sqrt(items.sumsq)  # and not the root of a product, which could overflow
+    return [norms], [norms]
+
+
+def _powers(items: Statistics, given: Statistics, p: Parameters) -> Terms:
+    return [items.sumsq ** p["alpha"]], [items.sumsq ** (1 - p["alpha"])]
+
+
+def _sums_of_squares(items: Statistics, given: Statistics, p: Parameters) -> Terms:
+    return [items.sumsq], [items.sumsq]
+
+
+def _counts(items: Statistics, given: Statistics, p: Parameters) -> Terms:
+    return [items.n_users], [items.n_users]
+
+
+def _count_of_the_first(items: Statistics, given: Statistics, p: Parameters) -> Terms:
+    return [items.n_users], [np.ones_like(items.n_users)]
+
+
+def _nothing(items: Statistics, given: Statistics, p: Parameters) -> Terms:
+    ones = np.ones_like(items.n_users)
+    return [ones], [ones]
+
+
+def _popularity_of_the_second(items: Statistics, given: Statistics, p: Parameters) -> Terms:
+    return [np.ones_like(items.n_users)], [given.total ** p["beta"]]
+
+
+def _s_plus(items: Statistics, given: Statistics, p: Parameters) -> Terms:
+    own = [items.sumsq, items.sumsq ** p["c1"], _popularity(p["pop1"], given, "pop1") ** p["beta1"]]
+    return own, [items.sumsq, items.sumsq ** p["c2"], _popularity(p["pop2"], given, "pop2") ** p["beta2"]]
+
+
+def _popularity(chosen: Any, given: Statistics, name: str) -> Array:
+    if chosen is None:
+        return np.ones_like(given.total)
+    if isinstance(chosen, str):
+        _check.choice(chosen, name, ("sum",))
+        return given.total
+    return _check.row_values(chosen, name, len(given.total))
+
+
+# ---- values ---------------------------------------------------------------------------------------------------------
+
+
+def _walk(by_item: Csr, p: Parameters) -> tuple[Array, Array]:
+    """Probabilities of a step from an item to a user, and from a user to an item."""
+    _check.not_negative(by_item.data, "user_items", "weights of a random walk")
+    values, item = _values(by_item), _item_of_each(by_item)
+    totals = np.bincount(item, values, by_item.shape[0]), np.bincount(by_item.indices, values, by_item.shape[1])
+    return (values / totals[0][item]) ** p["alpha"], (values / totals[1][by_item.indices]) ** p["alpha"]
+
+
+def _centred_by_item(by_item: Csr, p: Parameters) -> tuple[Array, Array]:
+    values, item = _values(by_item), _item_of_each(by_item)
+    means = np.bincount(item, values, by_item.shape[0]) / np.maximum(np.diff(by_item.indptr), 1)
+    centred = values - means[item]
+    return centred, centred
+
+
+def _centred_by_user(by_item: Csr, p: Parameters) -> tuple[Array, Array]:
+    values, user = _values(by_item), by_item.indices
+    n_users = by_item.shape[1]
+    means = np.bincount(user, values, n_users) / np.maximum(np.bincount(user, minlength=n_users), 1)
+    centred = values - means[user]
+    return centred, centred
+
+
+def _values(by_item: Csr) -> Array:
+    return by_item.data.astype(np.float64) if len(by_item.data) else np.ones(len(by_item.indices))
+
+
+def _item_of_each(by_item: Csr) -> Array:
+    return np.repeat(np.arange(by_item.shape[0]), np.diff(by_item.indptr))
+
+
+# ---- the metrics ----------------------------------------------------------------------------------------------------
+
+_S_PLUS: dict[str, Any] = {
+    "l1": 0.5, "l2": 0.5, "l3": 0.0, "t1": 1.0, "t2": 1.0, "c1": 0.5, "c2": 0.5, "alpha": 1.0,
+    "pop1": None, "pop2": None, "beta1": 0.0, "beta2": 0.0,
+}  # fmt: skip
+
+METRICS = {
+    "dot": Metric("quotient", _nothing, shrinkage_types=_NOT_ADDITIVE),
+    "cosine": Metric("quotient", _norms),
+    "asymmetric_cosine": Metric("quotient", _powers, {"alpha": 0.5}),
+    "jaccard": Metric("tversky", _sums_of_squares, weights=lambda p: (1.0, 1.0)),
+    "dice": Metric("tversky", _sums_of_squares, weights=lambda p: (0.5, 0.5)),
+    "tversky": Metric(
+        "tversky", _sums_of_squares, {"alpha": 1.0, "beta": 1.0}, weights=lambda p: (p["alpha"], p["beta"])
+    ),
+    "s_plus": Metric(
+        "s_plus", _s_plus, _S_PLUS, weights=lambda p: [p[name] for name in ("l1", "t1", "t2", "l2", "l3", "alpha")]
+    ),
+    "p3alpha": Metric("quotient", _nothing, {"alpha": 1.0}, values=_walk, shrinkage_types=_NOT_ADDITIVE),
+    "rp3beta": Metric(
+        "quotient", _popularity_of_the_second, {"alpha": 1.0, "beta": 1.0}, values=_walk, shrinkage_types=_NOT_ADDITIVE
+    ),
+    "pearson": Metric("quotient", _norms, values=_centred_by_item),
+    "adjusted_cosine": Metric("quotient", _norms, values=_centred_by_user),
+    "overlap": Metric("overlap", _counts, of_ones=True),
+    "conditional_probability": Metric("quotient", _count_of_the_first, of_ones=True),
+    "lift": Metric("lift", _counts, of_ones=True),
+    "pointwise_mutual_information": Metric("pointwise_mutual_information", _counts, of_ones=True),
+    "log_likelihood_ratio": Metric("log_likelihood_ratio", _counts, of_ones=True, shrinkage_types=_BAYESIAN_ONLY),
+}
+
+
+_CUSTOM = Metric("custom", lambda items, given, p: (list(items), list(items)))
+_LEAST_NEAR = 1e-15
+
+
+class Measure(NamedTuple):
+    """A metric with its parameters and shrinkage, or a function of the user's."""
+
+    metric: Metric
+    parameters: dict[str, Any]
+    shrinkage: float
+    shrinkage_type: str
+    function: Any = None  # scalar, by numba.njit,
+    block: Any = None  # and what calls it for a block of pairs
+
+    @classmethod
+    def chosen(cls, metric: Any, parameters: Parameters, shrinkage: Any, shrinkage_type: Any) -> Measure:
+        """Check what a caller asked for."""
+        shrinkage = _check.real(shrinkage, "shrinkage", 0)
+        shrinkage_type = _check.choice(shrinkage_type, "shrinkage_type", SHRINKAGE_TYPES)
+        if not isinstance(metric, str) and callable(metric):
+            _check.keywords(parameters, (), "a metric of your own")
+            _check.compiled_function(metric, "metric")
+            if shrinkage:
+                raise ValueError("shrinkage: expected 0 with a metric of your own, got more; shrink inside of it.")
+            return cls(_CUSTOM, {}, 0.0, shrinkage_type, metric, _block_of(metric))
+        kind = METRICS[_check.choice(metric, "metric", METRICS)]
+        if shrinkage:
+            _check.choice(shrinkage_type, f"shrinkage_type of metric={metric!r}", kind.shrinkage_types)
+        _check.keywords(parameters, kind.parameters, f"metric={metric!r}")
+        values = {
+            name: value if name.startswith("pop") else _check.real(value, name, 0)
+            for name, value in {**kind.parameters, **parameters}.items()
+        }
+        return cls(kind, values, shrinkage, shrinkage_type)
+
+    @property
+    def address(self) -> int:
+        """Where the user's function starts, 0 without one."""
+        return 0 if self.block is None else int(self.block.address)
+
+    def terms(self, items: Statistics, given: Statistics, second_items: Array) -> KernelTerms:
+        """Everything that the kernel wants to know, for the second item of a pair among ``second_items``."""
+        shrinkages = {name: self.shrinkage if name == self.shrinkage_type else 0.0 for name in SHRINKAGE_TYPES}
+        with np.errstate(all="ignore"):
+            firsts, seconds = self.metric.terms(items.plus(shrinkages["additive"]), given, self.parameters)
+        own = np.ascontiguousarray(firsts, np.float64)
+        other = np.ascontiguousarray([each[second_items] for each in seconds], np.float64)
+        return KernelTerms(
+            self.metric.formula,
+            own,
+            other,
+            self._near(own, other, shrinkages["stabilized"], items),
+            shrinkages["stabilized"],
+            shrinkages["bayesian"],
+            self.metric.weights(self.parameters),
+        )
+
+    def raise_error(self, facts: dict[str, float]) -> None:
+        """Let out what the user's function raised on a pair."""
+        said = ", ".join(f"{name}={value!r}" for name, value in facts.items())
+        try:
+            self.function.py_func(*facts.values())
+        except Exception as error:
+            raise ValueError(f"metric: {self.function.__name__}({said}) raised {error!r}.") from error
+        raise ValueError(f"metric: {self.function.__name__}({said}) raised an error when compiled.")
+
+    def _near(self, own: Array, other: Array, stabilized: float, items: Statistics) -> Array:
+        """The second item's term as near scores take it, where they can be had; else nothing (csrc, Measure)."""
+        terms = np.concatenate([own[0], other[0]])
+        terms = terms[terms != 0]  # nothing that an item of zeros is part of has another score in float32
+        if self.metric.formula != "quotient" or self.shrinkage_type == "bayesian" or not terms.size:
+            return _NO_TERMS
+        largest = max(terms.max(), np.sqrt(items.sumsq.max()), stabilized)
+        if terms.min() < _LEAST_NEAR or largest > 1 / _LEAST_NEAR:
+            return _NO_TERMS
+        with np.errstate(divide="ignore"):
+            near: Array = (other[0] if stabilized else 1 / other[0]).astype(np.float32)
+        return near
+
+
+class KernelTerms(NamedTuple):
+    """A measure as the kernel takes it."""
+
+    formula: str
+    own: Array  # (n_terms, n_items)
+    other: Array  # (n_terms, number of second items)
+    near_other: Array  # float32, or empty
+    stabilized: float
+    bayesian: float
+    weights: Sequence[float]
+
+
+_NO_TERMS = np.empty(0, np.float32)
+
+
+def _block_of(function: Any) -> Any:
+    from fastrec._jit.measures import block_function
+
+    try:
+        return block_function(function)
+    except TypeError as error:
+        raise TypeError(
+            f"metric: expected a function of ({', '.join(ARGUMENTS)}), all float64, that returns a number, "
+            f"got {function.__name__}, which does not compile as one: {error}"
+        ) from None
