@@ -8,10 +8,10 @@ from fastrec.item_index import ItemIndex
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import NotFittedError
 from fastrec.models.loading import load
-from fastrec.models.neighbours import ItemKNN
+from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
 from fastrec.selection import sparse_top_k_product, top_k, top_k_inner_product
-from fastrec.similarity import item_similarity
+from fastrec.similarity import item_similarity, user_similarity
 from fastrec.weighting import bm25_weight, normalize, tfidf_weight
 
 __version__ = "0.1.0"
@@ -21,8 +21,11 @@ __all__ = [
     "ItemIndex",
     "ItemKNN",
     "NotFittedError",
+    "P3alpha",
     "Popularity",
+    "RP3beta",
     "TopK",
+    "UserKNN",
     "als_half_step",
     "bm25_weight",
     "implicit_loss",
@@ -35,4 +38,5 @@ __all__ = [
     "tfidf_weight",
     "top_k",
     "top_k_inner_product",
+    "user_similarity",
 ]

@@ -215,6 +215,14 @@ def ids_at_least_zero(values: Any, name: str, end: int = _MOST_ITEMS, *, unit: s
     return array.astype(np.int64)
 
 
+def unique_ids(values: Any, name: str) -> npt.NDArray[np.int64]:
+    """Ids of at least 0, each once."""
+    ids = ids_at_least_zero(values, name, unit=name)
+    if len(np.unique(ids)) < len(ids):
+        raise ValueError(_message(name, "each id once", "one that is repeated"))
+    return ids
+
+
 # ---- arguments together ---------------------------------------------------------------------------------------------
 
 
@@ -222,6 +230,15 @@ def same_size(first: int, first_name: str, second: int, second_name: str, of: st
     """Two sizes that must be one."""
     if first != second:
         raise ValueError(f"{first_name} has {first} {of} but {second_name} has {second}; both need the same number.")
+
+
+def row_of_each(shape: tuple[int, int], n_rows: int, of: str, n_items: int) -> None:
+    """A row for each of those that were named, over the items that are known."""
+    if shape != (n_rows, n_items):
+        raise ValueError(
+            f"user_items: expected shape ({n_rows}, {n_items}), a row for each of {of}, got {shape}; "
+            f"pass user_items[{of}]."
+        )
 
 
 def not_negative(data: Array, name: str, why: str) -> None:

@@ -189,6 +189,16 @@ METRICS = {
 }
 
 
+def looks_at_all_users(metric: Any) -> bool:
+    """Whether a pair's similarity changes with users who have neither item."""
+    return not isinstance(metric, str) or metric in ("lift", "pointwise_mutual_information", "log_likelihood_ratio")
+
+
+def looks_at_means_of_users(metric: Any) -> bool:
+    """Whether an item's values change with those that its users have elsewhere."""
+    return bool(metric == "adjusted_cosine")
+
+
 _CUSTOM = Metric("custom", lambda items, given, p: (list(items), list(items)))
 _LEAST_NEAR = 1e-15
 

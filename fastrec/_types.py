@@ -153,6 +153,27 @@ def rows_among_empty_ones(matrix: csr_array, rows: Ids, n_rows: int) -> csr_arra
     return csr_array((matrix.data, matrix.indices, _pointers(lengths)), shape=(n_rows, matrix.shape[1]))
 
 
+def with_rows(matrix: csr_array, rows: Array, replacements: csr_array) -> csr_array:
+    """A copy of a matrix in which ``rows``, each once, are others; those beyond its end are appended."""
+    n_rows, n_columns = matrix.shape
+    n_after = max(n_rows, int(rows.max(initial=-1)) + 1)
+    lengths = np.zeros(n_after, np.int64)
+    lengths[:n_rows] = np.diff(matrix.indptr)
+    old = np.ones(n_after, np.bool_)
+    old[rows] = False
+    lengths[rows] = np.diff(replacements.indptr)
+    indptr = _pointers(lengths)
+    kept = np.repeat(old, lengths)
+    data = np.empty(indptr[-1], np.result_type(matrix, replacements))
+    indices = np.empty(indptr[-1], indptr.dtype)
+    in_order = np.argsort(rows, kind="stable")
+    given = replacements[in_order]
+    still = np.repeat(old[:n_rows], np.diff(matrix.indptr))
+    data[kept], indices[kept] = matrix.data[still], matrix.indices[still]
+    data[~kept], indices[~kept] = given.data, given.indices
+    return csr_array((data, indices, indptr), shape=(n_after, max(n_columns, replacements.shape[1])))
+
+
 def _pointers(lengths: Offsets) -> npt.NDArray[Any]:
     """Row pointers, as int32 where that holds them: SciPy widens, and copies, indices that are narrower."""
     indptr = np.zeros(len(lengths) + 1, np.int64)

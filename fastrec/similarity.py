@@ -110,24 +110,110 @@ def item_similarity(
     recommendations for interactive applications", 2017 (RP3beta); Dunning, "Accurate methods for the statistics of
     surprise and coincidence", 1993.
     """
-    k = _check.integer(k, "k", 1)
-    measure = Measure.chosen(metric, parameters, shrinkage, shrinkage_type)
-    threshold = None if threshold is None else _check.real(threshold, "threshold")
-    binary, keep_diagonal = _check.flag(binary, "binary"), _check.flag(keep_diagonal, "keep_diagonal")
-    min_support = _check.integer(min_support, "min_support", 1, _LARGEST_INTEGER)
-    threads = _threads.resolve(n_threads)
+    options = _Options.checked(
+        k, metric, parameters, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal, n_threads
+    )
     ratings, dtype = _check.csr(user_items, "user_items"), _check.score_dtype(user_items)
     n_items = ratings.shape[1]
-    targets = None if target_items is None else np.unique(_check.item_ids(target_items, "target_items", n_items))
+    targets = None if target_items is None else _check.item_ids(target_items, "target_items", n_items)
     allowed = _check.pattern(candidates, "candidates", n_items, n_items)
-    _check.product_memory(n_items, threads)
-    if binary or measure.metric.of_ones or bool((ratings.data == 1).all()):
-        ratings = ratings._replace(data=_NO_VALUES)
+    return _most_similar(ratings, dtype, options, targets, allowed)
 
+
+def user_similarity(
+    user_items: Any,
+    k: int,
+    *,
+    metric: str | Callable[..., float] = "cosine",
+    shrinkage: float = 0.0,
+    shrinkage_type: str = "stabilized",
+    threshold: float | None = None,
+    binary: bool = False,
+    min_support: int = 1,
+    keep_diagonal: bool = False,
+    target_users: Any = None,
+    candidates: Any = None,
+    n_threads: int | None = None,
+    **parameters: Any,
+) -> csr_array:
+    """Most similar ``k`` users of every user, by the items they share: `item_similarity` of the transpose.
+
+    Parameters
+    ----------
+    user_items : sparse matrix, shape (n_users, n_items)
+        As in `item_similarity`.
+    k : int, at least 1
+        Neighbours kept a user.
+    metric, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal : optional
+        As in `item_similarity`, with users and items in each other's place.
+    target_users : list of user ids, optional
+        The only users whose neighbours are wanted; the other rows of the answer are empty.
+    candidates : list of user ids, or sparse matrix of shape (n_users, n_users), optional
+        The only users that may be neighbours: one list for all, or a row a user (values ignored).
+    n_threads, parameters : optional
+        As in `item_similarity`.
+
+    Returns
+    -------
+    csr_array, shape (n_users, n_users)
+        As in `item_similarity`.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        As in `item_similarity`.
+    """
+    options = _Options.checked(
+        k, metric, parameters, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal, n_threads
+    )
+    ratings, dtype = _check.csr(user_items, "user_items"), _check.score_dtype(user_items)
+    n_users = ratings.shape[0]
+    targets = None if target_users is None else _check.item_ids(target_users, "target_users", n_users, unit="users")
+    allowed = _check.pattern(candidates, "candidates", n_users, n_users)
+    return _most_similar(transposed(ratings, options.n_threads), dtype, options, targets, allowed)
+
+
+class _Options(NamedTuple):
+    """What a caller asked for."""
+
+    k: int
+    measure: Measure
+    threshold: float | None
+    binary: bool
+    min_support: int
+    keep_diagonal: bool
+    n_threads: int
+
+    @classmethod
+    def checked(
+        cls, k: Any, metric: Any, parameters: dict[str, Any], shrinkage: Any, shrinkage_type: Any, threshold: Any,
+        binary: Any, min_support: Any, keep_diagonal: Any, n_threads: Any,
+    ) -> _Options:  # fmt: skip
+        """Refuse what is not as described."""
+        return cls(
+            _check.integer(k, "k", 1),
+            Measure.chosen(metric, parameters, shrinkage, shrinkage_type),
+            None if threshold is None else _check.real(threshold, "threshold"),
+            _check.flag(binary, "binary"),
+            _check.integer(min_support, "min_support", 1, _LARGEST_INTEGER),
+            _check.flag(keep_diagonal, "keep_diagonal"),
+            _threads.resolve(n_threads),
+        )
+
+
+def _most_similar(
+    ratings: Csr, dtype: npt.DTypeLike, options: _Options, targets: Ids | None, allowed: Pattern | None
+) -> csr_array:
+    """`item_similarity` of checked arguments."""
+    n_items, threads = ratings.shape[1], options.n_threads
+    measure, threshold = options.measure, options.threshold
+    _check.product_memory(n_items, threads)
+    if options.binary or measure.metric.of_ones or bool((ratings.data == 1).all()):
+        ratings = ratings._replace(data=_NO_VALUES)
     pairs = _Pairs.of(ratings, measure, allowed, threads)
     n_ranks = len(pairs.id_of_rank)
-    items = np.arange(n_items, dtype=np.int32) if targets is None else targets
-    kept = max(1, min(k, n_ranks))
+    items = np.arange(n_items, dtype=np.int32) if targets is None else np.unique(targets)
+    kept = max(1, min(options.k, n_ranks))
     capacities = _room(pairs, items, kept, dtype)
     if threshold is None:  # with one, how much is left nobody knows
         _check.entries_memory(int(capacities.sum()), dtype)
@@ -135,20 +221,20 @@ def item_similarity(
     ranked = NO_PATTERN
     if allowed is not None and not allowed.shared:
         ranked = allowed._replace(ids=pairs.rank_of_id[allowed.ids])
-    counted = measure.function is not None or min_support > 1 or pairs.smallest_value() < _LEAST_FACTOR
+    counted = measure.function is not None or options.min_support > 1 or pairs.smallest_value() < _LEAST_FACTOR
     failed = np.full(1, -1, np.int64)
     kernel = _dispatch.kernel("item_similarity", pairs.by_item.data.dtype, dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Array, starts: Offsets, lengths: Offsets) -> None:
         kernel(first, last, items, *pairs.by_item[:3], *pairs.by_user[:3], pairs.rank_of_id, pairs.id_of_rank, *ranked,
-               *terms, measure.address, failed, threshold, min_support, keep_diagonal, counted, _HEAD_ITEMS, kept,
-               indices, data, starts, lengths, threads)  # fmt: skip
+               *terms, measure.address, failed, threshold, options.min_support, options.keep_diagonal, counted,
+               _HEAD_ITEMS, kept, indices, data, starts, lengths, threads)  # fmt: skip
         if failed[0] >= 0:
             item, rank = divmod(int(failed[0]), n_ranks)
             measure.raise_error(pairs.facts(item, rank))
 
     rows = room_for_rows(capacities, dtype, n_items, fill)
-    return rows if targets is None else rows_among_empty_ones(rows, targets, n_items)
+    return rows if targets is None else rows_among_empty_ones(rows, items, n_items)
 
 
 class _Pairs(NamedTuple):

@@ -31,6 +31,7 @@ SPARSE = {
     ("sparse_top_k_product", "a"): lambda x, **o: fastrec.sparse_top_k_product(x, good().T, **{"k": 2, **o}),
     ("sparse_top_k_product", "b"): lambda x, **o: fastrec.sparse_top_k_product(good().T, x, **{"k": 2, **o}),
     ("item_similarity", "user_items"): lambda x, **o: fastrec.item_similarity(x, **{"k": 2, **o}),
+    ("user_similarity", "user_items"): lambda x, **o: fastrec.user_similarity(x, **{"k": 2, **o}),
     ("bm25_weight", "x"): lambda x, **o: fastrec.bm25_weight(x, **o),
     ("tfidf_weight", "x"): lambda x, **o: fastrec.tfidf_weight(x, **o),
     ("normalize", "x"): lambda x, **o: fastrec.normalize(x, **o),
@@ -57,6 +58,7 @@ CALLS = {
     "ItemIndex.top_k": lambda **o: fastrec.ItemIndex(ones(5, 3)).top_k(ones(4, 3), **{"k": 2, **o}),
     "sparse_top_k_product": lambda **o: fastrec.sparse_top_k_product(good(), good().T, **{"k": 2, **o}),
     "item_similarity": lambda **o: fastrec.item_similarity(good(), **{"k": 2, **o}),
+    "user_similarity": lambda **o: fastrec.user_similarity(good(), **{"k": 2, **o}),
     "bm25_weight": lambda **o: fastrec.bm25_weight(good(), **o),
     "tfidf_weight": lambda **o: fastrec.tfidf_weight(good(), **o),
     "normalize": lambda **o: fastrec.normalize(good(), **o),
@@ -70,6 +72,7 @@ HAVE_K = [
     "ItemIndex.top_k",
     "sparse_top_k_product",
     "item_similarity",
+    "user_similarity",
 ]
 HAVE_THREADS = [name for name in CALLS if name not in ("implicit_loss", "ItemIndex")]
 
@@ -420,6 +423,11 @@ OPTIONS = {
     ("implicit_loss", "unobserved_weight"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan)],
     ("implicit_loss", "user_regularization"): NO_ROW_NUMBERS,
     ("implicit_loss", "item_regularization"): [*NO_ROW_NUMBERS[:3], (VALUE, -1.0), (VALUE, np.nan), (VALUE, [1.0])],
+}
+OPTIONS |= {
+    ("user_similarity", option.replace("_items", "_users")): cases
+    for (operation, option), cases in OPTIONS.items()
+    if operation == "item_similarity"
 }
 
 

@@ -384,6 +384,13 @@ def test_popularity_of_ones_own():
     assert_same(fastrec.item_similarity(x, 3, keep_diagonal=True, **own).toarray(), expected)
 
 
+@given(sparse_matrices(), k_values, options(), st.data(), thread_counts)
+def test_users_are_the_items_of_the_transpose(user_items, k, options, data, n_threads):
+    targets = {"target_users": data.draw(restricted(user_items.shape[0]))["target_items"]}
+    expected = reference.user_similarity(user_items, k, **options, **targets)
+    assert_same(fastrec.user_similarity(user_items, k, **options, **targets, n_threads=n_threads), expected)
+
+
 # ---- a measure of one's own -----------------------------------------------------------------------------------------
 
 

@@ -202,11 +202,7 @@ class Recommender(Estimator):
             return Request(ids, None, len(ids))
         rows = _check.csr(user_items, "user_items")
         n_rows = rows.shape[0] if ids is None else len(ids)
-        if rows.shape != (n_rows, self._n_items()):
-            raise ValueError(
-                f"user_items: expected shape ({n_rows}, {self._n_items()}), a row for each of users, got {rows.shape}; "
-                "pass user_items[users]."
-            )
+        _check.row_of_each(rows.shape, n_rows, "users", self._n_items())
         return Request(ids, rows, n_rows)
 
     def _check_rows_not_needed(self, ids: npt.NDArray[np.int64] | None, rows_needed: bool) -> None:

@@ -7,10 +7,12 @@ from os import PathLike
 from fastrec.models import files
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import Recommender
-from fastrec.models.neighbours import ItemKNN
+from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
 
-_MODELS: dict[str, type[Recommender]] = {model.__name__: model for model in (ImplicitALS, ItemKNN, Popularity)}
+_MODELS: dict[str, type[Recommender]] = {
+    model.__name__: model for model in (ImplicitALS, ItemKNN, P3alpha, Popularity, RP3beta, UserKNN)
+}
 
 
 def load(path: str | PathLike[str]) -> Recommender:
@@ -23,7 +25,7 @@ def load(path: str | PathLike[str]) -> Recommender:
 
     Returns
     -------
-    ImplicitALS, ItemKNN or Popularity
+    One of fastrec's models
         Fitted, with the parameters it was saved with; ``random_state`` is None where it was a generator.
 
     Raises

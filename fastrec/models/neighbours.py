@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
-from fastrec import _check, _threads
-from fastrec._types import Csr, Pattern, TopK
+from fastrec import _check, _measures
+from fastrec._types import Array, Csr, Ids, Pattern, TopK, with_rows
 from fastrec.models.base import NeighbourRequest, Ranking, Recommender, Request, stored
 from fastrec.selection import best_of_product
 from fastrec.similarity import item_similarity
@@ -17,57 +18,16 @@ from fastrec.weighting import bm25_weight, tfidf_weight
 _WEIGHTINGS = {"bm25": bm25_weight, "tfidf": tfidf_weight}
 
 
-class ItemKNN(Recommender):
-    """Item-based nearest neighbours: an item's score is the user's row times its similarities.
-
-    Parameters
-    ----------
-    k : int, at least 1
-        Neighbours kept an item.
-    metric : {"cosine", "dot"}
-        As in `fastrec.item_similarity`.
-    shrinkage : float, at least 0
-        As in `fastrec.item_similarity`.
-    weighting : {None, "bm25", "tfidf"}
-        Weights the interactions before the similarity, with items as documents; a user's row is not weighted.
-    n_threads : int, optional
-        Changes speed, never the result. Default: every core that the process may use.
-
-    Attributes
-    ----------
-    similarity_ : csr_array, shape (n_items, n_items)
-        Row i holds the neighbours of item i, best first, without itself.
-    user_items_ : csr_array, shape (n_users, n_items)
-        The interactions, for users who are asked for without their row.
-
-    Notes
-    -----
-    Sarwar et al., "Item-based collaborative filtering recommendation algorithms", 2001. Score of item j for a user:
-    the sum over the items i of the user's row, in ascending order, of row_i similarity_ij in float64, rounded once.
-    Items that are no neighbour of any of the user's are not ranked.
-    """
+class NeighbourModel(Recommender):
+    """Keeps the interactions, and a similarity of items or of users that it is refitted from row by row."""
 
     _learned = ("similarity_", "user_items_")
     similarity_: csr_array
     user_items_: csr_array
-
-    def __init__(
-        self,
-        k: int = 100,
-        *,
-        metric: str = "cosine",
-        shrinkage: float = 0.0,
-        weighting: str | None = None,
-        n_threads: int | None = None,
-    ) -> None:
-        self.k = k
-        self.metric = metric
-        self.shrinkage = shrinkage
-        self.weighting = weighting
-        self.n_threads = n_threads
+    k: int
 
     def fit(self, user_items: Any, y: Any = None) -> Self:
-        """Find the neighbours of every item.
+        """Find all neighbours.
 
         Parameters
         ----------
@@ -78,22 +38,85 @@ class ItemKNN(Recommender):
 
         Returns
         -------
-        ItemKNN
-            The model itself. It is unchanged when anything was raised.
+        The model itself. It is unchanged when anything was raised.
         """
-        k = _check.integer(self.k, "k", 1)
-        if self.weighting is not None:
-            _check.choice(self.weighting, "weighting", _WEIGHTINGS)
-        _threads.resolve(self.n_threads)
         ratings = _check.csr(user_items, "user_items")
-        weighted: Any = ratings.to_scipy()
-        if self.weighting is not None:
-            weighted = _WEIGHTINGS[self.weighting](weighted.T, n_threads=self.n_threads).T
-        similarity = item_similarity(
-            weighted, k, metric=self.metric, shrinkage=self.shrinkage, n_threads=self.n_threads
-        )
+        similarity = self._similar(ratings, None)
         self.similarity_, self.user_items_ = similarity, stored(ratings)
         return self
+
+    def partial_fit(self, user_items: Any, *, users: Any = None, n_epochs: int = 1) -> Self:
+        """Replace or append the rows of some users; the model becomes what `fit` makes of all rows.
+
+        Parameters
+        ----------
+        user_items : sparse matrix, shape (len(users), n_items)
+            Row r belongs to ``users[r]``.
+        users : list of int, optional
+            Ids below the number of users replace their rows, others are appended; users between are empty. Default: all
+            users in order.
+        n_epochs : int
+            For models that have epochs; this one has none.
+
+        Returns
+        -------
+        The model itself. It is unchanged when anything was raised.
+
+        Notes
+        -----
+        Only rows of `similarity_` that can change are computed again: of items, or users, that share an entry with a
+        changed one. All are where the metric or the weighting looks at everything.
+        """
+        _check.integer(n_epochs, "n_epochs", 0)
+        rows = _check.csr(user_items, "user_items")
+        if not self.__sklearn_is_fitted__():
+            if users is None:
+                return self.fit(user_items)
+            self._check_fitted()
+        ids = np.arange(rows.shape[0]) if users is None else _check.unique_ids(users, "users")
+        _check.row_of_each(rows.shape, len(ids), "users", self._n_items())
+        before = self.user_items_
+        after = with_rows(before, ids, rows.to_scipy())
+        changed = self._changed(before, after, ids)
+        ratings = _check.csr(after, "user_items")
+        fresh = self._similar(ratings, changed)
+        similarity = fresh if changed is None else with_rows(self.similarity_, changed, fresh[changed])
+        self.similarity_, self.user_items_ = similarity, after
+        return self
+
+    @abstractmethod
+    def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
+        """Similarities of all, or of some; refuses bad parameters."""
+
+    @abstractmethod
+    def _changed(self, before: csr_array, after: csr_array, users: Array) -> Ids | None:
+        """Rows of the similarity that change with these users; None for all."""
+
+    def _neighbours_of(self, ids: Any, name: str, k: int, candidates: Any, exclude: Any, n_threads: int | None) -> TopK:
+        self._check_fitted()
+        size = int(self.similarity_.shape[0])
+        wanted = NeighbourRequest.checked(ids, name, size, k, candidates, exclude)
+        n = len(wanted.ids)
+        one_each = Csr(np.ones(n, self.similarity_.dtype), wanted.ids, np.arange(n + 1, dtype=np.int64), (n, size))
+        return self._best(one_each, wanted.k, wanted.exclude, wanted.candidates, self._threads(n_threads))
+
+    def _best(self, rows: Csr, k: int, exclude: Pattern | None, candidates: Pattern | None, n_threads: int) -> TopK:
+        _check.answer(rows.shape[0], k, self.similarity_.dtype)
+        neighbours = self._derived(
+            "sorted", self.similarity_, lambda: _check.csr(self.similarity_, "similarity_", keep_zeros=True)
+        )
+        best = best_of_product(rows, neighbours, k, exclude=exclude, candidates=candidates, n_threads=n_threads)
+        return TopK.of_rows(best, k)
+
+    def _n_users(self) -> int:
+        return int(self.user_items_.shape[0])
+
+    def _n_items(self) -> int:
+        return int(self.user_items_.shape[1])
+
+
+class ItemNeighbours(NeighbourModel):
+    """A model whose score is the user's row times the similarity of items."""
 
     def similar_items(
         self, items: Any, k: int = 10, *, candidates: Any = None, exclude: Any = None, n_threads: int | None = None
@@ -116,12 +139,7 @@ class ItemKNN(Recommender):
         TopK
             Each (len(items), k).
         """
-        self._check_fitted()
-        n_items = self._n_items()
-        wanted = NeighbourRequest.checked(items, "items", n_items, k, candidates, exclude)
-        n = len(wanted.ids)
-        one_each = Csr(np.ones(n, self.similarity_.dtype), wanted.ids, np.arange(n + 1, dtype=np.int64), (n, n_items))
-        return self._best(one_each, wanted.k, wanted.exclude, wanted.candidates, self._threads(n_threads))
+        return self._neighbours_of(items, "items", k, candidates, exclude, n_threads)
 
     def _rank(self, request: Request, ranking: Ranking) -> TopK:
         rows = request.rows
@@ -130,19 +148,19 @@ class ItemKNN(Recommender):
             rows = Csr.of_canonical(self.user_items_[request.users])
         return self._best(rows, ranking.k, ranking.exclude, ranking.candidates, ranking.n_threads)
 
-    def _best(self, rows: Csr, k: int, exclude: Pattern | None, candidates: Pattern | None, n_threads: int) -> TopK:
-        _check.answer(rows.shape[0], k, self.similarity_.dtype)
-        neighbours = self._derived(
-            "sorted", self.similarity_, lambda: _check.csr(self.similarity_, "similarity_", keep_zeros=True)
-        )
-        best = best_of_product(rows, neighbours, k, exclude=exclude, candidates=candidates, n_threads=n_threads)
-        return TopK.of_rows(best, k)
+    def _changed(self, before: csr_array, after: csr_array, users: Array) -> Ids | None:
+        if self._looks_at_everything():
+            return None
+        known = users[users < before.shape[0]]
+        items = np.union1d(before[known].indices, after[users].indices)
+        marked = np.zeros(after.shape[1], np.float32)
+        marked[items] = 1
+        near = [np.unique(x[np.flatnonzero(abs(x) @ marked)].indices) for x in (before, after)]
+        changed: Ids = np.union1d(items, np.concatenate(near)).astype(np.int32)
+        return changed
 
-    def _n_users(self) -> int:
-        return int(self.user_items_.shape[0])
-
-    def _n_items(self) -> int:
-        return int(self.user_items_.shape[1])
+    def _looks_at_everything(self) -> bool:
+        return False
 
     def _check_learned(self) -> None:
         similarity, user_items = (
@@ -151,3 +169,265 @@ class ItemKNN(Recommender):
         )
         _check.same_size(similarity.shape[1], "similarity_", user_items.shape[1], "user_items_", "columns")
         _check.same_size(similarity.shape[0], "similarity_", user_items.shape[1], "user_items_", "rows or columns")
+
+
+class ItemKNN(ItemNeighbours):
+    """Item-based nearest neighbours: an item's score is the user's row times its similarities.
+
+    Parameters
+    ----------
+    k : int, at least 1
+        Neighbours kept an item.
+    metric : str, or a function compiled by ``numba.njit``
+        As in `fastrec.item_similarity`, with the metric's default parameters. A model with a function cannot be saved.
+    shrinkage : float, at least 0
+        As in `fastrec.item_similarity`, stabilized.
+    weighting : {None, "bm25", "tfidf"}
+        Weights the interactions before the similarity, with items as documents; a user's row is not weighted.
+    n_threads : int, optional
+        Changes speed, never the result. Default: every core that the process may use.
+
+    Attributes
+    ----------
+    similarity_ : csr_array, shape (n_items, n_items)
+        Row i holds the neighbours of item i, best first, without itself.
+    user_items_ : csr_array, shape (n_users, n_items)
+        The interactions, for users who are asked for without their row.
+
+    Notes
+    -----
+    Sarwar et al., "Item-based collaborative filtering recommendation algorithms", 2001. Score of item j for a user:
+    the sum over the items i of the user's row, in ascending order, of row_i similarity_ij in float64, rounded once.
+    Items that are no neighbour of any of the user's are not ranked.
+    """
+
+    def __init__(
+        self,
+        k: int = 100,
+        *,
+        metric: str = "cosine",
+        shrinkage: float = 0.0,
+        weighting: str | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self.k = k
+        self.metric = metric
+        self.shrinkage = shrinkage
+        self.weighting = weighting
+        self.n_threads = n_threads
+
+    def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
+        x = _weighted(ratings.to_scipy().T, self.weighting, self.n_threads).T
+        options: dict[str, Any] = {"metric": self.metric, "shrinkage": self.shrinkage, "n_threads": self.n_threads}
+        return item_similarity(x, self.k, target_items=targets, **options)
+
+    def _looks_at_everything(self) -> bool:
+        return self.weighting is not None or _measures.looks_at_all_users(self.metric)
+
+
+class UserKNN(NeighbourModel):
+    """User-based nearest neighbours: the score of an item is the similarities of the user's neighbours who have it.
+
+    Parameters
+    ----------
+    k : int, at least 1
+        Neighbours kept a user.
+    metric : str, or a function compiled by ``numba.njit``
+        As in `fastrec.user_similarity`, with the metric's default parameters. A model with a function cannot be saved.
+    shrinkage : float, at least 0
+        As in `fastrec.user_similarity`, stabilized.
+    weighting : {None, "bm25", "tfidf"}
+        Weights the interactions before the similarity, with users as documents; the rows that are added up are not
+        weighted.
+    n_threads : int, optional
+        Changes speed, never the result. Default: every core that the process may use.
+
+    Attributes
+    ----------
+    similarity_ : csr_array, shape (n_users, n_users)
+        Row u holds the neighbours of user u, best first, without u.
+    user_items_ : csr_array, shape (n_users, n_items)
+        The interactions.
+
+    Notes
+    -----
+    Resnick et al., "GroupLens: an open architecture for collaborative filtering of netnews", 1994. Score of item j for
+    user u: the sum over the neighbours v of u, in ascending order, of similarity_uv row_vj in float64, rounded once.
+    Items that no neighbour has are not ranked. New users are compared with those of ``fit``; their weighting takes all
+    rows together.
+    """
+
+    def __init__(
+        self,
+        k: int = 100,
+        *,
+        metric: str = "cosine",
+        shrinkage: float = 0.0,
+        weighting: str | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self.k = k
+        self.metric = metric
+        self.shrinkage = shrinkage
+        self.weighting = weighting
+        self.n_threads = n_threads
+
+    def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
+        return self._similar_users(ratings.to_scipy(), targets, None, self.n_threads)
+
+    def _similar_users(self, x: csr_array, targets: Any, candidates: Any, n_threads: int | None) -> csr_array:
+        options: dict[str, Any] = {"metric": self.metric, "shrinkage": self.shrinkage, "n_threads": n_threads}
+        weighted = _weighted(x, self.weighting, n_threads)
+        return item_similarity(weighted.T, self.k, target_items=targets, candidates=candidates, **options)
+
+    def similar_users(
+        self, users: Any, k: int = 10, *, candidates: Any = None, exclude: Any = None, n_threads: int | None = None
+    ) -> TopK:
+        """Most similar users of each given user, itself left out.
+
+        Parameters
+        ----------
+        users : int or list of int
+            User ids.
+        k : int, at least 1
+            Rows with fewer neighbours, of which the model keeps its own ``k``, end in user -1, score -inf.
+        candidates, exclude : list of user ids, or sparse matrix of shape (len(users), n_users), optional
+            As in `recommend`, of users.
+        n_threads : int, optional
+            Changes speed, never the result. Default: the model's own ``n_threads``.
+
+        Returns
+        -------
+        TopK
+            Each (len(users), k).
+        """
+        return self._neighbours_of(users, "users", k, candidates, exclude, n_threads)
+
+    def _rank(self, request: Request, ranking: Ranking) -> TopK:
+        _check.answer(request.n_rows, ranking.k, self.similarity_.dtype)
+        n_users = self._n_users()
+        known = np.zeros(request.n_rows, np.bool_)
+        if request.users is not None and not ranking.recalculate:
+            known = request.users < n_users
+        neighbours = csr_array((request.n_rows, n_users), dtype=self.similarity_.dtype)
+        if known.any():
+            assert request.users is not None
+            neighbours = with_rows(neighbours, np.flatnonzero(known), self.similarity_[request.users[known]])
+        if not known.all():
+            assert request.rows is not None
+            new = np.flatnonzero(~known)
+            everybody = csr_array(vstack([self.user_items_, request.rows.to_scipy()[new]], format="csr"))
+            targets = n_users + np.arange(len(new))
+            found = self._similar_users(everybody, targets, np.arange(n_users), ranking.n_threads)
+            neighbours = with_rows(neighbours, new, found[targets][:, :n_users])
+        rows = _check.csr(neighbours, "similarity_", keep_zeros=True)
+        items = self._derived("checked", self.user_items_, lambda: _check.csr(self.user_items_, "user_items_"))
+        best = best_of_product(
+            rows, items, ranking.k, exclude=ranking.exclude, candidates=ranking.candidates, n_threads=ranking.n_threads
+        )
+        return TopK.of_rows(best.astype(self.similarity_.dtype), ranking.k)
+
+    def _changed(self, before: csr_array, after: csr_array, users: Array) -> Ids | None:
+        if self.weighting is not None or _measures.looks_at_means_of_users(self.metric):
+            return None
+        known = users[users < before.shape[0]]
+        near = []
+        for x, rows in ((before, before[known]), (after, after[users])):
+            marked = np.zeros(after.shape[1], np.float32)
+            marked[rows.indices] = 1
+            near.append(np.flatnonzero(abs(x) @ marked))
+        appended = np.arange(before.shape[0], after.shape[0])
+        changed: Ids = np.unique(np.concatenate([*near, users, appended])).astype(np.int32)
+        return changed
+
+    def _check_learned(self) -> None:
+        similarity, user_items = (
+            _check.csr(self.similarity_, "similarity_"),
+            _check.csr(self.user_items_, "user_items_"),
+        )
+        _check.same_size(similarity.shape[1], "similarity_", user_items.shape[0], "user_items_", "columns or rows")
+        _check.same_size(similarity.shape[0], "similarity_", user_items.shape[0], "user_items_", "rows")
+
+
+class P3alpha(ItemNeighbours):
+    """Random walks of three steps: user, item, user, item.
+
+    Parameters
+    ----------
+    k : int, at least 1
+        Items kept that a walk from an item ends at.
+    alpha : float, at least 0
+        Power of the probability of each step.
+    n_threads : int, optional
+        Changes speed, never the result. Default: every core that the process may use.
+
+    Attributes
+    ----------
+    similarity_ : csr_array, shape (n_items, n_items)
+        Row i holds the best ends of walks from item i, best first, without itself.
+    user_items_ : csr_array, shape (n_users, n_items)
+        The interactions, for users who are asked for without their row.
+
+    Notes
+    -----
+    Cooper et al., "Random walks in recommender systems: exact computation and simulations", 2014. Scores as in
+    `fastrec.ItemKNN`; interactions must not be negative.
+    """
+
+    def __init__(self, k: int = 100, *, alpha: float = 1.0, n_threads: int | None = None) -> None:
+        self.k = k
+        self.alpha = alpha
+        self.n_threads = n_threads
+
+    def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
+        options: dict[str, Any] = {"metric": "p3alpha", "alpha": self.alpha, "n_threads": self.n_threads}
+        return item_similarity(ratings.to_scipy(), self.k, target_items=targets, **options)
+
+
+class RP3beta(ItemNeighbours):
+    """`P3alpha` against popularity: an item's probability is divided by a power of its number of interactions.
+
+    Parameters
+    ----------
+    k : int, at least 1
+        Items kept that a walk from an item ends at.
+    alpha : float, at least 0
+        Power of the probability of each step.
+    beta : float, at least 0
+        Power of the popularity, the sum of the item's interactions.
+    n_threads : int, optional
+        Changes speed, never the result. Default: every core that the process may use.
+
+    Attributes
+    ----------
+    similarity_ : csr_array, shape (n_items, n_items)
+        Row i holds the best ends of walks from item i, best first, without itself.
+    user_items_ : csr_array, shape (n_users, n_items)
+        The interactions, for users who are asked for without their row.
+
+    Notes
+    -----
+    Paudel et al., "Updatable, accurate, diverse, and scalable recommendations for interactive applications", 2017.
+    Scores as in `fastrec.ItemKNN`; interactions must not be negative.
+    """
+
+    def __init__(self, k: int = 100, *, alpha: float = 1.0, beta: float = 1.0, n_threads: int | None = None) -> None:
+        self.k = k
+        self.alpha = alpha
+        self.beta = beta
+        self.n_threads = n_threads
+
+    def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
+        options: dict[str, Any] = {
+            "metric": "rp3beta",
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "n_threads": self.n_threads,
+        }
+        return item_similarity(ratings.to_scipy(), self.k, target_items=targets, **options)
+
+
+def _weighted(documents: Any, weighting: str | None, n_threads: int | None) -> Any:
+    if weighting is None:
+        return documents
+    return _WEIGHTINGS[_check.choice(weighting, "weighting", _WEIGHTINGS)](documents, n_threads=n_threads)

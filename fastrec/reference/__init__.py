@@ -7,7 +7,7 @@ compare with these.
 from fastrec.reference.evaluation import ndcg_at_k, recall_at_k, split_by_time
 from fastrec.reference.factorization import als_half_step, implicit_loss
 from fastrec.reference.selection import ItemIndex, sparse_top_k_product, top_k, top_k_inner_product
-from fastrec.reference.similarity import item_similarity
+from fastrec.reference.similarity import item_similarity, user_similarity
 from fastrec.reference.weighting import bm25_weight, normalize, tfidf_weight
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "tfidf_weight",
     "top_k",
     "top_k_inner_product",
+    "user_similarity",
 ]

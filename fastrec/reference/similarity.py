@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from fastrec._types import Array
+from fastrec._types import Array, is_sparse
 from fastrec.reference._operands import members, sparse
 from fastrec.reference.selection import best_entries, stacked, sum_of_rows
 
@@ -182,6 +182,40 @@ def item_similarity(
             values = similarities(pairs, metric, shrinkage, shrinkage_type, parameters).astype(dtype)
         rows.append(best_entries(others, values, k, threshold))
     return stacked(rows, dtype, n_items)
+
+
+def user_similarity(
+    user_items: Any,
+    k: int,
+    *,
+    metric: Any = "cosine",
+    shrinkage: float = 0.0,
+    shrinkage_type: str = "stabilized",
+    threshold: float | None = None,
+    binary: bool = False,
+    min_support: int = 1,
+    keep_diagonal: bool = False,
+    target_users: Any = None,
+    candidates: Any = None,
+    n_threads: int | None = None,
+    **parameters: Any,
+) -> csr_array:
+    """See `fastrec.user_similarity`."""
+    transposed = user_items.T if is_sparse(user_items) else np.asarray(user_items).T
+    return item_similarity(
+        transposed,
+        k,
+        metric=metric,
+        shrinkage=shrinkage,
+        shrinkage_type=shrinkage_type,
+        threshold=threshold,
+        binary=binary,
+        min_support=min_support,
+        keep_diagonal=keep_diagonal,
+        target_items=target_users,
+        candidates=candidates,
+        **parameters,
+    )
 
 
 class Statistics(NamedTuple):
