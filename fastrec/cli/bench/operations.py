@@ -22,6 +22,8 @@ _MOST_SCORES_IN_MEMORY = 400_000_000  # 10,000 x 40,000: no cache holds them
 _MOST_QUERIES = 30_000
 _ONE_AT_A_TIME = 200  # queries: their sum is long enough to be timed
 _MOST_ITEMS = 1_000_000
+_MOST_STRINGS = 50_000
+_STRINGS_KEPT = 10
 
 
 class Sizes(NamedTuple):
@@ -192,6 +194,45 @@ def _neighbours(user_items: csr_array, sizes: Sizes) -> Inputs:
     return {"user_items": user_items, "k": NEIGHBOURS, "metric": "cosine", "keep_diagonal": True}
 
 
+def _walks(metric: str) -> Callable[[csr_array, Sizes], Inputs]:
+    def inputs(user_items: csr_array, sizes: Sizes) -> Inputs:
+        return {**_neighbours(user_items, sizes), "metric": metric}
+
+    return inputs
+
+
+def _neighbours_of_items(user_items: csr_array, sizes: Sizes) -> Inputs:
+    return {"user_items": user_items, "similarity": fastrec.item_similarity(user_items, NEIGHBOURS), "k": sizes.k}
+
+
+def _fitted_neighbours(inputs: Inputs) -> Inputs:
+    return {**inputs, "model": fastrec.ItemKNN(NEIGHBOURS).fit(inputs["user_items"])}
+
+
+def _recommend_by_neighbours(model: Any, user_items: csr_array, similarity: Any, k: int, n_threads: int | None) -> Any:
+    return model.recommend(np.arange(user_items.shape[0]), user_items, k, n_threads=n_threads)
+
+
+def _strings(threshold: float | None) -> Callable[[csr_array, Sizes], Inputs]:
+    """TF-IDF vectors of n-grams, drawn by Zipf's law: 50,000 rows of 20 terms where the data have half as many users."""
+
+    def inputs(user_items: csr_array, sizes: Sizes) -> Inputs:
+        n_rows = min(_MOST_STRINGS, 2 * user_items.shape[0])
+        n_terms = max(40, n_rows * 3 // 5)
+        random = np.random.default_rng(0)
+        law = 1.0 / np.arange(1, n_terms + 1) ** 0.8
+        terms = random.choice(n_terms, size=(n_rows, 20), p=law / law.sum())
+        copied = random.random(n_rows) < 0.3  # with a few terms changed, as misspelt names are
+        terms[copied] = terms[random.integers(n_rows, size=int(copied.sum()))]
+        terms[copied, : random.integers(1, 4)] = random.integers(n_terms, size=(int(copied.sum()), 1))
+        rows = np.repeat(np.arange(n_rows), 20)
+        counts = csr_array((np.ones(rows.size, np.float32), (rows, terms.ravel())), shape=(n_rows, n_terms))
+        vectors = fastrec.normalize(fastrec.tfidf_weight(counts))
+        return {"a": vectors, "b": vectors.T.tocsr(), "k": _STRINGS_KEPT, "threshold": threshold}
+
+    return inputs
+
+
 def _item_documents(user_items: csr_array, sizes: Sizes) -> Inputs:
     return {"x": user_items.T.tocsr()}
 
@@ -220,7 +261,13 @@ OPERATIONS = {
     "item_index_one_query_1m": Operation(_one_at_a_time(many=True), _ask_one_at_a_time, _index),
     "item_index_one_query_1m_exclude": Operation(_one_at_a_time(many=True, seen=True), _ask_one_at_a_time, _index),
     "sparse_top_k_product": Operation(_items_by_items, fastrec.sparse_top_k_product),
+    "sparse_top_k_product_strings": Operation(_strings(None), fastrec.sparse_top_k_product),
+    "sparse_top_k_product_strings_05": Operation(_strings(0.5), fastrec.sparse_top_k_product),
+    "sparse_top_k_product_strings_08": Operation(_strings(0.8), fastrec.sparse_top_k_product),
     "item_similarity": Operation(_neighbours, fastrec.item_similarity),
+    "p3alpha": Operation(_walks("p3alpha"), fastrec.item_similarity),
+    "rp3beta": Operation(_walks("rp3beta"), fastrec.item_similarity),
+    "item_knn_recommend": Operation(_neighbours_of_items, _recommend_by_neighbours, _fitted_neighbours),
     "bm25_weight": Operation(_item_documents, fastrec.bm25_weight),
     "tfidf_weight": Operation(_item_documents, fastrec.tfidf_weight),
     "normalize": Operation(_item_documents, fastrec.normalize),

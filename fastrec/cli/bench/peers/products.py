@@ -11,6 +11,7 @@ from scipy.sparse import csr_array, csr_matrix, diags_array, vstack
 
 from fastrec.cli.bench.agreement import Agreement, Ranked, best_of_rows, same_ranking
 from fastrec.cli.bench.operations import Inputs
+from fastrec.cli.bench.peers import rankings
 from fastrec.cli.bench.peers.peer import Compared, Peer, Run
 
 _BLOCK = 1024  # rows of a product that are formed at a time
@@ -28,14 +29,15 @@ def _scipy_product(inputs: Inputs, n_threads: int) -> Run:
 def _sparse_dot_topn_product(inputs: Inputs, n_threads: int) -> Run:
     matmul = import_module("sparse_dot_topn").sp_matmul_topn
     a, b, k = csr_matrix(inputs["a"]), csr_matrix(inputs["b"]), inputs["k"]
-    return Run(lambda: matmul(a, b, top_n=k, sort=True, n_threads=n_threads), _ranked(k))
+    options = {"top_n": k, "sort": True, "threshold": inputs.get("threshold"), "n_threads": n_threads}
+    return Run(lambda: matmul(a, b, **options), _ranked(k))
 
 
 def _similaripy_product(inputs: Inputs, n_threads: int) -> Run:
     product = import_module("similaripy").dot_product
     a, b, k = inputs["a"], inputs["b"], inputs["k"]
     options = {"k": k, "verbose": False, "format_output": "csr", "num_threads": n_threads}
-    return Run(lambda: product(a, b, **options), _ranked(k))
+    return Run(lambda: product(a, b, threshold=inputs.get("threshold") or 0, **options), _ranked(k))
 
 
 # ---- cosine of items: everybody starts from users x items -----------------------------------------------------------
@@ -107,6 +109,35 @@ def _irspack_cosine(inputs: Inputs, n_threads: int) -> Run:
     return Run(call, lambda similarity: best_of_rows(_with_diagonal(similarity.tocsr(), user_items), k))
 
 
+# ---- random walks ---------------------------------------------------------------------------------------------------
+
+
+def _similaripy_walk(inputs: Inputs, n_threads: int) -> Run:
+    walk = getattr(import_module("similaripy"), inputs["metric"])
+    k = inputs["k"]
+    options = {"k": k, "verbose": False, "format_output": "csr", "num_threads": n_threads}
+    return Run(lambda: walk(inputs["user_items"].T.tocsr(), **options), _ranked(k))
+
+
+# ---- recommendations by neighbours ----------------------------------------------------------------------------------
+
+
+def _implicit_recommend(inputs: Inputs, n_threads: int) -> Run:
+    model = import_module("implicit.nearest_neighbours").CosineRecommender(K=1, num_threads=n_threads)
+    user_items, k = csr_matrix(inputs["user_items"]), inputs["k"]
+    warnings.filterwarnings("ignore", message="Method expects CSR input")
+    model.fit(user_items, show_progress=False)
+    model.similarity = csr_matrix(inputs["similarity"].astype(np.float64))
+    users = np.arange(user_items.shape[0])
+
+    def answer(result: Any) -> Ranked:
+        items, scores = result
+        missing = (items < 0) | (scores <= 0)  # it fills up with seen items, at score 0
+        return Ranked(np.where(missing, -1, items), np.where(missing, -np.inf, scores))
+
+    return Run(lambda: model.recommend(users, user_items, N=k), answer)
+
+
 def _best_of_product(a: Any, b: Any, k: int) -> Any:
     blocks = []
     for first in range(0, a.shape[0], _BLOCK):
@@ -144,7 +175,26 @@ def _check(inputs: Inputs, ours: Ranked, theirs: Ranked, tolerance: float) -> Ag
     return same_ranking(ours, theirs, tolerance)
 
 
+_STRINGS = Compared(
+    _answer,
+    _check,
+    (
+        Peer("sparse_dot_topn", "sparse_dot_topn", _sparse_dot_topn_product, _FLOAT32_SUMS, note="sums in float32"),
+        Peer("similaripy", "similaripy", _similaripy_product, _FLOAT32_SUMS, note="sums in float32"),
+    ),
+)
+_WALKS = Compared(
+    _answer, _check, (Peer("similaripy", "similaripy", _similaripy_walk, _FLOAT32_SUMS, note="sums in float32"),)
+)
 COMPARED = {
+    "sparse_top_k_product_strings": _STRINGS,
+    "sparse_top_k_product_strings_05": _STRINGS,
+    "sparse_top_k_product_strings_08": _STRINGS,
+    "p3alpha": _WALKS,
+    "rp3beta": _WALKS,
+    "item_knn_recommend": Compared(
+        rankings.answer, rankings.check, (Peer("implicit", "implicit", _implicit_recommend, _FLOAT32_SUMS),)
+    ),
     "sparse_top_k_product": Compared(
         _answer,
         _check,
