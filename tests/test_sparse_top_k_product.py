@@ -56,6 +56,24 @@ def drops_by_the_threshold_what_a_filter_would(product):
     return law
 
 
+def leaves_nothing_out_that_exceeds_the_threshold(product):
+    """On data where most terms are skipped: unit vectors, terms by Zipf's law, copies, ties at the threshold itself."""
+
+    @given(seeds, st.sampled_from(FLOATS), st.sampled_from([0.3, 0.5, 0.8, 1.0]), st.booleans(), st.integers(1, 9))
+    def law(seed, dtype, threshold, signed, k):
+        rng = np.random.default_rng(seed)
+        dense = (rng.random((60, 40)) < 1 / np.arange(1, 41)) * rng.choice([1.0, 0.5, 0.25], (60, 40))
+        dense *= rng.choice([-1.0, 1.0], dense.shape) if signed else 1.0
+        dense[30:] = dense[rng.integers(30, size=30)]
+        lengths = np.linalg.norm(dense, axis=1, keepdims=True)
+        a = csr_array((dense / np.where(lengths == 0, 1, lengths)).astype(dtype))
+        b = csr_array(a.T)
+        expected = reference.sparse_top_k_product(a, b, k, threshold=threshold)
+        assert_same(product(a, b, k, threshold=threshold), expected)
+
+    return law
+
+
 def agrees_with_scipy_on_integers(product):
     """Any two orders of summing agree, and overflow wraps around in both."""
 
@@ -121,6 +139,7 @@ LAWS = [
     equals_reference,
     is_a_prefix_of_the_answer_for_more,
     drops_by_the_threshold_what_a_filter_would,
+    leaves_nothing_out_that_exceeds_the_threshold,
     agrees_with_scipy_on_integers,
     sums_duplicates,
     permutes_with_the_rows,

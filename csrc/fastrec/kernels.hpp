@@ -186,6 +186,24 @@ template <class Value>
 using Sum = std::conditional_t<std::is_floating_point_v<Value>, double,
                                std::make_unsigned_t<std::conditional_t<std::is_floating_point_v<Value>, int, Value>>>;
 
+// What bounds the entries of A * B that a threshold leaves out before they are summed.
+template <class Value>
+struct Pruning {
+  Csr<Value> columns;     // of B, as rows; no indptr: nothing is left out beforehand
+  const double* largest;  // (B.rows), magnitude in each row of B
+  double largest_norm;    // of a column of B
+};
+
+struct RowTerm {  // of a row of A
+  std::int32_t inner;
+  double value, cost;
+};
+
+struct PruningScratch {
+  RowTerm* terms;  // (longest row of A)
+  double* row;     // (A.columns), zero between rows
+};
+
 template <class Total>
 struct ProductScratch {  // (n_columns) each and zero between rows
   Total* sums;
@@ -203,8 +221,8 @@ struct PickScratch {
 template <class Value>
 struct SparseProductKernels {
   void (*rows)(Rows, Csr<Value> a, Csr<Value> b, Pattern exclude, Pattern candidates, Threshold<Value>,
-               bool has_threshold, ProductScratch<Sum<Value>>, PickScratch<Value>, std::ptrdiff_t k,
-               SparseRows<Value>) noexcept;
+               bool has_threshold, Pruning<Value>, ProductScratch<Sum<Value>>, PruningScratch, PickScratch<Value>,
+               std::ptrdiff_t k, SparseRows<Value>) noexcept;
 };
 
 // ---- item_similarity ------------------------------------------------------------------------------------------------

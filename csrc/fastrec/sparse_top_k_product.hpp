@@ -61,8 +61,8 @@ void close_gaps(Rows rows, const SparseRows<Score>& out) noexcept {
 
 template <class Value>
 Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude,
-                            Pattern candidates, Threshold<Value> threshold, bool has_threshold, std::ptrdiff_t k,
-                            SparseRows<Value> out, int n_threads, Poll poll) {
+                            Pattern candidates, Threshold<Value> threshold, bool has_threshold, Pruning<Value> pruning,
+                            std::ptrdiff_t k, SparseRows<Value> out, int n_threads, Poll poll) {
   const SparseProductKernels<Value>& kernels = table;
   ProductCost cost;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) cost.add(cost_of_row(row, a, b));
@@ -71,13 +71,21 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   const Scratch<std::uint8_t> marks(n_threads, b.columns);
   const Scratch<std::int32_t> touched(n_threads, b.columns + 1, Fill::nothing);
   const PickWorkspace<Value> pick(n_threads, b.columns, k);
-  if (!sums || !marks || !touched || !pick) return Status::out_of_memory;
+  std::int64_t longest_row = 0;
+  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
+    longest_row = std::max(longest_row, a.indptr[row + 1] - a.indptr[row]);
+  }
+  const bool pruned = pruning.columns.indptr != nullptr;
+  const Scratch<RowTerm> terms(n_threads, pruned ? longest_row : 0, Fill::nothing);
+  const Scratch<double> spread(n_threads, pruned ? a.columns : 0);
+  if (!sums || !marks || !touched || !pick || !terms || !spread) return Status::out_of_memory;
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
   const Status status =
       parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
                         [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                          kernels.rows({first, last}, a, b, exclude, candidates, threshold, has_threshold,
-                                       {sums[worker], marks[worker], touched[worker]}, pick[worker], k, out);
+                          kernels.rows({first, last}, a, b, exclude, candidates, threshold, has_threshold, pruning,
+                                       {sums[worker], marks[worker], touched[worker]}, {terms[worker], spread[worker]},
+                                       pick[worker], k, out);
                         });
   if (status == Status::done) close_gaps(rows, out);
   return status;

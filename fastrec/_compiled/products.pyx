@@ -42,6 +42,7 @@ cdef csrc.Rows rows_between(ptrdiff_t first, ptrdiff_t last) noexcept:
     return result
 
 
+# Without columns of b, which then have no row pointers, nothing is left out before it is summed.
 def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
                          const Number[::1] a_data, const int32_t[::1] a_indices, const int64_t[::1] a_indptr,
                          ptrdiff_t a_columns,
@@ -49,7 +50,9 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
                          ptrdiff_t b_columns,
                          const int32_t[::1] exclude_ids, const int64_t[::1] exclude_indptr, bint exclude_shared,
                          const int32_t[::1] candidate_ids, const int64_t[::1] candidate_indptr, bint candidates_shared,
-                         threshold, ptrdiff_t k, int32_t[::1] out_indices, Number[::1] out_data,
+                         threshold, const Number[::1] column_data, const int32_t[::1] column_indices,
+                         const int64_t[::1] column_indptr, const double[::1] largest, double largest_norm,
+                         ptrdiff_t k, int32_t[::1] out_indices, Number[::1] out_data,
                          const int64_t[::1] starts, int64_t[::1] lengths, int n_threads):
     cdef csrc.Csr[Number] a = csr(a_data, a_indices, a_indptr, a_columns)
     cdef csrc.Csr[Number] b = csr(b_data, b_indices, b_indptr, b_columns)
@@ -57,6 +60,11 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
     cdef csrc.Pattern candidates = pattern(candidate_ids, candidate_indptr, candidates_shared)
     cdef csrc.SparseRows[Number] out = sparse_rows(out_indices, out_data, starts, lengths)
     cdef csrc.Rows rows = rows_between(first, last)
+    cdef csrc.Pruning[Number] pruning
+    pruning.columns = csr(column_data, column_indices, column_indptr, b_indptr.shape[0] - 1)
+    if not column_indptr.shape[0]:
+        pruning.columns.indptr = NULL
+    pruning.largest, pruning.largest_norm = &largest[0], largest_norm
     cdef bint has_threshold = threshold is not None
     cdef double real_threshold = 0
     cdef int64_t whole_threshold = 0
@@ -68,10 +76,10 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
     with nogil:
         if Number is float or Number is double:
             status = csrc.sparse_top_k_product(kernels[0], rows, a, b, exclude, candidates, real_threshold,
-                                               has_threshold, k, out, n_threads, poll)
+                                               has_threshold, pruning, k, out, n_threads, poll)
         else:
             status = csrc.sparse_top_k_product(kernels[0], rows, a, b, exclude, candidates, <Number>whole_threshold,
-                                               has_threshold, k, out, n_threads, poll)
+                                               has_threshold, pruning, k, out, n_threads, poll)
     finish(status)
 
 

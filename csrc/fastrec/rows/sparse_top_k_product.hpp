@@ -46,15 +46,122 @@ inline void unmark(const Pattern& pattern, std::ptrdiff_t row, std::uint8_t* mar
   }
 }
 
+// ---- what a threshold leaves out ------------------------------------------------------------------------------------
+
+struct CostsMore {
+  bool operator()(const RowTerm& x, const RowTerm& y) const noexcept {
+    return x.cost != y.cost ? x.cost > y.cost : x.inner < y.inner;
+  }
+};
+
+// Splits the terms of a row of A: what the first n_skipped, the dearest, can add up to in any column stays below the
+// threshold, so that a column needs one of the others (prefix filtering: Bayardo et al. 2007). Both bounds of the sum
+// are rounded in fewer steps than `margin` makes up for, as is the entry itself.
+struct Split {
+  std::ptrdiff_t n_skipped, n;
+  double cost;  // of finding the columns with one of the others
+};
+
+template <class Value>
+Split split_by_threshold(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, double threshold,
+                         const Pruning<Value>& pruning, RowTerm* terms) noexcept {
+  constexpr double margin = 1 + 1e-6;
+  Split split{0, 0, 0.0};
+  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
+    const std::int32_t inner = a.indices[at];
+    const double cost = static_cast<double>(b.indptr[inner + 1] - b.indptr[inner]);
+    terms[split.n++] = {inner, static_cast<double>(a.data[at]), cost};
+    split.cost += cost;
+  }
+  std::sort(terms, terms + split.n, CostsMore{});
+  double squares = 0.0, sum = 0.0;
+  while (split.n_skipped < split.n) {
+    const RowTerm& term = terms[split.n_skipped];
+    squares += term.value * term.value;
+    sum += std::fabs(term.value) * pruning.largest[term.inner];
+    if (std::min(std::sqrt(squares) * pruning.largest_norm, sum) * margin > threshold) break;
+    split.cost -= term.cost;
+    ++split.n_skipped;
+  }
+  return split;
+}
+
+// Lists the columns with one of the terms that were not skipped.
+template <class Value>
+std::ptrdiff_t list_columns(const Split& split, const Csr<Value>& b, const RowTerm* terms, std::uint8_t* marks,
+                            std::int32_t* columns) noexcept {
+  std::ptrdiff_t n = 0;
+  for (std::ptrdiff_t t = split.n_skipped; t < split.n; ++t) {
+    for (std::int64_t to = b.indptr[terms[t].inner]; to < b.indptr[terms[t].inner + 1]; ++to) {
+      const std::int32_t column = b.indices[to];
+      columns[n] = column;
+      n += !(marks[column] & touched);
+      marks[column] |= touched;
+    }
+  }
+  return n;
+}
+
+// The row of A, spread out, times one column of B: the terms of add_row, and zeros between them, in the same order.
+template <class Value>
+double entry(const double* row, const Csr<Value>& columns, std::int32_t column) noexcept {
+  double sum = 0.0;
+  for (std::int64_t at = columns.indptr[column]; at < columns.indptr[column + 1]; ++at) {
+    sum += row[columns.indices[at]] * static_cast<double>(columns.data[at]);
+  }
+  return sum;
+}
+
+// Leaves the sums of what may exceed the threshold in scratch.sums, and their columns in scratch.touched; -1 where the
+// whole row costs less.
+template <class Value>
+std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, double threshold,
+                              const Pruning<Value>& pruning, const PruningScratch& spare,
+                              const ProductScratch<double>& scratch) noexcept {
+  constexpr double least_threshold = 1e-30;  // below, rounding is not relative
+  if (!pruning.columns.indptr || !(threshold >= least_threshold)) return -1;
+  const double whole = static_cast<double>(terms_of_row(row, a, b));
+  const Split split = split_by_threshold(row, a, b, threshold, pruning, spare.terms);
+  const double mean_length =
+      static_cast<double>(b.indptr[b.rows]) / static_cast<double>(std::max<std::ptrdiff_t>(b.columns, 1));
+  if (split.cost * (2 + mean_length) > whole) return -1;
+  const std::ptrdiff_t n = list_columns(split, b, spare.terms, scratch.marks, scratch.touched);
+  for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.row[spare.terms[t].inner] = spare.terms[t].value;
+  constexpr std::ptrdiff_t ahead = 8;  // columns asked for beforehand: they lie apart
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    if (i + ahead < n) {
+      const std::int64_t first = pruning.columns.indptr[scratch.touched[i + ahead]];
+      for (std::ptrdiff_t line = 0; line < 2; ++line) {
+        __builtin_prefetch(pruning.columns.indices + first + line * 16);
+        __builtin_prefetch(pruning.columns.data + first + line * (64 / static_cast<std::ptrdiff_t>(sizeof(Value))));
+      }
+    }
+    scratch.sums[scratch.touched[i]] = entry(spare.row, pruning.columns, scratch.touched[i]);
+  }
+  for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.row[spare.terms[t].inner] = 0.0;
+  return n;
+}
+
+// ---- rows -----------------------------------------------------------------------------------------------------------
+
 template <class Value>
 void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude, Pattern candidates,
-                          Threshold<Value> threshold, bool has_threshold, ProductScratch<Sum<Value>> scratch,
-                          PickScratch<Value> pick, std::ptrdiff_t k, SparseRows<Value> out) noexcept {
+                          Threshold<Value> threshold, bool has_threshold, Pruning<Value> pruning,
+                          ProductScratch<Sum<Value>> scratch, PruningScratch spare, PickScratch<Value> pick,
+                          std::ptrdiff_t k, SparseRows<Value> out) noexcept {
   const std::uint8_t wanted = candidates.indptr ? touched | candidate : touched;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    const bool dense = terms_of_row(row, a, b) >= b.columns;
-    const std::ptrdiff_t n = dense ? b.columns : add_row<true>(row, a, b, scratch);
-    if (dense) add_row<false>(row, a, b, scratch);
+    std::ptrdiff_t n = -1;
+    if constexpr (std::is_floating_point_v<Value>) {
+      if (has_threshold) n = add_pruned_row(row, a, b, threshold, pruning, spare, scratch);
+    }
+    const bool dense = n < 0 && terms_of_row(row, a, b) >= b.columns;
+    if (dense) {
+      n = b.columns;
+      add_row<false>(row, a, b, scratch);
+    } else if (n < 0) {
+      n = add_row<true>(row, a, b, scratch);
+    }
     if (candidates.indptr) mark(candidates, row, candidate, scratch.marks);
     if (exclude.indptr) mark(exclude, row, excluded, scratch.marks);
 

@@ -214,7 +214,7 @@ def _recommend_by_neighbours(model: Any, user_items: csr_array, similarity: Any,
 
 
 def _strings(threshold: float | None) -> Callable[[csr_array, Sizes], Inputs]:
-    """TF-IDF vectors of n-grams, drawn by Zipf's law: 50,000 rows of 20 terms where the data have half as many users."""
+    """TF-IDF vectors of n-grams by Zipf's law: 50,000 rows of 20 terms where the data have half as many users."""
 
     def inputs(user_items: csr_array, sizes: Sizes) -> Inputs:
         n_rows = min(_MOST_STRINGS, 2 * user_items.shape[0])

@@ -127,7 +127,9 @@ def _implicit_recommend(inputs: Inputs, n_threads: int) -> Run:
     user_items, k = csr_matrix(inputs["user_items"]), inputs["k"]
     warnings.filterwarnings("ignore", message="Method expects CSR input")
     model.fit(user_items, show_progress=False)
-    model.similarity = csr_matrix(inputs["similarity"].astype(np.float64))
+    similarity = csr_matrix(inputs["similarity"].astype(np.float64))
+    model.similarity = similarity
+    model.scorer = import_module("implicit._nearest_neighbours").NearestNeighboursScorer(similarity)
     users = np.arange(user_items.shape[0])
 
     def answer(result: Any) -> Ranked:
