@@ -209,6 +209,7 @@ struct ProductScratch {  // (n_columns) each and zero between rows
   Total* sums;
   std::uint8_t* marks;    // whether there is a term in the sum
   std::int32_t* touched;  // (n_columns + 1), columns with a term
+  std::int64_t* cursors;  // (longest row of A)
 };
 
 template <class Score>

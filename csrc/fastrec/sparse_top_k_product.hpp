@@ -75,17 +75,18 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     longest_row = std::max(longest_row, a.indptr[row + 1] - a.indptr[row]);
   }
+  const Scratch<std::int64_t> cursors(n_threads, longest_row, Fill::nothing);
   const bool pruned = pruning.columns.indptr != nullptr;
   const Scratch<RowTerm> terms(n_threads, pruned ? longest_row : 0, Fill::nothing);
   const Scratch<double> spread(n_threads, pruned ? a.columns : 0);
-  if (!sums || !marks || !touched || !pick || !terms || !spread) return Status::out_of_memory;
+  if (!sums || !marks || !touched || !cursors || !pick || !terms || !spread) return Status::out_of_memory;
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
   const Status status =
       parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
                         [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                           kernels.rows({first, last}, a, b, exclude, candidates, threshold, has_threshold, pruning,
-                                       {sums[worker], marks[worker], touched[worker]}, {terms[worker], spread[worker]},
-                                       pick[worker], k, out);
+                                       {sums[worker], marks[worker], touched[worker], cursors[worker]},
+                                       {terms[worker], spread[worker]}, pick[worker], k, out);
                         });
   if (status == Status::done) close_gaps(rows, out);
   return status;

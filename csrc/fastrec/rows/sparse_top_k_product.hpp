@@ -12,9 +12,9 @@ enum Mark : std::uint8_t { touched = 1, candidate = 2, excluded = 4 };
 // Adds row `row` of the product into scratch.sums, terms by ascending inner index, and marks columns with a term. Sums
 // of floats are double; sums of integers wrap around, so they are unsigned.
 //
-// A list of the columns, whose length is returned, pays where most have no term. Whether a column is new moves the end
-// of the list and not the program: nobody could foretell it.
-template <bool list, class Value>
+// The columns are listed, and their number is returned. Whether a column is new moves the end of the list and not the
+// program: nobody could foretell it.
+template <class Value>
 std::ptrdiff_t add_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b,
                        const ProductScratch<Sum<Value>>& scratch) noexcept {
   std::ptrdiff_t n_touched = 0;
@@ -23,10 +23,8 @@ std::ptrdiff_t add_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>
     const std::int32_t inner = a.indices[at];
     for (std::int64_t to = b.indptr[inner]; to < b.indptr[inner + 1]; ++to) {
       const std::int32_t column = b.indices[to];
-      if constexpr (list) {
-        scratch.touched[n_touched] = column;
-        n_touched += !(scratch.marks[column] & touched);
-      }
+      scratch.touched[n_touched] = column;
+      n_touched += !(scratch.marks[column] & touched);
       scratch.marks[column] |= touched;
       scratch.sums[column] += x * static_cast<Sum<Value>>(b.data[to]);
     }
@@ -43,6 +41,45 @@ inline void mark(const Pattern& pattern, std::ptrdiff_t row, std::uint8_t with, 
 inline void unmark(const Pattern& pattern, std::ptrdiff_t row, std::uint8_t* marks) noexcept {
   for (std::int64_t at = pattern.indptr[row * pattern.step]; at < pattern.indptr[row * pattern.step + 1]; ++at) {
     marks[pattern.ids[at]] = 0;
+  }
+}
+
+// Offers a row that has terms in many columns, some of them at a time, so that their sums stay in the nearest cache.
+template <class Value>
+void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint8_t wanted, Value least,
+                     std::ptrdiff_t k, const ProductScratch<double>& scratch, const PickScratch<Value>& pick,
+                     Selector<Value>& selector) noexcept {
+  constexpr std::ptrdiff_t columns_together = 4096;  // 32 KiB of sums
+  constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
+  std::int64_t* next = scratch.cursors - a.indptr[row];
+  const std::int32_t* indices = b.indices;  // by name, since a mark might be part of anything that is pointed to
+  const Value* values = b.data;
+  double* all_sums = scratch.sums;
+  std::uint8_t* all_marks = scratch.marks;
+  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) next[at] = b.indptr[a.indices[at]];
+  for (std::ptrdiff_t first = 0; first < b.columns; first += columns_together) {
+    const std::ptrdiff_t last = std::min(first + columns_together, b.columns);
+    for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
+      const double x = static_cast<double>(a.data[at]);
+      const std::int64_t end = b.indptr[a.indices[at] + 1];
+      std::int64_t to = next[at];
+      for (std::int32_t column; to < end && (column = indices[to]) < last; ++to) {
+        all_marks[column] |= touched;
+        all_sums[column] += x * static_cast<double>(values[to]);
+      }
+      next[at] = to;
+    }
+    const std::ptrdiff_t n = last - first;
+    const double* __restrict sums = all_sums + first;
+    const std::uint8_t* __restrict marks = all_marks + first;
+    Value* __restrict scores = pick.scores;
+    for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = static_cast<Value>(sums[i]);  // two loops, of vectors
+    for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = marks[i] == wanted ? scores[i] : never;
+    const Value known = std::max(least, selector.tighten().score);
+    selector.template offer_all<true>(scores, n, std::max(known, reached_by_k(scores, n, k, known, pick.groups)),
+                                      [first](std::ptrdiff_t i) { return static_cast<std::int32_t>(first + i); });
+    std::fill(all_sums + first, all_sums + last, 0.0);
+    std::fill(all_marks + first, all_marks + last, std::uint8_t{0});
   }
 }
 
@@ -144,6 +181,8 @@ std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr
 
 // ---- rows -----------------------------------------------------------------------------------------------------------
 
+constexpr std::int64_t terms_of_list = 4;  // cost about as much as a column of a block
+
 template <class Value>
 void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude, Pattern candidates,
                           Threshold<Value> threshold, bool has_threshold, Pruning<Value> pruning,
@@ -151,30 +190,31 @@ void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude
                           std::ptrdiff_t k, SparseRows<Value> out) noexcept {
   const std::uint8_t wanted = candidates.indptr ? touched | candidate : touched;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    std::ptrdiff_t n = -1;
-    if constexpr (std::is_floating_point_v<Value>) {
-      if (has_threshold) n = add_pruned_row(row, a, b, threshold, pruning, spare, scratch);
-    }
-    const bool dense = n < 0 && terms_of_row(row, a, b) >= b.columns;
-    if (dense) {
-      n = b.columns;
-      add_row<false>(row, a, b, scratch);
-    } else if (n < 0) {
-      n = add_row<true>(row, a, b, scratch);
-    }
     if (candidates.indptr) mark(candidates, row, candidate, scratch.marks);
     if (exclude.indptr) mark(exclude, row, excluded, scratch.marks);
-
     Selection<Value> selection = Selector<Value>::empty(pick.entries);
     Selector<Value> selector(selection, k, 2 * k);
-    const auto column_at = [&](std::ptrdiff_t i) { return dense ? static_cast<std::int32_t>(i) : scratch.touched[i]; };
+    Value least = std::numeric_limits<Value>::lowest();
+    std::ptrdiff_t n = -1;
+    if constexpr (std::is_floating_point_v<Value>) {
+      least = has_threshold ? least_above<Value>(threshold) : -std::numeric_limits<Value>::infinity();
+      if (has_threshold) n = add_pruned_row(row, a, b, threshold, pruning, spare, scratch);
+      if (n < 0 && terms_of_row(row, a, b) * terms_of_list >= b.columns) {
+        offer_in_blocks(row, a, b, wanted, least, k, scratch, pick, selector);
+        if (candidates.indptr) unmark(candidates, row, scratch.marks);
+        if (exclude.indptr) unmark(exclude, row, scratch.marks);
+        write_sparse_row(selector, pick.entries, row, out);
+        continue;
+      }
+    }
+    if (n < 0) n = add_row(row, a, b, scratch);
+    const auto column_at = [&](std::ptrdiff_t i) { return scratch.touched[i]; };
     if constexpr (std::is_floating_point_v<Value>) {
       constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
       for (std::ptrdiff_t i = 0; i < n; ++i) {
         const std::int32_t column = column_at(i);
         pick.scores[i] = scratch.marks[column] == wanted ? static_cast<Value>(scratch.sums[column]) : never;
       }
-      const Value least = has_threshold ? least_above<Value>(threshold) : -std::numeric_limits<Value>::infinity();
       offer_scores(selector, n, k, least, pick, column_at);
     } else {
       for (std::ptrdiff_t i = 0; i < n; ++i) {
