@@ -64,6 +64,10 @@ class Metric(NamedTuple):
         From the interactions by item and the parameters to the values that are multiplied, by item and by user.
     shrinkage_types : tuple of str
         What its shrinkage may be.
+    of_all_users : bool
+        Whether a pair's similarity changes with users who have neither item.
+    of_other_items : bool
+        Whether an item's norm changes with the values that its users give to others.
     """
 
     formula: str
@@ -73,6 +77,8 @@ class Metric(NamedTuple):
     of_ones: bool = False
     values: Callable[[Csr, Parameters], tuple[Array, Array]] | None = None
     shrinkage_types: tuple[str, ...] = SHRINKAGE_TYPES
+    of_all_users: bool = False
+    of_other_items: bool = False
 
 
 # ---- terms ----------------------------------------------------------------------------------------------------------
@@ -180,23 +186,25 @@ METRICS = {
         "quotient", _popularity_of_the_second, {"alpha": 1.0, "beta": 1.0}, values=_walk, shrinkage_types=_NOT_ADDITIVE
     ),
     "pearson": Metric("quotient", _norms, values=_centred_by_item),
-    "adjusted_cosine": Metric("quotient", _norms, values=_centred_by_user),
+    "adjusted_cosine": Metric("quotient", _norms, values=_centred_by_user, of_other_items=True),
     "overlap": Metric("overlap", _counts, of_ones=True),
     "conditional_probability": Metric("quotient", _count_of_the_first, of_ones=True),
-    "lift": Metric("lift", _counts, of_ones=True),
-    "pointwise_mutual_information": Metric("pointwise_mutual_information", _counts, of_ones=True),
-    "log_likelihood_ratio": Metric("log_likelihood_ratio", _counts, of_ones=True, shrinkage_types=_BAYESIAN_ONLY),
+    "lift": Metric("lift", _counts, of_ones=True, of_all_users=True),
+    "pointwise_mutual_information": Metric("pointwise_mutual_information", _counts, of_ones=True, of_all_users=True),
+    "log_likelihood_ratio": Metric(
+        "log_likelihood_ratio", _counts, of_ones=True, of_all_users=True, shrinkage_types=_BAYESIAN_ONLY
+    ),
 }
 
 
 def looks_at_all_users(metric: Any) -> bool:
-    """Whether a pair's similarity changes with users who have neither item."""
-    return not isinstance(metric, str) or metric in ("lift", "pointwise_mutual_information", "log_likelihood_ratio")
+    """Whether a pair's similarity changes with users who have neither item; so may one of the user's own."""
+    return not isinstance(metric, str) or (metric in METRICS and METRICS[metric].of_all_users)
 
 
-def looks_at_means_of_users(metric: Any) -> bool:
-    """Whether an item's values change with those that its users have elsewhere."""
-    return bool(metric == "adjusted_cosine")
+def looks_at_other_items(metric: Any) -> bool:
+    """Whether an item's values change with those that its users give to others."""
+    return isinstance(metric, str) and metric in METRICS and METRICS[metric].of_other_items
 
 
 _CUSTOM = Metric("custom", lambda items, given, p: (list(items), list(items)))
@@ -250,7 +258,7 @@ class Measure(NamedTuple):
             self.metric.formula,
             own,
             other,
-            self._near(own, other, shrinkages["stabilized"], items),
+            _NO_TERMS if shrinkages["bayesian"] else self._near(own, other, shrinkages["stabilized"], items),
             shrinkages["stabilized"],
             shrinkages["bayesian"],
             self.metric.weights(self.parameters),
@@ -269,7 +277,7 @@ class Measure(NamedTuple):
         """The second item's term as near scores take it, where they can be had; else nothing (csrc, Measure)."""
         terms = np.concatenate([own[0], other[0]])
         terms = terms[terms != 0]  # nothing that an item of zeros is part of has another score in float32
-        if self.metric.formula != "quotient" or self.shrinkage_type == "bayesian" or not terms.size:
+        if self.metric.formula != "quotient" or not terms.size:
             return _NO_TERMS
         largest = max(terms.max(), np.sqrt(items.sumsq.max()), stabilized)
         if terms.min() < _LEAST_NEAR or largest > 1 / _LEAST_NEAR:

@@ -59,16 +59,12 @@ class Csr(NamedTuple):
     shape: tuple[int, int]
 
     def to_scipy(self) -> csr_array:
-        """A SciPy view of the same arrays."""
-        return csr_array((self.data, self.indices, self.indptr), shape=self.shape)
+        """A SciPy view of the same values and indices."""
+        return csr_array((self.data, self.indices, _narrow(self.indptr)), shape=self.shape)
 
     def with_data(self, data: Array) -> Csr:
         """Other values at the same places, sharing no memory."""
         return Csr(data, self.indices.copy(), self.indptr.copy(), self.shape)
-
-    def transposed(self) -> Csr:
-        """Columns as rows."""
-        return Csr.of_canonical(self.to_scipy().T.tocsr())
 
     def transposed_with_order(self) -> tuple[Csr, npt.NDArray[np.int64]]:
         """Columns as rows, and at which place each of their entries stands here."""
@@ -175,9 +171,14 @@ def with_rows(matrix: csr_array, rows: Array, replacements: csr_array) -> csr_ar
 
 
 def _pointers(lengths: Offsets) -> npt.NDArray[Any]:
-    """Row pointers, as int32 where that holds them: SciPy widens, and copies, indices that are narrower."""
+    """Row pointers of rows of these lengths."""
     indptr = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=indptr[1:])
+    return _narrow(indptr)
+
+
+def _narrow(indptr: Offsets) -> npt.NDArray[Any]:
+    """Row pointers as int32 where that holds them: SciPy widens, and copies, indices that are narrower."""
     return indptr.astype(np.int32) if indptr[-1] <= np.iinfo(np.int32).max else indptr
 
 

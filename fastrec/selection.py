@@ -190,8 +190,7 @@ def sparse_top_k_product(
     of multiply-adds plus the selection. With a positive threshold, the terms of a row that cannot reach it together,
     the dearest first, are skipped where that pays, and only columns with one of the others are summed (prefix
     filtering: Bayardo et al., "Scaling up all pairs similarity search", 2007). A value is the float64 sum of its terms
-    by ascending inner index, rounded once.
-    Memory is the result, 64 MiB, and at most 28 bytes a column and thread.
+    by ascending inner index, rounded once. Memory is the result, 64 MiB, and at most 28 bytes a column and thread.
     """
     k = _check.integer(k, "k", 1)
     threads = _threads.resolve(n_threads)
@@ -223,12 +222,13 @@ def best_of_product(
     pruning = _NO_PRUNING
     if threshold is not None and threshold > 0 and dtype.kind == "f":
         pruning = _Pruning.of(b._replace(data=right), n_threads)
+    columns = pruning.data.astype(dtype, copy=False)
     kernel = _dispatch.kernel("sparse_top_k_product", dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
         kernel(first, last, left, a.indices, a.indptr, a.shape[1], right, b.indices, b.indptr, b.shape[1],
-               *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), threshold, pruning.data.astype(dtype, copy=False),
-               *pruning[1:], kept, indices, data, starts, lengths, n_threads)  # fmt: skip
+               *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), threshold, columns, *pruning[1:], kept,
+               indices, data, starts, lengths, n_threads)  # fmt: skip
 
     return room_for_rows(capacities, dtype, b.shape[1], fill)
 
@@ -244,13 +244,13 @@ class _Pruning(NamedTuple):
 
     @classmethod
     def of(cls, b: Csr, n_threads: int) -> _Pruning:
-        columns = transposed(b, n_threads)
+        columns, sizes = transposed(b, n_threads), np.abs(b.data.astype(np.float64))
         filled = np.flatnonzero(np.diff(b.indptr))
         largest = np.zeros(b.shape[0])
         if len(filled):
-            largest[filled] = np.maximum.reduceat(np.abs(b.data.astype(np.float64)), b.indptr[filled])
+            largest[filled] = np.maximum.reduceat(sizes, b.indptr[filled])
         with np.errstate(over="ignore", under="ignore"):
-            squares = np.bincount(b.indices, np.square(b.data.astype(np.float64)), 1)
+            squares = np.bincount(b.indices, np.square(sizes), 1)
         norm = float(np.sqrt(squares.max()))
         return cls(*columns[:3], largest, norm) if norm < _LARGEST_NORM else _NO_PRUNING
 
@@ -259,11 +259,14 @@ _LARGEST_NORM = 1e100  # beyond, bounds could overflow
 _NO_PRUNING = _Pruning(np.empty(0), np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0), 0.0)
 
 
-def room_of_product(a: Csr, b: Csr, kept: int, dtype: npt.DTypeLike, threshold: float | None) -> Offsets:
-    """Entries that each row of ``a @ b`` may need, one for each multiply-add and ``kept`` at most, if they fit."""
+def room_of_product(
+    a: Csr, b: Csr, kept: int, dtype: npt.DTypeLike, threshold: float | None, *, rows: Ids | None = None
+) -> Offsets:
+    """Entries that each row of ``a @ b``, or each of some, may need, if they fit: ``kept``, or no more than terms."""
     terms = np.zeros(len(a.indices) + 1, np.int64)
     np.cumsum(np.diff(b.indptr)[a.indices], out=terms[1:])
-    capacities: Offsets = np.minimum(np.diff(terms[a.indptr]), kept)
+    of_rows = np.diff(terms[a.indptr])
+    capacities: Offsets = np.minimum(of_rows if rows is None else of_rows[rows], kept)
     if threshold is None:  # with one, how much is left nobody knows
         _check.entries_memory(int(capacities.sum()), dtype)
     return capacities

@@ -13,11 +13,11 @@ from fastrec import _check, _dispatch, _threads
 from fastrec._measures import Measure, Statistics
 from fastrec._transpose import transposed
 from fastrec._types import NO_PATTERN, Array, Csr, Ids, Offsets, Pattern, room_for_rows, rows_among_empty_ones
+from fastrec.selection import room_of_product
 
 _LARGEST_INTEGER = np.iinfo(np.int32).max
 _NO_VALUES = np.empty(0, np.float32)
 _LEAST_FACTOR = 1e-150  # the product of two such is not rounded to zero
-_MANY_BYTES = 1 << 26  # of room in excess
 _HEAD_ITEMS = -1  # whose common users are counted as bits: as many as pay; tests choose others
 
 
@@ -104,7 +104,8 @@ def item_similarity(
 
     Time is the sum over users of the square of their number of items, plus the selection. Sums are float64 by ascending
     user, exact for integers up to 2^53; the similarity is computed in float64, rounded once, then ranked. Memory is the
-    result, two copies of the input, 64 MiB, and at most 28 bytes an item and thread. Sarwar et al., "Item-based
+    result, two copies of the input, 64 MiB, at most 28 bytes an item and thread and, where values are 1, 16 MiB and a
+    bit a user for each of up to 2,048 popular items. Sarwar et al., "Item-based
     collaborative filtering recommendation algorithms", 2001; Tversky, "Features of similarity", 1977; Cooper et al.,
     "Random walks in recommender systems", 2014 (P3alpha); Paudel et al., "Updatable, accurate, diverse, and scalable
     recommendations for interactive applications", 2017 (RP3beta); Dunning, "Accurate methods for the statistics of
@@ -214,9 +215,7 @@ def _most_similar(
     n_ranks = len(pairs.id_of_rank)
     items = np.arange(n_items, dtype=np.int32) if targets is None else np.unique(targets)
     kept = max(1, min(options.k, n_ranks))
-    capacities = _room(pairs, items, kept, dtype)
-    if threshold is None:  # with one, how much is left nobody knows
-        _check.entries_memory(int(capacities.sum()), dtype)
+    capacities = room_of_product(pairs.by_item, pairs.by_user, kept, dtype, threshold, rows=items)
     terms = measure.terms(pairs.items, pairs.given, pairs.id_of_rank)
     ranked = NO_PATTERN
     if allowed is not None and not allowed.shared:
@@ -284,13 +283,3 @@ class _Pairs(NamedTuple):
 def _are_small_integers(values: Array, items: Statistics) -> bool:
     """Whether sums of products, which no sum of squares is below, are exact in int32."""
     return len(values) > 0 and items.sumsq.max() <= _LARGEST_INTEGER and bool((values == np.rint(values)).all())
-
-
-def _room(pairs: _Pairs, items: Ids, kept: int, dtype: npt.DTypeLike) -> Offsets:
-    """Entries that each row may need: ``kept``, or where all of those are much memory, no more than multiply-adds."""
-    capacities = np.full(len(items), kept, np.int64)
-    if len(items) * kept * (4 + np.dtype(dtype).itemsize) > _MANY_BYTES:
-        terms = np.zeros(len(pairs.by_item.indices) + 1, np.int64)
-        np.cumsum(np.diff(pairs.by_user.indptr)[pairs.by_item.indices], out=terms[1:])
-        np.minimum(capacities, np.diff(terms[pairs.by_item.indptr])[items], out=capacities)
-    return capacities

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from fastrec import _check, _dispatch, _threads
+from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
 
 _POWERS = {"l2": 2, "l1": 1, "max": 0}
@@ -120,11 +121,11 @@ def normalize(x: Any, *, norm: str = "l2", axis: int = 1, n_threads: int | None 
     axis = _check.integer(axis, "axis", 0, 1)
     threads = _threads.resolve(n_threads)
     given = _check.csr(x, "x")
-    rows = given if axis == 1 else given.transposed()
+    rows = given if axis == 1 else transposed(given, threads)
     out = np.empty_like(rows.data)
     _run("normalize", rows, threads, rows.indptr, power, out)
     scaled = rows.with_data(out)
-    return (scaled if axis == 1 else scaled.transposed()).to_scipy()
+    return (scaled if axis == 1 else transposed(scaled, threads)).to_scipy()
 
 
 def _run(operation: str, rows: Csr, n_threads: int, *args: Any) -> None:

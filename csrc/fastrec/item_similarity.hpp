@@ -36,12 +36,13 @@ class HeadWorkspace {
   static constexpr std::ptrdiff_t by_cost = -1;  // how many they are
 
   template <class Value>
-  Status fill(const Kernels& table, const Interactions<Value>& x, std::ptrdiff_t n_items, int n_threads, Poll poll) {
+  Status fill(const Kernels& table, const Interactions<Value>& x, std::ptrdiff_t n_items, double share, int n_threads,
+              Poll poll) {
     const HeadKernels& kernels = table;
     const Csr<Value>& rows = x.user_items;
     if (x.item_users.data != nullptr) return Status::done;
     head_.n_words = (rows.rows + 64 * head_words - 1) / (64 * head_words) * head_words;
-    if (n_items == by_cost) n_items = cheapest(kernels.cost_of_word(), rows);
+    if (n_items == by_cost) n_items = cheapest(kernels.cost_of_word(), rows, share);
     n_items = std::min({n_items, rows.columns, most_items});
     if (n_items <= 0) return Status::done;
     const std::ptrdiff_t n_padded = (n_items + head_rows - 1) / head_rows * head_rows;
@@ -67,10 +68,10 @@ class HeadWorkspace {
  private:
   static constexpr std::ptrdiff_t most_items = 2048;  // whose counts take 16 MiB
 
-  // How many items make bits and the other terms cheapest together. Of a user's first h items the h^2 terms are spared,
-  // which are the first h odd numbers.
+  // How many items make bits and the other terms cheapest together, where a share of all rows is asked for. Of a user's
+  // first h items the h^2 terms are spared, which are the first h odd numbers.
   template <class Value>
-  std::ptrdiff_t cheapest(double cost_of_word, const Csr<Value>& rows) const {
+  std::ptrdiff_t cheapest(double cost_of_word, const Csr<Value>& rows, double share) const {
     const std::ptrdiff_t n = std::min(rows.columns, most_items);
     std::vector<double> spared;
     try {
@@ -87,7 +88,7 @@ class HeadWorkspace {
     double gain = 0.0, best = 0.0;
     std::ptrdiff_t cheapest = 0;
     for (std::ptrdiff_t h = 1; h <= n; ++h) {
-      gain += spared[static_cast<std::size_t>(h - 1)];
+      gain += share * spared[static_cast<std::size_t>(h - 1)];
       const double pairs = static_cast<double>(h) * static_cast<double>(h) / 2;
       const double net = gain - pairs * static_cast<double>(head_.n_words) * cost_of_word;
       if (net > best) {
@@ -123,7 +124,8 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   const GroupsWorkspace<float> near_groups(n_threads, groups_for(k));
   if (!sums || !pick || !near_scores || !near_groups) return Status::out_of_memory;
   HeadWorkspace head;
-  Status status = head.fill(table, x, n_head, n_threads, poll);
+  const double share = static_cast<double>(rows.last - rows.first) / static_cast<double>(x.item_users.rows);
+  Status status = head.fill(table, x, n_head, share, n_threads, poll);
   if (status != Status::done) return status;
   x.head = head.head();
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
@@ -22,6 +22,7 @@ class NeighbourModel(Recommender):
     """Keeps the interactions, and a similarity of items or of users that it is refitted from row by row."""
 
     _learned = ("similarity_", "user_items_")
+    _similar_axis: ClassVar[int]  # of user_items_: 0 for users, 1 for items
     similarity_: csr_array
     user_items_: csr_array
     k: int
@@ -78,8 +79,7 @@ class NeighbourModel(Recommender):
         before = self.user_items_
         after = with_rows(before, ids, rows.to_scipy())
         changed = self._changed(before, after, ids)
-        ratings = _check.csr(after, "user_items")
-        fresh = self._similar(ratings, changed)
+        fresh = self._similar(Csr.of_canonical(after), changed)
         similarity = fresh if changed is None else with_rows(self.similarity_, changed, fresh[changed])
         self.similarity_, self.user_items_ = similarity, after
         return self
@@ -108,6 +108,12 @@ class NeighbourModel(Recommender):
         best = best_of_product(rows, neighbours, k, exclude=exclude, candidates=candidates, n_threads=n_threads)
         return TopK.of_rows(best, k)
 
+    def _check_learned(self) -> None:
+        similarity = _check.csr(self.similarity_, "similarity_")
+        n = _check.csr(self.user_items_, "user_items_").shape[self._similar_axis]
+        for size, of in zip(similarity.shape, ("rows", "columns"), strict=True):
+            _check.same_size(size, "similarity_", n, "user_items_", of)
+
     def _n_users(self) -> int:
         return int(self.user_items_.shape[0])
 
@@ -117,6 +123,8 @@ class NeighbourModel(Recommender):
 
 class ItemNeighbours(NeighbourModel):
     """A model whose score is the user's row times the similarity of items."""
+
+    _similar_axis = 1
 
     def similar_items(
         self, items: Any, k: int = 10, *, candidates: Any = None, exclude: Any = None, n_threads: int | None = None
@@ -153,25 +161,42 @@ class ItemNeighbours(NeighbourModel):
             return None
         known = users[users < before.shape[0]]
         items = np.union1d(before[known].indices, after[users].indices)
-        marked = np.zeros(after.shape[1], np.float32)
-        marked[items] = 1
-        near = [np.unique(x[np.flatnonzero(abs(x) @ marked)].indices) for x in (before, after)]
-        changed: Ids = np.union1d(items, np.concatenate(near)).astype(np.int32)
+        near = [x[_rows_with_any(x, items)].indices for x in (before, after)]
+        changed: Ids = np.unique(np.concatenate([items, *near])).astype(np.int32)
         return changed
 
     def _looks_at_everything(self) -> bool:
         return False
 
-    def _check_learned(self) -> None:
-        similarity, user_items = (
-            _check.csr(self.similarity_, "similarity_"),
-            _check.csr(self.user_items_, "user_items_"),
+
+class _WithMetric(NeighbourModel):
+    """A model of weighted rows, items or users, and a metric between them."""
+
+    def __init__(
+        self,
+        k: int = 100,
+        *,
+        metric: str = "cosine",
+        shrinkage: float = 0.0,
+        weighting: str | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self.k = k
+        self.metric = metric
+        self.shrinkage = shrinkage
+        self.weighting = weighting
+        self.n_threads = n_threads
+
+    def _similar_rows(self, rows: Any, n_threads: int | None, **restrictions: Any) -> csr_array:
+        if self.weighting is not None:
+            weigh = _WEIGHTINGS[_check.choice(self.weighting, "weighting", _WEIGHTINGS)]
+            rows = weigh(rows, n_threads=n_threads)
+        return item_similarity(
+            rows.T, self.k, metric=self.metric, shrinkage=self.shrinkage, n_threads=n_threads, **restrictions
         )
-        _check.same_size(similarity.shape[1], "similarity_", user_items.shape[1], "user_items_", "columns")
-        _check.same_size(similarity.shape[0], "similarity_", user_items.shape[1], "user_items_", "rows or columns")
 
 
-class ItemKNN(ItemNeighbours):
+class ItemKNN(_WithMetric, ItemNeighbours):
     """Item-based nearest neighbours: an item's score is the user's row times its similarities.
 
     Parameters
@@ -201,31 +226,14 @@ class ItemKNN(ItemNeighbours):
     Items that are no neighbour of any of the user's are not ranked.
     """
 
-    def __init__(
-        self,
-        k: int = 100,
-        *,
-        metric: str = "cosine",
-        shrinkage: float = 0.0,
-        weighting: str | None = None,
-        n_threads: int | None = None,
-    ) -> None:
-        self.k = k
-        self.metric = metric
-        self.shrinkage = shrinkage
-        self.weighting = weighting
-        self.n_threads = n_threads
-
     def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
-        x = _weighted(ratings.to_scipy().T, self.weighting, self.n_threads).T
-        options: dict[str, Any] = {"metric": self.metric, "shrinkage": self.shrinkage, "n_threads": self.n_threads}
-        return item_similarity(x, self.k, target_items=targets, **options)
+        return self._similar_rows(ratings.to_scipy().T, self.n_threads, target_items=targets)
 
     def _looks_at_everything(self) -> bool:
         return self.weighting is not None or _measures.looks_at_all_users(self.metric)
 
 
-class UserKNN(NeighbourModel):
+class UserKNN(_WithMetric):
     """User-based nearest neighbours: the score of an item is the similarities of the user's neighbours who have it.
 
     Parameters
@@ -257,28 +265,10 @@ class UserKNN(NeighbourModel):
     rows together.
     """
 
-    def __init__(
-        self,
-        k: int = 100,
-        *,
-        metric: str = "cosine",
-        shrinkage: float = 0.0,
-        weighting: str | None = None,
-        n_threads: int | None = None,
-    ) -> None:
-        self.k = k
-        self.metric = metric
-        self.shrinkage = shrinkage
-        self.weighting = weighting
-        self.n_threads = n_threads
+    _similar_axis = 0
 
     def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
-        return self._similar_users(ratings.to_scipy(), targets, None, self.n_threads)
-
-    def _similar_users(self, x: csr_array, targets: Any, candidates: Any, n_threads: int | None) -> csr_array:
-        options: dict[str, Any] = {"metric": self.metric, "shrinkage": self.shrinkage, "n_threads": n_threads}
-        weighted = _weighted(x, self.weighting, n_threads)
-        return item_similarity(weighted.T, self.k, target_items=targets, candidates=candidates, **options)
+        return self._similar_rows(ratings.to_scipy(), self.n_threads, target_items=targets)
 
     def similar_users(
         self, users: Any, k: int = 10, *, candidates: Any = None, exclude: Any = None, n_threads: int | None = None
@@ -318,7 +308,9 @@ class UserKNN(NeighbourModel):
             new = np.flatnonzero(~known)
             everybody = csr_array(vstack([self.user_items_, request.rows.to_scipy()[new]], format="csr"))
             targets = n_users + np.arange(len(new))
-            found = self._similar_users(everybody, targets, np.arange(n_users), ranking.n_threads)
+            found = self._similar_rows(
+                everybody, ranking.n_threads, target_items=targets, candidates=np.arange(n_users)
+            )
             neighbours = with_rows(neighbours, new, found[targets][:, :n_users])
         rows = _check.csr(neighbours, "similarity_", keep_zeros=True)
         items = self._derived("checked", self.user_items_, lambda: _check.csr(self.user_items_, "user_items_"))
@@ -328,25 +320,13 @@ class UserKNN(NeighbourModel):
         return TopK.of_rows(best.astype(self.similarity_.dtype), ranking.k)
 
     def _changed(self, before: csr_array, after: csr_array, users: Array) -> Ids | None:
-        if self.weighting is not None or _measures.looks_at_means_of_users(self.metric):
+        if self.weighting is not None or _measures.looks_at_other_items(self.metric):
             return None
         known = users[users < before.shape[0]]
-        near = []
-        for x, rows in ((before, before[known]), (after, after[users])):
-            marked = np.zeros(after.shape[1], np.float32)
-            marked[rows.indices] = 1
-            near.append(np.flatnonzero(abs(x) @ marked))
+        near = [_rows_with_any(x, x[ids].indices) for x, ids in ((before, known), (after, users))]
         appended = np.arange(before.shape[0], after.shape[0])
         changed: Ids = np.unique(np.concatenate([*near, users, appended])).astype(np.int32)
         return changed
-
-    def _check_learned(self) -> None:
-        similarity, user_items = (
-            _check.csr(self.similarity_, "similarity_"),
-            _check.csr(self.user_items_, "user_items_"),
-        )
-        _check.same_size(similarity.shape[1], "similarity_", user_items.shape[0], "user_items_", "columns or rows")
-        _check.same_size(similarity.shape[0], "similarity_", user_items.shape[0], "user_items_", "rows")
 
 
 class P3alpha(ItemNeighbours):
@@ -380,8 +360,14 @@ class P3alpha(ItemNeighbours):
         self.n_threads = n_threads
 
     def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
-        options: dict[str, Any] = {"metric": "p3alpha", "alpha": self.alpha, "n_threads": self.n_threads}
-        return item_similarity(ratings.to_scipy(), self.k, target_items=targets, **options)
+        return item_similarity(
+            ratings.to_scipy(),
+            self.k,
+            metric="p3alpha",
+            alpha=self.alpha,
+            target_items=targets,
+            n_threads=self.n_threads,
+        )
 
 
 class RP3beta(ItemNeighbours):
@@ -418,16 +404,20 @@ class RP3beta(ItemNeighbours):
         self.n_threads = n_threads
 
     def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
-        options: dict[str, Any] = {
-            "metric": "rp3beta",
-            "alpha": self.alpha,
-            "beta": self.beta,
-            "n_threads": self.n_threads,
-        }
-        return item_similarity(ratings.to_scipy(), self.k, target_items=targets, **options)
+        return item_similarity(
+            ratings.to_scipy(),
+            self.k,
+            metric="rp3beta",
+            alpha=self.alpha,
+            beta=self.beta,
+            target_items=targets,
+            n_threads=self.n_threads,
+        )
 
 
-def _weighted(documents: Any, weighting: str | None, n_threads: int | None) -> Any:
-    if weighting is None:
-        return documents
-    return _WEIGHTINGS[_check.choice(weighting, "weighting", _WEIGHTINGS)](documents, n_threads=n_threads)
+def _rows_with_any(x: csr_array, columns: Any) -> Any:
+    """Which rows have an entry in any of the columns."""
+    wanted = np.zeros(x.shape[1], np.bool_)
+    wanted[columns] = True
+    rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+    return np.unique(rows[wanted[x.indices]])

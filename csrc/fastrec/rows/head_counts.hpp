@@ -9,8 +9,6 @@
 namespace fastrec {
 namespace {
 
-static_assert(bit_rows == head_rows && words_together == head_words);
-
 // What a word of a pair of items costs, where adding to a count costs 1.
 inline double cost_of_head_word() noexcept { return counts_bits_in_vectors() ? 1.0 / 8 : 3.0 / 4; }
 

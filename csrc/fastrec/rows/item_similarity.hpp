@@ -153,9 +153,8 @@ bool rank_exact_scores(std::ptrdiff_t item, const std::int32_t* list, std::ptrdi
     if (!ranking.score(block, item, ranking.measure, exact)) return false;
     for (std::ptrdiff_t i = 0; i < block.n; ++i) scores[places[i]] = static_cast<Score>(exact[i]);
   }
-  const Score reached = reached_by_k(scores, n, ranking.k, ranking.least, ranking.scratch.pick.groups);
-  selector.template offer_all<false>(scores, n, std::max(ranking.least, reached),
-                                     [&](std::ptrdiff_t i) { return ranking.id_of_rank[list[i]]; });
+  offer_scores<false>(selector, scores, n, ranking.k, ranking.least, ranking.scratch.pick.groups,
+                      [&](std::ptrdiff_t i) { return ranking.id_of_rank[list[i]]; });
   return true;
 }
 
@@ -269,8 +268,7 @@ void item_similarity(Rows rows, const std::int32_t* items, const Interactions<Va
                      const NeighbourOptions& options, SumsScratch sums, NeighbourScratch<Score> scratch,
                      std::ptrdiff_t k, SparseRows<Score> out) noexcept {
   using Total = std::conditional_t<std::is_floating_point_v<Value>, double, std::int32_t>;
-  const Score least =
-      options.has_threshold ? least_above<Score>(options.threshold) : -std::numeric_limits<Score>::infinity();
+  const Score least = least_above<Score>(options.threshold, options.has_threshold);
   const Ranking<Score> ranking{measure, options, x.id_of_rank, scratch, k, scorer_of(measure.formula), least};
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     if (measure.custom && __atomic_load_n(measure.failed, __ATOMIC_RELAXED) >= 0) return;

@@ -3,8 +3,7 @@
 
 #include <cmath>
 
-#include "fastrec/rows/selector.hpp"
-#include "fastrec/rows/threshold.hpp"
+#include "fastrec/rows/scan.hpp"
 
 namespace fastrec {
 namespace {
@@ -30,21 +29,14 @@ void write_sparse_row(Selector<Score>& selector, const Entry<Score>* entries, st
   out.lengths[row] = n;
 }
 
-// The least score that is greater than a threshold, both as double; NaN where no score is.
+// The least score that is greater than a threshold, both as double, if there is one; NaN where no score is.
 template <class Score>
-Score least_above(double threshold) noexcept {
+Score least_above(double threshold, bool exists) noexcept {
   constexpr Score infinity = std::numeric_limits<Score>::infinity();
+  if (!exists) return -infinity;
   if (threshold == std::numeric_limits<double>::infinity()) return std::numeric_limits<Score>::quiet_NaN();
   const Score nearest = static_cast<Score>(threshold);
   return static_cast<double>(nearest) > threshold ? nearest : std::nextafter(nearest, infinity);
-}
-
-// Offers scores[0] to scores[n] of the columns that column_at(i) names.
-template <class Score, class ColumnAt>
-void offer_scores(Selector<Score>& selector, std::ptrdiff_t n, std::ptrdiff_t k, Score least,
-                  const PickScratch<Score>& scratch, const ColumnAt& column_at) noexcept {
-  const Score reached = reached_by_k(scratch.scores, n, k, least, scratch.groups);
-  selector.template offer_all<false>(scratch.scores, n, std::max(least, reached), column_at);
 }
 
 }  // namespace

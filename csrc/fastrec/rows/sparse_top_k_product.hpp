@@ -9,6 +9,12 @@ namespace {
 
 enum Mark : std::uint8_t { touched = 1, candidate = 2, excluded = 4 };
 
+template <class Value>
+struct Limit {
+  Threshold<Value> threshold;  // entries are strictly greater
+  bool exists;
+};
+
 // Adds row `row` of the product into scratch.sums, terms by ascending inner index, and marks columns with a term. Sums
 // of floats are double; sums of integers wrap around, so they are unsigned.
 //
@@ -46,11 +52,12 @@ inline void unmark(const Pattern& pattern, std::ptrdiff_t row, std::uint8_t* mar
 
 // Offers a row that has terms in many columns, some of them at a time, so that their sums stay in the nearest cache.
 template <class Value>
-void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint8_t wanted, Value least,
-                     std::ptrdiff_t k, const ProductScratch<double>& scratch, const PickScratch<Value>& pick,
-                     Selector<Value>& selector) noexcept {
+void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint8_t wanted,
+                     const Limit<Value>& limit, std::ptrdiff_t k, const ProductScratch<double>& scratch,
+                     const PickScratch<Value>& pick, Selector<Value>& selector) noexcept {
   constexpr std::ptrdiff_t columns_together = 4096;  // 32 KiB of sums
   constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
+  const Value least = least_above<Value>(limit.threshold, limit.exists);
   std::int64_t* next = scratch.cursors - a.indptr[row];
   const std::int32_t* indices = b.indices;  // by name, since a mark might be part of anything that is pointed to
   const Value* values = b.data;
@@ -75,9 +82,8 @@ void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& 
     Value* __restrict scores = pick.scores;
     for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = static_cast<Value>(sums[i]);  // two loops, of vectors
     for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = marks[i] == wanted ? scores[i] : never;
-    const Value known = std::max(least, selector.tighten().score);
-    selector.template offer_all<true>(scores, n, std::max(known, reached_by_k(scores, n, k, known, pick.groups)),
-                                      [first](std::ptrdiff_t i) { return static_cast<std::int32_t>(first + i); });
+    offer_scores<true>(selector, pick.scores, n, k, least, pick.groups,
+                       [first](std::ptrdiff_t i) { return static_cast<std::int32_t>(first + i); });
     std::fill(all_sums + first, all_sums + last, 0.0);
     std::fill(all_marks + first, all_marks + last, std::uint8_t{0});
   }
@@ -152,13 +158,13 @@ double entry(const double* row, const Csr<Value>& columns, std::int32_t column) 
 // Leaves the sums of what may exceed the threshold in scratch.sums, and their columns in scratch.touched; -1 where the
 // whole row costs less.
 template <class Value>
-std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, double threshold,
+std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, const Limit<Value>& limit,
                               const Pruning<Value>& pruning, const PruningScratch& spare,
                               const ProductScratch<double>& scratch) noexcept {
   constexpr double least_threshold = 1e-30;  // below, rounding is not relative
-  if (!pruning.columns.indptr || !(threshold >= least_threshold)) return -1;
+  if (!pruning.columns.indptr || !limit.exists || !(limit.threshold >= least_threshold)) return -1;
   const double whole = static_cast<double>(terms_of_row(row, a, b));
-  const Split split = split_by_threshold(row, a, b, threshold, pruning, spare.terms);
+  const Split split = split_by_threshold(row, a, b, limit.threshold, pruning, spare.terms);
   const double mean_length =
       static_cast<double>(b.indptr[b.rows]) / static_cast<double>(std::max<std::ptrdiff_t>(b.columns, 1));
   if (split.cost * (2 + mean_length) > whole) return -1;
@@ -181,7 +187,51 @@ std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr
 
 // ---- rows -----------------------------------------------------------------------------------------------------------
 
+// Offers the sums of the columns that scratch.touched lists, and clears them.
+template <class Value>
+void offer_list(std::ptrdiff_t n, std::uint8_t wanted, const Limit<Value>& limit, std::ptrdiff_t k,
+                const ProductScratch<Sum<Value>>& scratch, const PickScratch<Value>& pick,
+                Selector<Value>& selector) noexcept {
+  const auto column_at = [&](std::ptrdiff_t i) { return scratch.touched[i]; };
+  if constexpr (std::is_floating_point_v<Value>) {
+    constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      const std::int32_t column = column_at(i);
+      pick.scores[i] = scratch.marks[column] == wanted ? static_cast<Value>(scratch.sums[column]) : never;
+    }
+    offer_scores<false>(selector, pick.scores, n, k, least_above<Value>(limit.threshold, limit.exists), pick.groups,
+                        column_at);
+  } else {
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      const std::int32_t column = column_at(i);
+      const Value score = static_cast<Value>(scratch.sums[column]);
+      const bool exceeds = !limit.exists || score > limit.threshold;
+      if (scratch.marks[column] == wanted && exceeds) selector.offer(score, column);
+    }
+  }
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    scratch.sums[column_at(i)] = 0;
+    scratch.marks[column_at(i)] = 0;
+  }
+}
+
 constexpr std::int64_t terms_of_list = 4;  // cost about as much as a column of a block
+
+// Offers a row by whichever way is the cheapest.
+template <class Value>
+void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint8_t wanted,
+               const Limit<Value>& limit, const Pruning<Value>& pruning, std::ptrdiff_t k,
+               const ProductScratch<Sum<Value>>& scratch, const PruningScratch& spare, const PickScratch<Value>& pick,
+               Selector<Value>& selector) noexcept {
+  if constexpr (std::is_floating_point_v<Value>) {
+    const std::ptrdiff_t n = add_pruned_row(row, a, b, limit, pruning, spare, scratch);
+    if (n >= 0) return offer_list(n, wanted, limit, k, scratch, pick, selector);
+    if (terms_of_row(row, a, b) * terms_of_list >= b.columns) {
+      return offer_in_blocks(row, a, b, wanted, limit, k, scratch, pick, selector);
+    }
+  }
+  offer_list(add_row(row, a, b, scratch), wanted, limit, k, scratch, pick, selector);
+}
 
 template <class Value>
 void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude, Pattern candidates,
@@ -189,44 +239,13 @@ void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude
                           ProductScratch<Sum<Value>> scratch, PruningScratch spare, PickScratch<Value> pick,
                           std::ptrdiff_t k, SparseRows<Value> out) noexcept {
   const std::uint8_t wanted = candidates.indptr ? touched | candidate : touched;
+  const Limit<Value> limit{threshold, has_threshold};
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     if (candidates.indptr) mark(candidates, row, candidate, scratch.marks);
     if (exclude.indptr) mark(exclude, row, excluded, scratch.marks);
     Selection<Value> selection = Selector<Value>::empty(pick.entries);
     Selector<Value> selector(selection, k, 2 * k);
-    Value least = std::numeric_limits<Value>::lowest();
-    std::ptrdiff_t n = -1;
-    if constexpr (std::is_floating_point_v<Value>) {
-      least = has_threshold ? least_above<Value>(threshold) : -std::numeric_limits<Value>::infinity();
-      if (has_threshold) n = add_pruned_row(row, a, b, threshold, pruning, spare, scratch);
-      if (n < 0 && terms_of_row(row, a, b) * terms_of_list >= b.columns) {
-        offer_in_blocks(row, a, b, wanted, least, k, scratch, pick, selector);
-        if (candidates.indptr) unmark(candidates, row, scratch.marks);
-        if (exclude.indptr) unmark(exclude, row, scratch.marks);
-        write_sparse_row(selector, pick.entries, row, out);
-        continue;
-      }
-    }
-    if (n < 0) n = add_row(row, a, b, scratch);
-    const auto column_at = [&](std::ptrdiff_t i) { return scratch.touched[i]; };
-    if constexpr (std::is_floating_point_v<Value>) {
-      constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
-      for (std::ptrdiff_t i = 0; i < n; ++i) {
-        const std::int32_t column = column_at(i);
-        pick.scores[i] = scratch.marks[column] == wanted ? static_cast<Value>(scratch.sums[column]) : never;
-      }
-      offer_scores(selector, n, k, least, pick, column_at);
-    } else {
-      for (std::ptrdiff_t i = 0; i < n; ++i) {
-        const std::int32_t column = column_at(i);
-        const Value score = static_cast<Value>(scratch.sums[column]);
-        if (scratch.marks[column] == wanted && !(has_threshold && !(score > threshold))) selector.offer(score, column);
-      }
-    }
-    for (std::ptrdiff_t i = 0; i < n; ++i) {
-      scratch.sums[column_at(i)] = 0;
-      scratch.marks[column_at(i)] = 0;
-    }
+    offer_row(row, a, b, wanted, limit, pruning, k, scratch, spare, pick, selector);
     if (candidates.indptr) unmark(candidates, row, scratch.marks);
     if (exclude.indptr) unmark(exclude, row, scratch.marks);
     write_sparse_row(selector, pick.entries, row, out);

@@ -7,8 +7,7 @@
 
 #include <cstdlib>
 
-#include "fastrec/rows/selector.hpp"
-#include "fastrec/rows/threshold.hpp"
+#include "fastrec/rows/scan.hpp"
 
 namespace fastrec {
 namespace {
@@ -17,8 +16,8 @@ namespace {
 template <class Value, class ItemAt>
 void offer_chunk(Selector<Value>& selector, const Value* scores, std::ptrdiff_t n, std::ptrdiff_t k,
                  const ScanScratch<Value>& scratch, const ItemAt& item_at) noexcept {
-  const Value known = selector.tighten().score;
-  selector.template offer_all<true>(scores, n, reached_by_k(scores, n, k, known, scratch.groups), item_at);
+  constexpr Value any = -std::numeric_limits<Value>::infinity();
+  offer_scores<true>(selector, scores, n, k, any, scratch.groups, item_at);
 }
 
 template <class Value>

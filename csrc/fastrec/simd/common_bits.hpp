@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "fastrec/kernels.hpp"
+
 #if defined(__AVX512F__)
 #include "fastrec/simd/common_bits_x86.hpp"
 #endif
@@ -11,14 +13,11 @@
 namespace fastrec {
 namespace {
 
-constexpr std::ptrdiff_t bit_rows = 4;        // of either matrix, together
-constexpr std::ptrdiff_t words_together = 8;  // rows are padded to a multiple
-
 // counts[i][j] of rows a[i * n_words] and b[j * n_words].
 inline void common_bits_by_word(const std::uint64_t* a, const std::uint64_t* b, std::ptrdiff_t n_words,
-                                std::uint64_t (&counts)[bit_rows][bit_rows]) noexcept {
-  for (std::ptrdiff_t i = 0; i < bit_rows; ++i) {
-    for (std::ptrdiff_t j = 0; j < bit_rows; ++j) {
+                                std::uint64_t (&counts)[head_rows][head_rows]) noexcept {
+  for (std::ptrdiff_t i = 0; i < head_rows; ++i) {
+    for (std::ptrdiff_t j = 0; j < head_rows; ++j) {
       std::uint64_t count = 0;
       for (std::ptrdiff_t w = 0; w < n_words; ++w) {
         count += static_cast<std::uint64_t>(__builtin_popcountll(a[i * n_words + w] & b[j * n_words + w]));
@@ -37,7 +36,7 @@ inline bool counts_bits_in_vectors() noexcept {
 }
 
 inline void common_bits(const std::uint64_t* a, const std::uint64_t* b, std::ptrdiff_t n_words,
-                        std::uint64_t (&counts)[bit_rows][bit_rows]) noexcept {
+                        std::uint64_t (&counts)[head_rows][head_rows]) noexcept {
 #if defined(__AVX512F__)
   if (counts_bits_in_vectors()) return common_bits_by_vector(a, b, n_words, counts);
 #endif

@@ -201,15 +201,11 @@ def _walks(metric: str) -> Callable[[csr_array, Sizes], Inputs]:
     return inputs
 
 
-def _neighbours_of_items(user_items: csr_array, sizes: Sizes) -> Inputs:
-    return {"user_items": user_items, "similarity": fastrec.item_similarity(user_items, NEIGHBOURS), "k": sizes.k}
+def _fitted_neighbours(user_items: csr_array, sizes: Sizes) -> Inputs:
+    return {"model": fastrec.ItemKNN(NEIGHBOURS).fit(user_items), "user_items": user_items, "k": sizes.k}
 
 
-def _fitted_neighbours(inputs: Inputs) -> Inputs:
-    return {**inputs, "model": fastrec.ItemKNN(NEIGHBOURS).fit(inputs["user_items"])}
-
-
-def _recommend_by_neighbours(model: Any, user_items: csr_array, similarity: Any, k: int, n_threads: int | None) -> Any:
+def _recommend_by_neighbours(model: Any, user_items: csr_array, k: int, n_threads: int | None) -> Any:
     return model.recommend(np.arange(user_items.shape[0]), user_items, k, n_threads=n_threads)
 
 
@@ -267,7 +263,7 @@ OPERATIONS = {
     "item_similarity": Operation(_neighbours, fastrec.item_similarity),
     "p3alpha": Operation(_walks("p3alpha"), fastrec.item_similarity),
     "rp3beta": Operation(_walks("rp3beta"), fastrec.item_similarity),
-    "item_knn_recommend": Operation(_neighbours_of_items, _recommend_by_neighbours, _fitted_neighbours),
+    "item_knn_recommend": Operation(_fitted_neighbours, _recommend_by_neighbours),
     "bm25_weight": Operation(_item_documents, fastrec.bm25_weight),
     "tfidf_weight": Operation(_item_documents, fastrec.tfidf_weight),
     "normalize": Operation(_item_documents, fastrec.normalize),

@@ -127,7 +127,7 @@ def _implicit_recommend(inputs: Inputs, n_threads: int) -> Run:
     user_items, k = csr_matrix(inputs["user_items"]), inputs["k"]
     warnings.filterwarnings("ignore", message="Method expects CSR input")
     model.fit(user_items, show_progress=False)
-    similarity = csr_matrix(inputs["similarity"].astype(np.float64))
+    similarity = csr_matrix(inputs["model"].similarity_.astype(np.float64))
     model.similarity = similarity
     model.scorer = import_module("implicit._nearest_neighbours").NearestNeighboursScorer(similarity)
     users = np.arange(user_items.shape[0])
@@ -177,14 +177,11 @@ def _check(inputs: Inputs, ours: Ranked, theirs: Ranked, tolerance: float) -> Ag
     return same_ranking(ours, theirs, tolerance)
 
 
-_STRINGS = Compared(
-    _answer,
-    _check,
-    (
-        Peer("sparse_dot_topn", "sparse_dot_topn", _sparse_dot_topn_product, _FLOAT32_SUMS, note="sums in float32"),
-        Peer("similaripy", "similaripy", _similaripy_product, _FLOAT32_SUMS, note="sums in float32"),
-    ),
+_PRODUCTS = (
+    Peer("sparse_dot_topn", "sparse_dot_topn", _sparse_dot_topn_product, _FLOAT32_SUMS, note="sums in float32"),
+    Peer("similaripy", "similaripy", _similaripy_product, _FLOAT32_SUMS, note="sums in float32"),
 )
+_STRINGS = Compared(_answer, _check, _PRODUCTS)
 _WALKS = Compared(
     _answer, _check, (Peer("similaripy", "similaripy", _similaripy_walk, _FLOAT32_SUMS, note="sums in float32"),)
 )
@@ -202,8 +199,7 @@ COMPARED = {
         _check,
         (
             Peer("SciPy product", "scipy", _scipy_product, _FLOAT32_SUMS, note="one thread; sums in float32"),
-            Peer("sparse_dot_topn", "sparse_dot_topn", _sparse_dot_topn_product, _FLOAT32_SUMS, note="sums in float32"),
-            Peer("similaripy", "similaripy", _similaripy_product, _FLOAT32_SUMS, note="sums in float32"),
+            *_PRODUCTS,
         ),
     ),
     "item_similarity": Compared(
