@@ -29,7 +29,8 @@ _COMPILED = {
     "sparse_top_k_product": "products",
     "item_similarity": "products",
     "transpose": "products",
-    "als_half_step": "factorization",
+    "conjugate_gradients": "factorization",
+    "direct_solve": "factorization",
 }
 _JIT = {"bm25_weight": "weighting", "tfidf_weight": "weighting", "normalize": "weighting"}
 _C_NAMES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64": "int64_t"}

@@ -23,13 +23,15 @@ def resolve(n_threads: int | None) -> int:
     return _check.integer(n_threads, "n_threads", 1, _MOST_THREADS, fix="None uses every core there is")
 
 
-def run_blocks(kernel: Callable[..., None], n_rows: int, n_threads: int, *args: Any) -> None:
+def run_blocks(
+    kernel: Callable[..., None], n_rows: int, n_threads: int, *args: Any, rows_a_block: int = _ROWS_A_BLOCK
+) -> None:
     """Call ``kernel(first, last, *args)`` over blocks of rows, on up to ``n_threads`` threads that live for this call.
 
     The blocks do not depend on ``n_threads``. After an exception, Ctrl-C included, no further block is started and
     every thread has ended before it is raised again.
     """
-    blocks = [(first, min(first + _ROWS_A_BLOCK, n_rows)) for first in range(0, n_rows, _ROWS_A_BLOCK)]
+    blocks = [(first, min(first + rows_a_block, n_rows)) for first in range(0, n_rows, rows_a_block)]
     if n_threads == 1 or len(blocks) <= 1:
         for first, last in blocks:
             kernel(first, last, *args)

@@ -66,16 +66,18 @@ class Csr(NamedTuple):
         """Other values at the same places, sharing no memory."""
         return Csr(data, self.indices.copy(), self.indptr.copy(), self.shape)
 
-    def transposed_with_order(self) -> tuple[Csr, npt.NDArray[np.int64]]:
-        """Columns as rows, and at which place each of their entries stands here."""
-        places = csr_array((np.arange(len(self.data)), self.indices, self.indptr), shape=self.shape).T.tocsr()
-        by_column = Csr.of_canonical(places)
-        return by_column._replace(data=self.data[by_column.data]), by_column.data
-
     def where(self, kept: npt.NDArray[np.bool_]) -> Csr:
         """Only some of the entries."""
         ends = np.concatenate([[0], np.cumsum(kept)])
         return Csr(self.data[kept], self.indices[kept], ends[self.indptr].astype(np.int64), self.shape)
+
+    def rows(self, rows: npt.NDArray[np.integer[Any]]) -> tuple[Csr, npt.NDArray[np.int64]]:
+        """Some of the rows, and at which place each of their entries stands here."""
+        lengths = self.indptr[rows + 1] - self.indptr[rows]
+        indptr = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(lengths, out=indptr[1:])
+        places = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
+        return Csr(self.data[places], self.indices[places], indptr, (len(rows), self.shape[1])), places
 
     @classmethod
     def of_canonical(cls, matrix: csr_array) -> Csr:

@@ -1,5 +1,7 @@
 """als_half_step and implicit_loss: zero gradients, the reference's solutions to the solve's tolerance, and the laws."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from scipy.sparse import csr_array
 
 import fastrec
 from equality import assert_close, assert_rejects, assert_same, assert_solves, digest, tolerance
-from fastrec import reference
+from fastrec import factorization, reference
 from strategies import FLOATS, half_steps, seeds, thread_counts
 
 
@@ -200,9 +202,86 @@ LAWS = [
 ]
 
 
+directly = functools.partial(fastrec.als_half_step, tol=0)
+
+
 @pytest.mark.parametrize("law", LAWS)
 def test_law(law):
+    law(directly)()
+
+
+# ---- the tolerance --------------------------------------------------------------------------------------------------
+
+
+def keeps_to_tol(als_half_step):
+    @given(half_steps(), st.sampled_from([1e-2, 1e-5, 1e-6]), thread_counts)
+    def law(step, tol, n_threads):
+        weights, targets, fixed, options = step
+        solutions = als_half_step(weights, targets, fixed, **options, tol=tol, n_threads=n_threads)
+        for row, (system, right, pull) in enumerate(systems(weights, targets, fixed, **options)):
+            if weights.indptr[row] == weights.indptr[row + 1]:
+                assert (solutions[row] == 0).all()
+            else:
+                assert_solves(system, right, solutions[row], pull, tol=tol)
+
+    return law
+
+
+@pytest.mark.parametrize("law", [keeps_to_tol])
+def test_law_of_tol(law):
     law(fastrec.als_half_step)()
+
+
+def steps_before_the_end(n_steps):
+    """Conjugate gradients that end so many steps before their residual is small enough."""
+
+    def als_half_step(weights, targets, fixed, *, tol=1e-5, n_threads=None, **options):
+        solutions = np.zeros((weights.shape[0], fixed.shape[1]), fixed.dtype)
+        for row, (system, right, _) in enumerate(systems(weights, targets, fixed, **options)):
+            x, residual = np.zeros_like(right), right.copy()
+            direction, iterates = residual.copy(), [x]
+            while residual @ residual > tol**2 * (right @ right) and len(iterates) < 100:
+                image = system @ direction
+                square = residual @ residual
+                x = x + square / (direction @ image) * direction
+                residual = right - system @ x
+                direction = residual + residual @ residual / square * direction
+                iterates.append(x)
+            solutions[row] = iterates[max(0, len(iterates) - 1 - n_steps)]
+        return solutions
+
+    return als_half_step
+
+
+def test_law_of_tol_rejects():
+    assert_rejects(keeps_to_tol, steps_before_the_end(2))
+    assert_rejects(keeps_to_tol, changed(unobserved_weight=1.0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_factors", [1, 15, 16, 17, 33, 64, 65, 100])
+@pytest.mark.parametrize("n_entries", [1, 2, 3, 4, 5, 8, 9, 255, 256, 257, 1000])
+def test_tol_at_any_size(dtype, n_factors, n_entries):
+    """Entries are taken eight and four together, in chunks of up to 256; factors one, two and four vectors together."""
+    rng = np.random.default_rng(n_factors)
+    weights = csr_array(rng.integers(1, 9, (2, n_entries)).astype(dtype))
+    targets, fixed = (
+        csr_array(np.ones((2, n_entries), dtype)),
+        rng.standard_normal((n_entries, n_factors)).astype(dtype),
+    )
+    options = {"unobserved_weight": 1.0, "regularization": np.array([0.5, 2.0])}
+    solutions = fastrec.als_half_step(weights, targets, fixed, **options)
+    for row, (system, right, pull) in enumerate(systems(weights, targets, fixed, **options)):
+        assert_solves(system, right, solutions[row], pull, tol=1e-5)
+
+
+def test_the_direct_solve_takes_what_conjugate_gradients_do_not_finish(monkeypatch):
+    rng = np.random.default_rng(0)
+    weights = csr_array(rng.integers(1, 9, (40, 30)).astype(np.float32) * (rng.random((40, 30)) < 0.5))
+    targets = csr_array((weights != 0).astype(np.float32))
+    fixed = rng.standard_normal((30, 7)).astype(np.float32)
+    monkeypatch.setattr(factorization, "_STEPS", -7)  # no step at all
+    assert_same(fastrec.als_half_step(weights, targets, fixed), directly(weights, targets, fixed))
 
 
 # ---- the loss -------------------------------------------------------------------------------------------------------
@@ -383,7 +462,7 @@ def test_any_number_of_factors(dtype, n_factors):
     seen = rng.random((6, 90)) < 0.3
     weights, targets = csr_array(seen * rng.integers(1, 5, seen.shape).astype(dtype)), csr_array(seen.astype(dtype))
     fixed = rng.standard_normal((90, n_factors)).astype(dtype)
-    solutions = fastrec.als_half_step(weights, targets, fixed, regularization=0.5)
+    solutions = directly(weights, targets, fixed, regularization=0.5)
     assert solutions.dtype == dtype
     for row, (system, right, pull) in enumerate(systems(weights, targets, fixed, 1.0, 0.5)):
         assert_solves(system, right, solutions[row], pull)
@@ -399,9 +478,7 @@ def test_least_norm_of_many_singular_systems(dtype):
     shape = (n_rows, n_rows * n_entries)
     weights = csr_array((rng.choice([1.0, 4.0], n_rows * n_entries), *entries), shape=shape)
     targets = csr_array((np.ones(n_rows * n_entries), *entries), shape=shape)
-    got = fastrec.als_half_step(
-        weights, targets, fixed.reshape(-1, n_factors), unobserved_weight=0.0, regularization=0.0
-    )
+    got = directly(weights, targets, fixed.reshape(-1, n_factors), unobserved_weight=0.0, regularization=0.0)
     scale = np.sqrt(weights.data).reshape(n_rows, n_entries)
     scaled = fixed * scale[:, :, None]
     expected = (np.linalg.pinv(scaled, rcond=1e-9) @ scale[:, :, None])[:, :, 0].astype(dtype)

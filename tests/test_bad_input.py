@@ -420,6 +420,7 @@ OPTIONS = {
     ("normalize", "axis"): [(VALUE, 2), (VALUE, -1), (TYPE, "1"), (TYPE, None), (TYPE, True), (TYPE, 1.0), (TYPE, [1])],
     ("als_half_step", "unobserved_weight"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan), (VALUE, np.inf)],
     ("als_half_step", "regularization"): NO_ROW_NUMBERS,
+    ("als_half_step", "tol"): [*NO_NUMBERS, (VALUE, -1e-9), (VALUE, np.nan), (VALUE, np.inf)],
     ("implicit_loss", "unobserved_weight"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan)],
     ("implicit_loss", "user_regularization"): NO_ROW_NUMBERS,
     ("implicit_loss", "item_regularization"): [*NO_ROW_NUMBERS[:3], (VALUE, -1.0), (VALUE, np.nan), (VALUE, [1.0])],

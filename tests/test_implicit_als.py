@@ -68,7 +68,7 @@ def test_equals_definition(seed, negative, alpha, regularization, unobserved_wei
         "unobserved_weight": unobserved_weight,
         "regularization_exponent": exponent,
     }
-    fitted = model(alpha=alpha, dtype="float64", **options).fit(rows, init=start(), compute_loss=True)
+    fitted = model(alpha=alpha, dtype="float64", tol=1e-12, **options).fit(rows, init=start(), compute_loss=True)
     weights = with_data(rows, 1 + alpha * np.abs(rows.data))
     users, items, loss = epochs_by_definition(rows, weights, options, 2, start())
     np.testing.assert_allclose(fitted.user_factors_, users, rtol=1e-6, atol=1e-9)
@@ -152,7 +152,7 @@ def test_weights_of_zero_and_below_the_unobserved_one(value):
     rows = ratings(4)
     weights = with_data(rows, np.where(np.arange(rows.nnz) % 2, value, 2.0))
     options = {"regularization": 0.01, "unobserved_weight": 1.0, "regularization_exponent": 0.0}
-    fitted = model(dtype="float64").fit(rows, weights=weights, init=start())
+    fitted = model(dtype="float64", tol=1e-12).fit(rows, weights=weights, init=start())
     users, items, _ = epochs_by_definition(rows, weights, options, 2, start())
     np.testing.assert_allclose(fitted.user_factors_, users, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(fitted.item_factors_, items, rtol=1e-6, atol=1e-9)
@@ -176,7 +176,7 @@ def test_no_regularisation_gives_least_norm():
     rows = ratings(6)
     init = start()
     init[:, 4] = init[:, 3]  # rank deficient
-    fitted = model(regularization=0.0, dtype="float64").fit(rows, init=init)
+    fitted = model(regularization=0.0, dtype="float64", tol=1e-12).fit(rows, init=init)
     assert np.isfinite(fitted.user_factors_).all()
     np.testing.assert_allclose(fitted.user_factors_[:, 3], fitted.user_factors_[:, 4], rtol=1e-6, atol=1e-9)
 

@@ -82,6 +82,8 @@ def test_blas_has_its_threads_back_afterwards():
     def n_threads():
         return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
+    with _threads.one_blas_thread():
+        pass  # it has loaded SciPy's
     before = n_threads()
     with _threads.one_blas_thread():
         with _threads.one_blas_thread():
@@ -190,10 +192,15 @@ LONG = {
         np.broadcast_to(np.float32(1), (10**7, 64)), 2, n_threads=2)""",
     "sparse_top_k_product": "fastrec.sparse_top_k_product(full(20_000, 1000), full(1000, 20_000), 2, n_threads=2)",
     "item_similarity": "fastrec.item_similarity(full(1000, 20_000), 2, n_threads=2)",
-    "als_half_step": """fastrec.als_half_step(
-        full(10_000, 1000), full(10_000, 1000), rng.random((1000, 128)), n_threads=2)""",
+    "conjugate_gradients": """_dispatch.kernel("conjugate_gradients", np.float32)(
+        np.ones(1000, np.float32), np.arange(1000, dtype=np.int32), np.tile([0, 1000], 10**7),
+        np.ones(1000, np.float32), rng.random((1000, 16), np.float32), 1.0, np.ones(2 * 10**7 - 1), np.ones(16), 1e-5,
+        48, np.empty((2 * 10**7 - 1, 16), np.float32), np.empty(2 * 10**7 - 1, np.uint8), 2)""",
+    "direct_solve": """fastrec.als_half_step(
+        full(10_000, 1000), full(10_000, 1000), rng.random((1000, 128)), tol=0, n_threads=2)""",
     "eigenvectors": """fastrec.als_half_step(
-        full(10_000, 5), full(10_000, 5), rng.random((5, 250)), regularization=0, unobserved_weight=0, n_threads=2)""",
+        full(10_000, 5), full(10_000, 5), rng.random((5, 250)), regularization=0, unobserved_weight=0, tol=0,
+        n_threads=2)""",
     "the pool": """_threads.run_blocks(
         _dispatch.kernel("normalize"), 10**7, 2, np.ones(10_000), np.tile([0, 10_000], 10**7), 2, np.ones(10_000))""",
     "the pool, one thread": """_threads.run_blocks(

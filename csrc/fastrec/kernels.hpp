@@ -326,20 +326,29 @@ struct HalfStep {
   const Value* fixed;    // (weights.columns, n_factors), C order
   std::ptrdiff_t n_factors;
   double unobserved_weight;
-  const double* gram;            // (n_factors, n_factors): fixed' * fixed
+  const double* gram;            // (n_factors, n_factors): fixed' * fixed; its diagonal only, where it is diagonal
   const double* regularization;  // (weights.rows)
 };
 
-struct HalfStepScratch {  // padded: n_factors up to a multiple of n_lanes
-  double* system;         // (padded, padded)
-  double* right;          // (padded)
-  double* gathered;       // (4, padded)
+template <class Value>
+struct ConjugateScratch {  // n_factors values each
+  Value *diagonal, *inverse, *residual, *direction, *image;
 };
 
+struct DirectScratch {  // padded: n_factors up to a multiple of n_lanes
+  double* system;       // (padded, padded)
+  double* right;        // (padded)
+  double* gathered;     // (4, padded)
+};
+
+constexpr std::ptrdiff_t factors_together = 16;  // conjugate gradients take so many at a time
+
 template <class Value>
-struct HalfStepKernels {
-  // Writes solutions (weights.rows, n_factors); singular[r] tells that row r needs a solver for singular systems.
-  void (*rows)(Rows, HalfStep<Value>, HalfStepScratch, Value* solutions, std::uint8_t* singular) noexcept;
+struct HalfStepKernels {  // Both write solutions (weights.rows, n_factors) and which rows they could not solve.
+  // Of a fixed side whose Gram matrix is diagonal; n_factors is a multiple of factors_together.
+  void (*conjugate)(Rows, HalfStep<Value>, Value tol, int most_steps, ConjugateScratch<Value>, Value* solutions,
+                    std::uint8_t* unsolved) noexcept;
+  void (*direct)(Rows, HalfStep<Value>, DirectScratch, Value* solutions, std::uint8_t* unsolved) noexcept;
 };
 
 // ---- the table ------------------------------------------------------------------------------------------------------

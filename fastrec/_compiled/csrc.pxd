@@ -148,8 +148,10 @@ cdef extern from "fastrec/transpose.hpp" namespace "fastrec" nogil:
                             int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/als_half_step.hpp" namespace "fastrec" nogil:
-    Status als_half_step[Value](const Kernels&, HalfStep[Value], Value* solutions, uint8_t* singular, int n_threads,
-                                Poll) noexcept
+    Status conjugate_gradients[Value](const Kernels&, HalfStep[Value], Value tol, int most_steps, Value* solutions,
+                                      uint8_t* unsolved, int n_threads, Poll) noexcept
+    Status direct_solve[Value](const Kernels&, HalfStep[Value], Value* solutions, uint8_t* unsolved, int n_threads,
+                               Poll) noexcept
 
 cdef extern from "fastrec/isa/list.hpp" namespace "fastrec":
     cppclass InstructionSet:

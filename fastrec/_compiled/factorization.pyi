@@ -1,15 +1,30 @@
 from fastrec._types import Array, Ids, Offsets
 
-def als_half_step(
+def conjugate_gradients(
     weights: Array,
     indices: Ids,
     indptr: Offsets,
     targets: Array,
     fixed: Array,
     unobserved_weight: float,
-    gram: Array,
     regularization: Array,
+    curvatures: Array,
+    tol: float,
+    most_steps: int,
     solutions: Array,
-    singular: Array,
+    unsolved: Array,
+    n_threads: int,
+) -> None: ...
+def direct_solve(
+    weights: Array,
+    indices: Ids,
+    indptr: Offsets,
+    targets: Array,
+    fixed: Array,
+    unobserved_weight: float,
+    regularization: Array,
+    gram: Array,
+    solutions: Array,
+    unsolved: Array,
     n_threads: int,
 ) -> None: ...

@@ -1,4 +1,4 @@
-"""Binding of als_half_step."""
+"""Bindings of als_half_step."""
 
 from fastrec._compiled cimport csrc
 from fastrec._compiled.isa cimport kernels
@@ -10,20 +10,40 @@ ctypedef fused Value:
     double
 
 
-def als_half_step(const Value[::1] weights, const int32_t[::1] indices, const int64_t[::1] indptr,
-                  const Value[::1] targets, const Value[:, ::1] fixed, double unobserved_weight,
-                  const double[:, ::1] gram, const double[::1] regularization,
-                  Value[:, ::1] solutions, uint8_t[::1] singular, int n_threads):
-    cdef csrc.HalfStep[Value] step
+cdef void describe(csrc.HalfStep[Value]* step, const Value[::1] weights, const int32_t[::1] indices,
+                   const int64_t[::1] indptr, const Value[::1] targets, const Value[:, ::1] fixed,
+                   double unobserved_weight, const double[::1] regularization):
     step.weights.data, step.weights.indices, step.weights.indptr = &weights[0], &indices[0], &indptr[0]
     step.weights.rows, step.weights.columns = indptr.shape[0] - 1, fixed.shape[0]
     step.targets = &targets[0]
     step.fixed = &fixed[0, 0]
     step.n_factors = fixed.shape[1]
     step.unobserved_weight = unobserved_weight
-    step.gram = &gram[0, 0]
     step.regularization = &regularization[0]
+
+
+def conjugate_gradients(const Value[::1] weights, const int32_t[::1] indices, const int64_t[::1] indptr,
+                        const Value[::1] targets, const Value[:, ::1] fixed, double unobserved_weight,
+                        const double[::1] regularization, const double[::1] curvatures, double tol, int most_steps,
+                        Value[:, ::1] solutions, uint8_t[::1] unsolved, int n_threads):
+    cdef csrc.HalfStep[Value] step
+    describe(&step, weights, indices, indptr, targets, fixed, unobserved_weight, regularization)
+    step.gram = &curvatures[0]
     cdef csrc.Status status
     with nogil:
-        status = csrc.als_half_step(kernels[0], step, &solutions[0, 0], &singular[0], n_threads, poll)
+        status = csrc.conjugate_gradients(kernels[0], step, <Value>tol, most_steps, &solutions[0, 0], &unsolved[0],
+                                          n_threads, poll)
+    finish(status)
+
+
+def direct_solve(const Value[::1] weights, const int32_t[::1] indices, const int64_t[::1] indptr,
+                 const Value[::1] targets, const Value[:, ::1] fixed, double unobserved_weight,
+                 const double[::1] regularization, const double[:, ::1] gram, Value[:, ::1] solutions,
+                 uint8_t[::1] unsolved, int n_threads):
+    cdef csrc.HalfStep[Value] step
+    describe(&step, weights, indices, indptr, targets, fixed, unobserved_weight, regularization)
+    step.gram = &gram[0, 0]
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.direct_solve(kernels[0], step, &solutions[0, 0], &unsolved[0], n_threads, poll)
     finish(status)

@@ -11,8 +11,9 @@ from numpy.typing import DTypeLike
 
 from fastrec import _check, _random, _threads
 from fastrec._progress import progress_bar
+from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
-from fastrec.factorization import gram_matrix, loss_of, solve_rows
+from fastrec.factorization import Fixed, loss_of, solve_rows
 from fastrec.models.base import FactorModel
 
 _START_DEVIATION = 0.01
@@ -43,8 +44,9 @@ class ImplicitALS(FactorModel):
         0 penalises all rows alike, 1 in proportion to their weight (Rendle et al. 2022).
     n_epochs : int, at least 0
         Passes; each solves the users, then the items.
-    tol : float, above 0
-        Largest relative residual of a solve. The solver of this version is direct, in float64, and stays far below.
+    tol : float, at least 0
+        Largest residual of each row's normal equations, in relation to their right side. 0: solved by Cholesky, in
+        float64, which takes many times longer.
     random_state : int, Generator, RandomState or None
         Seed of the start: item factors N(0, 0.01^2), keyed by seed and row.
     n_threads : int, optional
@@ -62,9 +64,10 @@ class ImplicitALS(FactorModel):
 
     Notes
     -----
-    Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008. An epoch takes
-    O(nnz n_factors^2 + (n_users + n_items) n_factors^3); memory is the interactions twice, with their weights, and the
-    factors. The same bits at any number of threads on one instruction set.
+    Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008; solved as `als_half_step`
+    says. An epoch takes O(steps nnz n_factors + (n_users + n_items) n_factors^2), with 4 to 10 steps on usual data;
+    memory is the interactions twice, with their weights, the factors and a copy of one side's. The same bits at any
+    number of threads on one instruction set.
 
     Examples
     --------
@@ -146,16 +149,17 @@ class ImplicitALS(FactorModel):
         _check.memory(n_bytes, f"factors of {n_users} users and {n_items} items", "use fewer factors")
 
         users = Side(entry_weights, targets, options.regularizations(entry_weights))
-        by_item, order = entry_weights.transposed_with_order()
-        items = Side(by_item, targets[order], options.regularizations(by_item))
+        by_item = transposed(entry_weights, options.n_threads)
+        targets_by_item = transposed(entry_weights._replace(data=targets), options.n_threads).data
+        items = Side(by_item, targets_by_item, options.regularizations(by_item))
         item_factors = self._start(init, options, seed, n_items)
         user_factors = np.zeros((n_users, options.n_factors), options.dtype)
         losses = np.zeros(options.n_epochs if compute_loss else 0)
         with progress_bar(options.n_epochs, "ImplicitALS", _check.flag(progress, "progress")) as advance:
             for epoch in range(options.n_epochs):
                 started = time.perf_counter()
-                user_factors = options.solve(users, item_factors)
-                item_factors = options.solve(items, user_factors)
+                user_factors = options.solve(users, Fixed(item_factors, options.n_threads))
+                item_factors = options.solve(items, Fixed(user_factors, options.n_threads))
                 if compute_loss:
                     losses[epoch] = loss_of(
                         entry_weights, targets, user_factors, item_factors,
@@ -184,8 +188,8 @@ class ImplicitALS(FactorModel):
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
         options = self._options()._replace(n_threads=n_threads, dtype=self.item_factors_.dtype)
         weights, targets = _confidence(rows, options.alpha, options.dtype)
-        gram = self._derived("gram", self.item_factors_, lambda: gram_matrix(self.item_factors_))
-        return options.solve(Side(weights, targets, options.regularizations(rows)), self.item_factors_, gram)
+        items = self._derived("items", self.item_factors_, lambda: Fixed(self.item_factors_, n_threads))
+        return options.solve(Side(weights, targets, options.regularizations(rows)), items)
 
     def _options(self) -> Options:
         return Options(
@@ -235,10 +239,10 @@ class Options(NamedTuple):
         result: Array = self.regularization * weight**self.regularization_exponent
         return result
 
-    def solve(self, side: Side, fixed: Array, gram: Array | None = None) -> Array:
+    def solve(self, side: Side, fixed: Fixed) -> Array:
         """One half of an epoch."""
         return solve_rows(
-            side.weights, side.targets, fixed, self.unobserved_weight, side.regularization, self.n_threads, gram
+            side.weights, side.targets, fixed, self.unobserved_weight, side.regularization, self.tol, self.n_threads
         )
 
 

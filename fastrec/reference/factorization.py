@@ -17,6 +17,7 @@ def als_half_step(
     *,
     unobserved_weight: float = 1.0,
     regularization: Any = 0.01,
+    tol: float = 1e-5,
     n_threads: int | None = None,
 ) -> Array:
     """See `fastrec.als_half_step`."""

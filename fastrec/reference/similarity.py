@@ -201,9 +201,11 @@ def user_similarity(
     **parameters: Any,
 ) -> csr_array:
     """See `fastrec.user_similarity`."""
-    transposed = user_items.T if is_sparse(user_items) else np.asarray(user_items).T
+    values = user_items if is_sparse(user_items) else np.asarray(user_items)
+    if values.dtype.kind == "f":
+        values = sparse(values)  # duplicates are summed in the order of the users' rows
     return item_similarity(
-        transposed,
+        values.T,
         k,
         metric=metric,
         shrinkage=shrinkage,

@@ -1,5 +1,6 @@
 // Fills the table of one instruction set. A file of isa/ defines FASTREC_TABLE, the table's name, and includes this.
-#include "fastrec/rows/als_half_step.hpp"
+#include "fastrec/rows/conjugate_gradients.hpp"
+#include "fastrec/rows/direct_solve.hpp"
 #include "fastrec/rows/exact_scores.hpp"
 #include "fastrec/rows/head_counts.hpp"
 #include "fastrec/rows/item_similarity.hpp"
@@ -29,8 +30,8 @@ const Kernels FASTREC_TABLE = {
     {item_similarity<double, float>},
     {item_similarity<std::int32_t, float>},
     {item_similarity<std::int32_t, double>},
-    {als_half_step<float>},
-    {als_half_step<double>},
+    {conjugate_gradients<float>, direct_solve<float>},
+    {conjugate_gradients<double>, direct_solve<double>},
 };
 
 }  // namespace fastrec

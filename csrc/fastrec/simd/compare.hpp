@@ -1,6 +1,8 @@
 // Which of 64 numbers reach another, a number a bit; NaN reaches nothing.
 #pragma once
 
+#include "fastrec/simd/vectors.hpp"
+
 #if defined(__x86_64__)
 #include "fastrec/simd/compare_x86.hpp"
 #elif defined(__aarch64__)

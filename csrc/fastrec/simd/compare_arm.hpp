@@ -8,8 +8,6 @@
 namespace fastrec {
 namespace {
 
-template <class Value>
-constexpr int lanes_of = 16 / static_cast<int>(sizeof(Value));
 inline std::uint32_t lanes_reaching(const float* values, float least) noexcept {
   const uint32x4_t bits = {1, 2, 4, 8};
   return vaddvq_u32(vandq_u32(vcgeq_f32(vld1q_f32(values), vdupq_n_f32(least)), bits));

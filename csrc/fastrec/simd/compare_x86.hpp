@@ -9,8 +9,6 @@ namespace fastrec {
 namespace {
 
 #if defined(__AVX512F__)
-template <class Value>
-constexpr int lanes_of = 64 / static_cast<int>(sizeof(Value));
 inline std::uint32_t lanes_reaching(const float* values, float least) noexcept {
   return _mm512_cmp_ps_mask(_mm512_loadu_ps(values), _mm512_set1_ps(least), _CMP_GE_OQ);
 }
@@ -18,8 +16,6 @@ inline std::uint32_t lanes_reaching(const double* values, double least) noexcept
   return _mm512_cmp_pd_mask(_mm512_loadu_pd(values), _mm512_set1_pd(least), _CMP_GE_OQ);
 }
 #elif defined(__AVX2__)
-template <class Value>
-constexpr int lanes_of = 32 / static_cast<int>(sizeof(Value));
 inline std::uint32_t lanes_reaching(const float* values, float least) noexcept {
   const __m256 reach = _mm256_cmp_ps(_mm256_loadu_ps(values), _mm256_set1_ps(least), _CMP_GE_OQ);
   return static_cast<std::uint32_t>(_mm256_movemask_ps(reach));
@@ -29,8 +25,6 @@ inline std::uint32_t lanes_reaching(const double* values, double least) noexcept
   return static_cast<std::uint32_t>(_mm256_movemask_pd(reach));
 }
 #else
-template <class Value>
-constexpr int lanes_of = 16 / static_cast<int>(sizeof(Value));
 inline std::uint32_t lanes_reaching(const float* values, float least) noexcept {
   return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_cmpge_ps(_mm_loadu_ps(values), _mm_set1_ps(least))));
 }

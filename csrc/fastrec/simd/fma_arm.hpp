@@ -1,4 +1,4 @@
-// Fused multiply-add of eight doubles for NEON.
+// Fused multiply-adds for NEON.
 #pragma once
 
 #include <arm_neon.h>
@@ -7,15 +7,23 @@ namespace fastrec {
 namespace {
 
 typedef double Eight __attribute__((vector_size(64)));
+typedef float Floats __attribute__((vector_size(16)));
+typedef double Doubles __attribute__((vector_size(16)));
 
+inline Floats fused_on_this_set(Floats a, Floats b, Floats c) noexcept {
+  return (Floats)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+inline Doubles fused_on_this_set(Doubles a, Doubles b, Doubles c) noexcept {
+  return (Doubles)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
 inline Eight fused_on_this_set(Eight a, Eight b, Eight c) noexcept {
   union Quarters {
     Eight whole;
-    float64x2_t quarter[4];
+    Doubles quarter[4];
   };
   const Quarters x{a}, y{b}, z{c};
   Quarters out;
-  for (int i = 0; i < 4; ++i) out.quarter[i] = vfmaq_f64(z.quarter[i], x.quarter[i], y.quarter[i]);
+  for (int i = 0; i < 4; ++i) out.quarter[i] = fused_on_this_set(x.quarter[i], y.quarter[i], z.quarter[i]);
   return out.whole;
 }
 

@@ -1,5 +1,5 @@
-// Fused multiply-add of eight doubles for AVX-512 and for AVX2 with FMA, and eight floats as doubles for AVX-512, which
-// compilers split.
+// What compilers do not make of vector extensions on x86: fused multiply-adds for AVX-512 and for AVX2 with FMA, and
+// eight floats as doubles for AVX-512.
 #pragma once
 
 #include <immintrin.h>
@@ -9,26 +9,43 @@ namespace {
 
 typedef double Eight __attribute__((vector_size(64)));
 
-inline Eight fused_on_this_set(Eight a, Eight b, Eight c) noexcept {
 #if defined(__AVX512F__)
-  return (Eight)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
-#else
-  union Halves {
-    Eight whole;
-    __m256d half[2];
-  };
-  const Halves x{a}, y{b}, z{c};
-  Halves out;
-  out.half[0] = _mm256_fmadd_pd(x.half[0], y.half[0], z.half[0]);
-  out.half[1] = _mm256_fmadd_pd(x.half[1], y.half[1], z.half[1]);
-  return out.whole;
-#endif
-}
 
-#if defined(__AVX512F__)
+typedef float Floats __attribute__((vector_size(64)));
+typedef double Doubles __attribute__((vector_size(64)));
+
+inline Eight fused_on_this_set(Eight a, Eight b, Eight c) noexcept {
+  return (Eight)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+inline Floats fused_on_this_set(Floats a, Floats b, Floats c) noexcept {
+  return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
 inline Eight widened_on_this_set(const float* from) noexcept {
   return (Eight)_mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(from));
 }
+
+#else
+
+typedef float Floats __attribute__((vector_size(32)));
+typedef double Doubles __attribute__((vector_size(32)));
+
+inline Floats fused_on_this_set(Floats a, Floats b, Floats c) noexcept {
+  return (Floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+inline Doubles fused_on_this_set(Doubles a, Doubles b, Doubles c) noexcept {
+  return (Doubles)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+inline Eight fused_on_this_set(Eight a, Eight b, Eight c) noexcept {
+  union Halves {
+    Eight whole;
+    Doubles half[2];
+  };
+  const Halves x{a}, y{b}, z{c};
+  Halves out;
+  for (int i = 0; i < 2; ++i) out.half[i] = fused_on_this_set(x.half[i], y.half[i], z.half[i]);
+  return out.whole;
+}
+
 #endif
 
 }  // namespace

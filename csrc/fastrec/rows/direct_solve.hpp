@@ -1,5 +1,5 @@
-// Row-kernel of als_half_step: the normal equations of each row (Hu, Koren, Volinsky 2008, section 4), built and solved
-// by Cholesky in double.
+// Row-kernel of als_half_step, directly: the normal equations of each row (Hu, Koren, Volinsky 2008, section 4), built
+// and solved by Cholesky in double.
 #pragma once
 
 #include <algorithm>
@@ -52,8 +52,8 @@ inline void solve_cholesky(const double* factor, std::ptrdiff_t n, std::ptrdiff_
 }
 
 template <class Value>
-void als_half_step(Rows rows, HalfStep<Value> step, HalfStepScratch scratch, Value* solutions,
-                   std::uint8_t* singular) noexcept {
+void direct_solve(Rows rows, HalfStep<Value> step, DirectScratch scratch, Value* solutions,
+                  std::uint8_t* unsolved) noexcept {
   const std::ptrdiff_t n = step.n_factors, width = padded(n);
   const double* gathered[4];
   for (int t = 0; t < 4; ++t) gathered[t] = scratch.gathered + t * width;
@@ -61,7 +61,7 @@ void als_half_step(Rows rows, HalfStep<Value> step, HalfStepScratch scratch, Val
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     const std::int64_t start = step.weights.indptr[row], end = step.weights.indptr[row + 1];
     Value* solution = solutions + row * n;
-    singular[row] = 0;
+    unsolved[row] = 0;
     if (start == end) {
       std::fill(solution, solution + n, Value{0});
       continue;
@@ -96,7 +96,7 @@ void als_half_step(Rows rows, HalfStep<Value> step, HalfStepScratch scratch, Val
     double* diagonal = scratch.gathered;  // free again
     for (std::ptrdiff_t i = 0; i < n; ++i) diagonal[i] = scratch.system[i * width + i];
     if (!cholesky(scratch.system, n, width, diagonal)) {
-      singular[row] = 1;
+      unsolved[row] = 1;
     } else {
       solve_cholesky(scratch.system, n, width, scratch.right);
       for (std::ptrdiff_t i = 0; i < n; ++i) solution[i] = static_cast<Value>(scratch.right[i]);
