@@ -31,6 +31,7 @@ _COMPILED = {
     "transpose": "products",
     "conjugate_gradients": "factorization",
     "direct_solve": "factorization",
+    "row_losses": "factorization",
 }
 _JIT = {"bm25_weight": "weighting", "tfidf_weight": "weighting", "normalize": "weighting"}
 _C_NAMES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64": "int64_t"}

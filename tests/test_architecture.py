@@ -42,7 +42,18 @@ def python_sources():
 LAYERS = [
     {"_types"},
     {"_compiled", "_jit"},
-    {"_check", "_threads", "_dispatch", "_machine", "_config", "_random", "_progress", "_transpose", "_measures"},
+    {
+        "_check",
+        "_threads",
+        "_dispatch",
+        "_machine",
+        "_config",
+        "_random",
+        "_progress",
+        "_transpose",
+        "_measures",
+        "_least_squares",
+    },
     {"API"},
     {"models", "evaluation", "data"},
     {"fastrec"},  # the public names

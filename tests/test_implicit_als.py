@@ -243,9 +243,8 @@ class TestStart:
         rows = ratings(0)
         whole = model(n_epochs=4).fit(rows, init=start())
         half = model(n_epochs=2).fit(rows, init=start())
-        np.testing.assert_array_equal(
-            whole.item_factors_, model(n_epochs=2).fit(rows, init=half.item_factors_).item_factors_
-        )
+        continued = model(n_epochs=2).fit(rows, init=half.item_factors_)
+        np.testing.assert_allclose(whole.item_factors_, continued.item_factors_, **SOLVE)
 
 
 class TestFit:

@@ -1,4 +1,4 @@
-// Drivers of als_half_step: every row by conjugate gradients, or by a direct solve.
+// Drivers of als_half_step: every row by conjugate gradients, or by a direct solve; and the loss that is left.
 #pragma once
 
 #include "fastrec/kernels.hpp"
@@ -51,6 +51,21 @@ Status direct_solve(const Kernels& table, HalfStep<Value> step, Value* solutions
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                              kernels.direct({first, last}, step, {system[worker], right[worker], gathered[worker]},
                                             solutions, unsolved);
+                           });
+}
+
+template <class Value>
+Status row_losses(const Kernels& table, HalfStep<Value> step, const Value* solutions, double* losses, int n_threads,
+                  Poll poll) {
+  const HalfStepKernels<Value>& kernels = table;
+  const std::ptrdiff_t n_rows = step.weights.rows;
+  const double operations =
+      static_cast<double>(step.weights.indptr[n_rows] + n_rows) * static_cast<double>(step.n_factors);
+  n_threads = worthwhile_threads(operations, n_threads);
+  const double a_row = operations / static_cast<double>(std::max<std::ptrdiff_t>(1, n_rows));
+  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 256, a_row), n_threads, poll,
+                           [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             kernels.losses({first, last}, step, solutions, losses);
                            });
 }
 

@@ -344,11 +344,15 @@ struct DirectScratch {  // padded: n_factors up to a multiple of n_lanes
 constexpr std::ptrdiff_t factors_together = 16;  // conjugate gradients take so many at a time
 
 template <class Value>
-struct HalfStepKernels {  // Both write solutions (weights.rows, n_factors) and which rows they could not solve.
-  // Of a fixed side whose Gram matrix is diagonal; n_factors is a multiple of factors_together.
+struct HalfStepKernels {
+  // Of a fixed side whose Gram matrix is diagonal; n_factors is a multiple of factors_together. Writes solutions
+  // (weights.rows, n_factors), and which rows it could not solve.
   void (*conjugate)(Rows, HalfStep<Value>, Value tol, int most_steps, ConjugateScratch<Value>, Value* solutions,
                     std::uint8_t* unsolved) noexcept;
+  // The same of any fixed side.
   void (*direct)(Rows, HalfStep<Value>, DirectScratch, Value* solutions, std::uint8_t* unsolved) noexcept;
+  // Of a fixed side whose Gram matrix is diagonal: what is left of every row's objective.
+  void (*losses)(Rows, HalfStep<Value>, const Value* solutions, double* losses) noexcept;
 };
 
 // ---- the table ------------------------------------------------------------------------------------------------------

@@ -28,3 +28,16 @@ def direct_solve(
     unsolved: Array,
     n_threads: int,
 ) -> None: ...
+def row_losses(
+    weights: Array,
+    indices: Ids,
+    indptr: Offsets,
+    targets: Array,
+    fixed: Array,
+    unobserved_weight: float,
+    regularization: Array,
+    curvatures: Array,
+    solutions: Array,
+    losses: Array,
+    n_threads: int,
+) -> None: ...

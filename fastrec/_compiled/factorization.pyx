@@ -47,3 +47,16 @@ def direct_solve(const Value[::1] weights, const int32_t[::1] indices, const int
     with nogil:
         status = csrc.direct_solve(kernels[0], step, &solutions[0, 0], &unsolved[0], n_threads, poll)
     finish(status)
+
+
+def row_losses(const Value[::1] weights, const int32_t[::1] indices, const int64_t[::1] indptr,
+               const Value[::1] targets, const Value[:, ::1] fixed, double unobserved_weight,
+               const double[::1] regularization, const double[::1] curvatures, const Value[:, ::1] solutions,
+               double[::1] losses, int n_threads):
+    cdef csrc.HalfStep[Value] step
+    describe(&step, weights, indices, indptr, targets, fixed, unobserved_weight, regularization)
+    step.gram = &curvatures[0]
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.row_losses(kernels[0], step, &solutions[0, 0], &losses[0], n_threads, poll)
+    finish(status)

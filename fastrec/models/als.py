@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastrec import _check, _random, _threads
+from fastrec._least_squares import Fixed, Side, losses, solve, turned
 from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
-from fastrec.factorization import Fixed, loss_of, solve_rows
 from fastrec.models.base import FactorModel
 
 _START_DEVIATION = 0.01
@@ -148,29 +148,28 @@ class ImplicitALS(FactorModel):
         n_bytes = (float(n_users) + n_items) * options.n_factors * options.dtype.itemsize
         _check.memory(n_bytes, f"factors of {n_users} users and {n_items} items", "use fewer factors")
 
-        users = Side(entry_weights, targets, options.regularizations(entry_weights))
-        by_item = transposed(entry_weights, options.n_threads)
-        targets_by_item = transposed(entry_weights._replace(data=targets), options.n_threads).data
-        items = Side(by_item, targets_by_item, options.regularizations(by_item))
-        item_factors = self._start(init, options, seed, n_items)
-        user_factors = np.zeros((n_users, options.n_factors), options.dtype)
-        losses = np.zeros(options.n_epochs if compute_loss else 0)
+        users = options.side(entry_weights, targets)
+        items = options.side(
+            transposed(entry_weights, options.n_threads),
+            transposed(entry_weights._replace(data=targets), options.n_threads).data,
+        )
+        item_factors = Turned(self._start(init, options, seed, n_items), np.eye(options.n_factors))
+        user_factors = Turned(np.zeros((n_users, options.n_factors), options.dtype), item_factors.turn)
+        kept = np.zeros(options.n_epochs)
         with progress_bar(options.n_epochs, "ImplicitALS", _check.flag(progress, "progress")) as advance:
             for epoch in range(options.n_epochs):
                 started = time.perf_counter()
-                user_factors = options.solve(users, Fixed(item_factors, options.n_threads))
-                item_factors = options.solve(items, Fixed(user_factors, options.n_threads))
+                user_factors, _ = options.half_step(users, item_factors)
+                item_factors, left = options.half_step(items, user_factors, compute_loss=compute_loss)
                 if compute_loss:
-                    losses[epoch] = loss_of(
-                        entry_weights, targets, user_factors, item_factors,
-                        options.unobserved_weight, users.regularization, items.regularization,
-                    )  # fmt: skip
+                    kept[epoch] = left + users.regularization @ _squares(user_factors.factors)
                 if callback is not None:
-                    callback(epoch, time.perf_counter() - started, float(losses[epoch]))
+                    callback(epoch, time.perf_counter() - started, float(kept[epoch]))
                 advance()
-        self.user_factors_, self.item_factors_ = user_factors, item_factors
+        self.user_factors_ = user_factors.upright(options.n_threads)
+        self.item_factors_ = item_factors.upright(options.n_threads)
         if compute_loss:
-            self.loss_ = losses
+            self.loss_ = kept
         elif hasattr(self, "loss_"):
             del self.loss_
         return self
@@ -189,7 +188,7 @@ class ImplicitALS(FactorModel):
         options = self._options()._replace(n_threads=n_threads, dtype=self.item_factors_.dtype)
         weights, targets = _confidence(rows, options.alpha, options.dtype)
         items = self._derived("items", self.item_factors_, lambda: Fixed(self.item_factors_, n_threads))
-        return options.solve(Side(weights, targets, options.regularizations(rows)), items)
+        return solve(options.side(weights, targets), items, options.tol, n_threads).upright(n_threads)
 
     def _options(self) -> Options:
         return Options(
@@ -212,12 +211,15 @@ class ImplicitALS(FactorModel):
         _check.same_size(users.shape[1], "user_factors_", items.shape[1], "item_factors_", "columns")
 
 
-class Side(NamedTuple):
-    """The rows of one side: their interactions, and how each row is regularised."""
+class Turned(NamedTuple):
+    """Factors in the basis that they were solved in: the model's times ``turn``, which is orthogonal."""
 
-    weights: Csr
-    targets: Array
-    regularization: Array
+    factors: Array
+    turn: Array
+
+    def upright(self, n_threads: int) -> Array:
+        """In the model's basis."""
+        return turned(self.factors, self.turn.T.astype(self.factors.dtype), n_threads)
 
 
 class Options(NamedTuple):
@@ -233,17 +235,21 @@ class Options(NamedTuple):
     n_threads: int
     dtype: np.dtype[Any]
 
-    def regularizations(self, rows: Csr) -> Array:
-        """The regularisation of every row."""
-        weight = np.diff(rows.indptr) + self.unobserved_weight * rows.shape[1]
-        result: Array = self.regularization * weight**self.regularization_exponent
-        return result
+    def side(self, weights: Csr, targets: Array) -> Side:
+        """One side's rows, with the regularisation of each."""
+        weight = np.diff(weights.indptr) + self.unobserved_weight * weights.shape[1]
+        regularization = self.regularization * weight**self.regularization_exponent
+        return Side(weights, targets, regularization, self.unobserved_weight)
 
-    def solve(self, side: Side, fixed: Fixed) -> Array:
-        """One half of an epoch."""
-        return solve_rows(
-            side.weights, side.targets, fixed, self.unobserved_weight, side.regularization, self.tol, self.n_threads
-        )
+    def half_step(self, side: Side, other: Turned, *, compute_loss: bool = False) -> tuple[Turned, float]:
+        """Solve one side against the other, and say, when asked, what is left of its rows' objectives."""
+        fixed = Fixed(other.factors, self.n_threads)
+        solutions = solve(side, fixed, self.tol, self.n_threads)
+        left = float(losses(side, fixed, solutions, self.n_threads).sum()) if compute_loss else 0.0
+        if solutions.vectors is None:
+            return Turned(solutions.factors, other.turn), left
+        factors = solutions.factors[:, : self.n_factors]
+        return Turned(factors, other.turn @ solutions.vectors[:, : self.n_factors]), left
 
 
 def _weighted(user_items: Any, weights: Any, alpha: float, dtype: np.dtype[Any]) -> tuple[Csr, Array]:
@@ -266,3 +272,9 @@ def _confidence(ratings: Csr, alpha: float, dtype: np.dtype[Any]) -> tuple[Csr, 
     with np.errstate(over="ignore"):
         weights = (1 + alpha * np.abs(ratings.data.astype(np.float64))).astype(dtype)
     return ratings._replace(data=_check.finite(weights, "1 + alpha * |user_items|")), (ratings.data > 0).astype(dtype)
+
+
+def _squares(factors: Array) -> Array:
+    """Squared length of every row, in float64."""
+    squares: Array = np.einsum("ij,ij->i", factors, factors, dtype=np.float64)
+    return squares

@@ -156,7 +156,9 @@ inline bool converges(const Entries<Value>& entries, Value unobserved_weight, Va
   std::fill(scratch.direction, scratch.direction + width, Value{0});
   Progress<Value> now = move(Value{0}, width, scratch, x);
   const Value enough = tol * tol * now.square;
-  if (!(enough >= std::numeric_limits<Value>::min())) return false;  // zero, too small to be squared, or NaN
+  if (!(enough >= std::numeric_limits<Value>::min())) {  // too small to be squared, or NaN
+    return std::all_of(scratch.residual, scratch.residual + width, [](Value v) { return v == 0; });
+  }
   Value ratio = 0;
   for (int step = 0; step < most_steps; ++step) {
     const Vector<Value> kept = every_lane(ratio);
@@ -217,16 +219,20 @@ void conjugate_gradients(Rows rows, HalfStep<Value> step, Value tol, int most_st
       shared_regularization = step.regularization[row];
       preconditions = share_diagonal(step, shared_regularization, scratch);
     }
+    unsolved[row] = 1;
     if (!preconditions) {
-      unsolved[row] = 1;
+      std::fill(solution, solution + width, Value{0});
       continue;
     }
     const Entries<Value> entries{
         step.weights.indices + start, step.weights.data + start, step.targets + start, n_entries, step.fixed, width};
     std::fill(scratch.residual, scratch.residual + width, Value{0});
     add_right_side(entries, scratch.residual);
-    const bool solved = converges(entries, unobserved_weight, tol, most_steps, scratch, solution);
-    unsolved[row] = solved ? 0 : 1;
+    if (converges(entries, unobserved_weight, tol, most_steps, scratch, solution)) {
+      unsolved[row] = 0;
+    } else {
+      std::fill(solution, solution + width, Value{0});
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include "fastrec/rows/head_counts.hpp"
 #include "fastrec/rows/item_similarity.hpp"
 #include "fastrec/rows/pack_items.hpp"
+#include "fastrec/rows/row_losses.hpp"
 #include "fastrec/rows/screen.hpp"
 #include "fastrec/rows/sparse_top_k_product.hpp"
 #include "fastrec/rows/top_k.hpp"
@@ -30,8 +31,8 @@ const Kernels FASTREC_TABLE = {
     {item_similarity<double, float>},
     {item_similarity<std::int32_t, float>},
     {item_similarity<std::int32_t, double>},
-    {conjugate_gradients<float>, direct_solve<float>},
-    {conjugate_gradients<double>, direct_solve<double>},
+    {conjugate_gradients<float>, direct_solve<float>, row_losses<float>},
+    {conjugate_gradients<double>, direct_solve<double>, row_losses<double>},
 };
 
 }  // namespace fastrec

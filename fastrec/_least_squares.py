@@ -1,0 +1,233 @@
+"""Least squares of every row against the factors of the other side: what alternating least squares repeats."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastrec import _check, _dispatch, _threads
+from fastrec._types import Array, Csr
+
+_TILE_ROWS = 1024  # summed in BLAS at a time: fixed, so that the sums do not depend on the threads
+_GRAM_BLOCKS = 64  # and at most so many sums
+_SINGULAR_ROWS = 256  # solved together
+_FACTORS_TOGETHER = 16  # as in kernels.hpp
+_LEAST_CURVATURE = 1e3  # roundings of the largest one: less, and Gram matrix and basis are computed in float64
+_STEPS = 32  # of conjugate gradients, beside one a factor: then a direct solve is cheaper
+
+
+class Side(NamedTuple):
+    """The rows of one side: their entries, and how each row is regularised."""
+
+    weights: Csr
+    targets: Array
+    regularization: Array
+    unobserved_weight: float
+
+
+class Fixed:
+    """The factors of the side that is held fixed, and what solves against them need, made once it is asked for.
+
+    Not by `functools.cached_property`, whose lock a forked child would inherit.
+    """
+
+    def __init__(self, factors: Array, n_threads: int) -> None:
+        self.factors = np.ascontiguousarray(factors)
+        self._n_threads = n_threads
+        self._gram: Array | None = None
+        self._basis: Basis | None = None
+
+    @property
+    def gram(self) -> Array:
+        """``factors' * factors``, summed in float64."""
+        if self._gram is None:
+            self._gram = gram_matrix(self.factors, self._n_threads, np.float64)
+        return self._gram
+
+    @property
+    def basis(self) -> Basis:
+        """The factors in the eigenbasis of their Gram matrix."""
+        if self._basis is None:
+            self._basis = self._in_eigenbasis()
+        return self._basis
+
+    def _in_eigenbasis(self) -> Basis:
+        dtype = self.factors.dtype
+        curvatures, vectors = _eigenvectors(gram_matrix(self.factors, self._n_threads, dtype))
+        rounding = curvatures[-1] * np.finfo(dtype).eps
+        if dtype != np.float64 and not curvatures[0] > _LEAST_CURVATURE * rounding:
+            dtype = np.dtype(np.float64)
+            curvatures, vectors = _eigenvectors(self.gram)
+        n_more = -len(curvatures) % _FACTORS_TOGETHER
+        vectors = np.pad(vectors, ((0, 0), (0, n_more)))
+        return Basis(
+            np.pad(np.maximum(curvatures, 0), (0, n_more), constant_values=1),
+            vectors,
+            turned(self.factors, vectors.astype(dtype), self._n_threads),
+        )
+
+
+class Basis(NamedTuple):
+    """Factors in an orthogonal basis in which their Gram matrix is diagonal, with some more columns of zeros.
+
+    Attributes
+    ----------
+    curvatures : ndarray of float64, shape (width,)
+        The diagonal, least first; ones where there is no factor.
+    vectors : ndarray of float64, shape (n_factors, width)
+        The basis.
+    factors : ndarray, shape (n_rows, width)
+    """
+
+    curvatures: Array
+    vectors: Array
+    factors: Array
+
+
+class Solutions(NamedTuple):
+    """Solutions, and the basis that they are in: (n_factors, width), or None for that of the fixed factors."""
+
+    factors: Array
+    vectors: Array | None
+
+    def upright(self, n_threads: int) -> Array:
+        """In the basis of the fixed factors."""
+        if self.vectors is None:
+            return self.factors
+        return turned(self.factors, self.vectors.T.astype(self.factors.dtype), n_threads)
+
+
+def solve(side: Side, fixed: Fixed, tol: float, n_threads: int) -> Solutions:
+    """Solve every row, to a residual of ``tol`` times its right side; 0: directly, in float64."""
+    n_rows, (n_fixed, n_factors) = side.weights.shape[0], fixed.factors.shape
+    dtype = fixed.factors.dtype
+    n_bytes = (float(n_rows) + n_fixed) * n_factors * dtype.itemsize + n_threads * 8.0 * n_factors**2
+    _check.memory(n_bytes, f"a solution of {n_rows} rows by {n_factors} factors", "use fewer factors")
+    side = side._replace(
+        weights=side.weights._replace(data=side.weights.data.astype(dtype, copy=False)),
+        targets=side.targets.astype(dtype, copy=False),
+    )
+    if tol == 0 or 0 in (n_rows, n_fixed):
+        return Solutions(_solve_directly(side, fixed, n_threads), None)
+    basis = fixed.basis
+    solutions, unsolved = _aligned((n_rows, len(basis.curvatures)), dtype), np.zeros(n_rows, np.uint8)
+    _dispatch.kernel("conjugate_gradients", dtype)(
+        *_operands(side, basis.factors), basis.curvatures, tol, n_factors + _STEPS, solutions, unsolved, n_threads
+    )
+    rows = np.flatnonzero(unsolved)
+    if len(rows):
+        weights, places = side.weights.rows(rows)
+        few = Side(weights, side.targets[places], side.regularization[rows], side.unobserved_weight)
+        solutions[rows] = turned(_solve_directly(few, fixed, n_threads), basis.vectors.astype(dtype), n_threads)
+    return Solutions(solutions, basis.vectors)
+
+
+def losses(side: Side, fixed: Fixed, solutions: Solutions, n_threads: int) -> Array:
+    """What every row's solution leaves of its objective, in float64."""
+    basis = fixed.basis
+    factors = solutions.factors
+    if solutions.vectors is None:
+        factors = turned(factors, basis.vectors.astype(factors.dtype), n_threads)
+    return losses_in_basis(side, basis.factors, basis.curvatures, factors, n_threads)
+
+
+def losses_in_basis(side: Side, fixed: Array, curvatures: Array, solutions: Array, n_threads: int) -> Array:
+    """`losses` where the Gram matrix has the diagonal ``curvatures``."""
+    out = np.zeros(len(solutions))
+    if out.size:
+        _dispatch.kernel("row_losses", fixed.dtype)(*_operands(side, fixed), curvatures, solutions, out, n_threads)
+    return out
+
+
+def gram_matrix(factors: Array, n_threads: int, dtype: npt.DTypeLike) -> Array:
+    """``factors' * factors`` in float64, the sum of tiles in ``dtype``."""
+    n_blocks = max(1, min(_GRAM_BLOCKS, len(factors) // _TILE_ROWS))
+    ends = np.linspace(0, len(factors), n_blocks + 1).astype(np.int64)
+    grams = np.zeros((n_blocks, factors.shape[1], factors.shape[1]))
+
+    def add(first: int, last: int) -> None:
+        for block in range(first, last):
+            for start in range(ends[block], ends[block + 1], _TILE_ROWS):
+                tile = factors[start : min(start + _TILE_ROWS, ends[block + 1])].astype(dtype, copy=False)
+                grams[block] += tile.T @ tile
+
+    with _threads.one_blas_thread():
+        _threads.run_blocks(add, n_blocks, n_threads, rows_a_block=1)
+    total: Array = grams.sum(axis=0)
+    return total
+
+
+def turned(rows: Array, matrix: Array, n_threads: int) -> Array:
+    """``rows @ matrix`` in the dtype of the rows, in tiles that do not depend on the threads."""
+    out = _aligned((len(rows), matrix.shape[1]), rows.dtype)
+
+    def multiply(first: int, last: int) -> None:
+        if matrix.dtype == rows.dtype:
+            np.matmul(rows[first:last], matrix, out=out[first:last])
+        else:
+            out[first:last] = rows[first:last].astype(matrix.dtype) @ matrix
+
+    with _threads.one_blas_thread():
+        _threads.run_blocks(multiply, len(rows), n_threads)
+    return out
+
+
+def _operands(side: Side, fixed: Array) -> tuple[Any, ...]:
+    """What all kernels begin with."""
+    weights = side.weights
+    return (
+        weights.data, weights.indices, weights.indptr, side.targets, fixed, side.unobserved_weight, side.regularization
+    )  # fmt: skip
+
+
+def _eigenvectors(gram: Array) -> tuple[Array, Array]:
+    """Eigenvalues, ascending, and eigenvectors; NaN where the matrix is not finite."""
+    if not np.isfinite(gram).all():
+        return np.full(len(gram), np.nan), np.full(gram.shape, np.nan)
+    with _threads.one_blas_thread():
+        values, vectors = np.linalg.eigh(gram)
+    return values, vectors
+
+
+def _aligned(shape: tuple[int, int], dtype: np.dtype[Any]) -> Array:
+    """Room for a matrix that starts on a line of the cache."""
+    n_bytes = shape[0] * shape[1] * dtype.itemsize
+    room = np.empty(n_bytes + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + n_bytes].view(dtype).reshape(shape)
+
+
+def _solve_directly(side: Side, fixed: Fixed, n_threads: int) -> Array:
+    """By Cholesky, and by eigenvectors what is singular."""
+    solutions = np.empty((side.weights.shape[0], fixed.factors.shape[1]), fixed.factors.dtype)
+    unsolved = np.zeros(len(solutions), np.uint8)
+    _dispatch.kernel("direct_solve", fixed.factors.dtype)(
+        *_operands(side, fixed.factors), fixed.gram, solutions, unsolved, n_threads
+    )
+    rows = np.flatnonzero(unsolved)
+    with _threads.one_blas_thread():
+        for start in range(0, len(rows), _SINGULAR_ROWS):
+            batch = rows[start : start + _SINGULAR_ROWS]
+            systems = [_normal_equations(row, side, fixed) for row in batch]
+            solutions[batch] = _least_norm(*(np.array(parts) for parts in zip(*systems, strict=True)))
+    return solutions
+
+
+def _normal_equations(row: int, side: Side, fixed: Fixed) -> tuple[Array, Array]:
+    entries = slice(side.weights.indptr[row], side.weights.indptr[row + 1])
+    seen = fixed.factors[side.weights.indices[entries]].astype(np.float64)
+    weight = side.weights.data[entries].astype(np.float64)
+    system = side.unobserved_weight * fixed.gram + (seen.T * (weight - side.unobserved_weight)) @ seen
+    return system + side.regularization[row] * np.eye(len(system)), seen.T @ (weight * side.targets[entries])
+
+
+def _least_norm(systems: Array, right: Array) -> Array:
+    """Solutions of least norm of a stack of symmetric, positive semidefinite systems."""
+    values, vectors = np.linalg.eigh(systems)
+    smallest = values[:, -1:] * (32 * np.finfo(np.float64).eps * systems.shape[1])
+    weights = np.einsum("rij,ri->rj", vectors, right)
+    weights = np.divide(weights, values, out=np.zeros_like(weights), where=values > smallest)
+    solutions: Array = np.einsum("rij,rj->ri", vectors, weights)
+    return solutions
