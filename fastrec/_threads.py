@@ -6,7 +6,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,19 +31,31 @@ def run_blocks(
     The blocks do not depend on ``n_threads``. After an exception, Ctrl-C included, no further block is started and
     every thread has ended before it is raised again.
     """
-    blocks = [(first, min(first + rows_a_block, n_rows)) for first in range(0, n_rows, rows_a_block)]
-    if n_threads == 1 or len(blocks) <= 1:
-        for first, last in blocks:
-            kernel(first, last, *args)
-        return
-    with ThreadPoolExecutor(min(n_threads, len(blocks))) as pool:
-        futures = [pool.submit(kernel, first, last, *args) for first, last in blocks]
+    firsts = iter(range(0, n_rows, rows_a_block))
+    stopped = threading.Event()
+
+    def work() -> None:
         try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        finally:
-            pool.shutdown(cancel_futures=True)
-        for future in futures:
-            future.result()
+            while not stopped.is_set() and (first := next(firsts, None)) is not None:
+                kernel(first, min(first + rows_a_block, n_rows), *args)
+        except BaseException:
+            stopped.set()
+            raise
+
+    n_blocks = -(-n_rows // rows_a_block)
+    n_others = min(n_threads, n_blocks) - 1
+    if n_others < 1:
+        work()
+        return
+    pool = ThreadPoolExecutor(n_others)
+    try:
+        others = [pool.submit(work) for _ in range(n_others)]
+        work()
+    finally:
+        stopped.set()
+        pool.shutdown()
+    for other in others:
+        other.result()
 
 
 class _OneBlasThread:
