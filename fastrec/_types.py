@@ -12,6 +12,7 @@ from scipy.sparse import csr_array, issparse
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
+Bar = Callable[[int], Any]  # told, while a kernel works, how many more rows are done
 
 
 def is_sparse(value: Any) -> bool:
@@ -95,10 +96,6 @@ class Pattern(NamedTuple):
     def one_list(cls, ids: Array) -> Pattern:
         """The same ids for all rows."""
         return cls(np.ascontiguousarray(ids, np.int32), np.array([0, len(ids)], np.int64), True)
-
-    def rows(self, first: int, last: int) -> Pattern:
-        """The pattern of some of the rows."""
-        return self if self.shared else self._replace(indptr=self.indptr[first : last + 1])
 
     def as_matrix(self, n_rows: int, n_columns: int) -> csr_array:
         """Ones where the pattern has ids."""

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from fastrec import _check, _dispatch, _threads
+from fastrec._progress import kernel_bar
 from fastrec._transpose import transposed
 from fastrec._types import NO_PATTERN, Array, Csr, Ids, Offsets, Pattern, TopK, is_sparse, room_for_rows
-from fastrec.item_index import ItemIndex
 
 
 def top_k(scores: Any, k: int, *, n_threads: int | None = None) -> TopK:
@@ -131,28 +131,39 @@ def top_k_inner_product(
     _check.same_size(queries.shape[1], "queries", items.shape[1], "items", "columns")
     excluded = _check.pattern(exclude, "exclude", len(queries), len(items))
     allowed = _check.pattern(candidates, "candidates", len(queries), len(items))
-    if _check.flag(progress, "progress"):
-        index = ItemIndex.of_checked(items, "inner_product")
-        return index.best(queries, k, excluded, allowed, threads, progress=True)
-    return best_inner_products(queries, items, k, excluded, allowed, threads)
+    shown = _check.flag(progress, "progress")
+    return best_inner_products(queries, items, k, excluded, allowed, threads, progress=shown)
 
 
 def best_inner_products(
-    queries: Array, items: Array, k: int, exclude: Pattern | None, candidates: Pattern | None, n_threads: int
+    queries: Array,
+    items: Array,
+    k: int,
+    exclude: Pattern | None,
+    candidates: Pattern | None,
+    n_threads: int,
+    *,
+    progress: bool = False,
 ) -> TopK:
     """`top_k_inner_product` of checked operands."""
     dtype = np.result_type(queries, items)
     _check.answer(len(queries), k, dtype)
     out = TopK.empty(len(queries), k, dtype)
-    _dispatch.kernel("top_k_inner_product", dtype)(
-        queries.astype(dtype, copy=False), items.astype(dtype, copy=False),
-        *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), *out, n_threads,
-    )  # fmt: skip
+    kernel = _dispatch.kernel("top_k_inner_product", dtype)
+    with kernel_bar(len(queries), "queries", progress) as bar:
+        kernel(queries.astype(dtype, copy=False), items.astype(dtype, copy=False),
+               *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), *out, n_threads, bar)  # fmt: skip
     return out
 
 
 def sparse_top_k_product(
-    a: Any, b: Any, k: int, *, threshold: float | None = None, n_threads: int | None = None
+    a: Any,
+    b: Any,
+    k: int,
+    *,
+    threshold: float | None = None,
+    n_threads: int | None = None,
+    progress: bool = False,
 ) -> csr_array:
     """Largest ``k`` entries of every row of the sparse product ``a @ b``.
 
@@ -170,6 +181,8 @@ def sparse_top_k_product(
         Keep entries strictly greater only.
     n_threads : int, optional
         Changes speed, never the result. Default: every core that the process may use.
+    progress : bool
+        Show a bar on stderr (needs tqdm).
 
     Returns
     -------
@@ -198,7 +211,8 @@ def sparse_top_k_product(
     left, right = _check.csr(a, "a", integers=True), _check.csr(b, "b", integers=True)
     if left.shape[1] != right.shape[0]:
         raise ValueError(f"a has {left.shape[1]} columns but b has {right.shape[0]} rows; both need the same number.")
-    return best_of_product(left, right, k, threshold=threshold, n_threads=threads)
+    shown = _check.flag(progress, "progress")
+    return best_of_product(left, right, k, threshold=threshold, n_threads=threads, progress=shown)
 
 
 def best_of_product(
@@ -210,6 +224,7 @@ def best_of_product(
     exclude: Pattern | None = None,
     candidates: Pattern | None = None,
     n_threads: int,
+    progress: bool = False,
 ) -> csr_array:
     """`sparse_top_k_product` of checked operands, with columns left out or allowed for each row."""
     dtype = np.result_type(a.data, b.data)
@@ -228,9 +243,10 @@ def best_of_product(
     def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
         kernel(first, last, left, a.indices, a.indptr, a.shape[1], right, b.indices, b.indptr, b.shape[1],
                *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), threshold, columns, *pruning[1:], kept,
-               indices, data, starts, lengths, n_threads)  # fmt: skip
+               indices, data, starts, lengths, n_threads, bar)  # fmt: skip
 
-    return room_for_rows(capacities, dtype, b.shape[1], fill)
+    with kernel_bar(a.shape[0], "rows", progress) as bar:
+        return room_for_rows(capacities, dtype, b.shape[1], fill)
 
 
 class _Pruning(NamedTuple):

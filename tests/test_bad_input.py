@@ -402,6 +402,7 @@ OPTIONS = {
     ("item_similarity", "min_support"): [*NO_INTEGERS, (TYPE, None), (VALUE, 0), (VALUE, -1)],
     ("item_similarity", "binary"): NO_FLAGS,
     ("item_similarity", "keep_diagonal"): NO_FLAGS,
+    ("item_similarity", "progress"): NO_FLAGS,
     ("item_similarity", "metric"): [
         (VALUE, "euclid"),
         (VALUE, ""),
@@ -413,6 +414,7 @@ OPTIONS = {
     ("ItemIndex", "metric"): [(VALUE, "dot"), (VALUE, ""), (VALUE, "Cosine"), (TYPE, None), (TYPE, 3)],
     ("ItemIndex.top_k", "progress"): NO_FLAGS,
     ("top_k_inner_product", "progress"): NO_FLAGS,
+    ("sparse_top_k_product", "progress"): NO_FLAGS,
     ("sparse_top_k_product", "threshold"): [*NO_NUMBERS[:1], *NO_NUMBERS[2:], (VALUE, np.nan)],
     ("bm25_weight", "k1"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan), (VALUE, np.inf)],
     ("bm25_weight", "b"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, 1.1), (VALUE, np.nan)],

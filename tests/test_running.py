@@ -11,8 +11,8 @@ import pytest
 import fastrec
 import processes
 from equality import digest
-from fastrec import _threads
-from workloads import AT_ANY_THREADS
+from fastrec import _dispatch, _threads
+from workloads import AT_ANY_THREADS, factors, operands, ratings
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="this system does not list threads")
@@ -173,6 +173,73 @@ def test_forked_child_while_another_thread_calls(busy, tmp_path):
         fork_and_check(["als_half_step, singular", "normalize", "item_similarity, cosine"])
     """
     processes.run(FORK + program, tmp_path, PYTHONWARNINGS="ignore::DeprecationWarning")
+
+
+# ---- progress -------------------------------------------------------------------------------------------------------
+
+
+def knn(model):
+    return lambda **options: model.fit(ratings(), **options).similarity_
+
+
+SHOWN = {
+    "item_similarity": ("neighbours", 800, lambda **o: fastrec.item_similarity(ratings(), 5, **o)),
+    "item_similarity, targets": (
+        "neighbours", 3, lambda **o: fastrec.item_similarity(ratings(), 5, target_items=[7, 1, 2], **o),
+    ),
+    "user_similarity": ("neighbours", 1000, lambda **o: fastrec.user_similarity(ratings(), 5, **o)),
+    "sparse_top_k_product": ("rows", 700, lambda **o: fastrec.sparse_top_k_product(*operands("int64"), 5, **o)),
+    "top_k_inner_product": ("queries", 400, lambda **o: fastrec.top_k_inner_product(*factors("float32"), 5, **o)),
+    "ItemIndex": ("queries", 400, lambda **o: fastrec.ItemIndex(factors("float64")[1]).top_k(
+        factors("float64")[0], 5, **o)),
+    "ItemKNN": ("neighbours", 800, knn(fastrec.ItemKNN(5, weighting="tfidf"))),
+    "UserKNN": ("neighbours", 1000, knn(fastrec.UserKNN(5))),
+    "P3alpha": ("neighbours", 800, knn(fastrec.P3alpha(5))),
+    "RP3beta": ("neighbours", 800, knn(fastrec.RP3beta(5))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", SHOWN)
+def test_progress_changes_nothing_but_stderr(operation, capfd):
+    label, n_rows, call = SHOWN[operation]
+    expected = digest(call())
+    assert capfd.readouterr().err == ""
+    assert digest(call(progress=True)) == expected
+    assert f"{label}: 100%" in (shown := capfd.readouterr().err)
+    assert f"{n_rows}/{n_rows}" in shown
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_progress_is_told_while_the_kernel_works(n_threads, monkeypatch):
+    """Of each chunk of the answer at the latest when it ends; all chunks have one bar."""
+    steps = []
+    kernel = _dispatch.kernel("item_similarity", np.int32, np.float32)
+    told = lambda *arguments: kernel(*arguments[:-1], steps.append)  # noqa: E731
+    monkeypatch.setattr(
+        _dispatch, "kernel", lambda *o, known=_dispatch.kernel: told if "similar" in o[0] else known(*o)
+    )
+    monkeypatch.setitem(fastrec._types.room_for_rows.__kwdefaults__, "most_bytes", 1 << 16)
+    fastrec.item_similarity(ratings(), 100, n_threads=n_threads, progress=True)
+    assert sum(steps) == 800
+    assert len(steps) >= 800 * 100 * 8 // (1 << 16)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, BrokenPipeError])
+def test_what_a_bar_raises_ends_the_call(error, monkeypatch):
+    def broken(self, n=1):
+        raise error("the bar")
+
+    monkeypatch.setattr("tqdm.auto.tqdm.update", broken)
+    for _, _, call in SHOWN.values():
+        with pytest.raises(error, match="the bar"):
+            call(progress=True)
+    assert fastrec.item_similarity(ratings(), 5).nnz
+
+
+def test_progress_needs_tqdm(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(ImportError, match=r"pip install 'fastrec\[demo\]'"):
+        fastrec.item_similarity(ratings(), 5, progress=True)
 
 
 # ---- Ctrl-C ---------------------------------------------------------------------------------------------------------

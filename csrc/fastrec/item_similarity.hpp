@@ -109,7 +109,7 @@ class HeadWorkspace {
 template <class Value, class Score>
 Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* items, Interactions<Value> x,
                        const Measure& measure, const NeighbourOptions& options, std::ptrdiff_t n_head, std::ptrdiff_t k,
-                       SparseRows<Score> out, int n_threads, Poll poll) {
+                       SparseRows<Score> out, int n_threads, Progress progress) {
   const SimilarityKernels<Value, Score>& kernels = table;
   ProductCost cost;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
@@ -125,11 +125,11 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   if (!sums || !pick || !near_scores || !near_groups) return Status::out_of_memory;
   HeadWorkspace head;
   const double share = static_cast<double>(rows.last - rows.first) / static_cast<double>(x.item_users.rows);
-  Status status = head.fill(table, x, n_head, share, n_threads, poll);
+  Status status = head.fill(table, x, n_head, share, n_threads, progress.poll);
   if (status != Status::done) return status;
   x.head = head.head();
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
-  status = parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
+  status = parallel_for_rows(rows.first, rows.last, length, n_threads, progress,
                              [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                                kernels.rows({first, last}, items, x, measure, options, sums[worker],
                                             {pick[worker], near_scores[worker], near_groups[worker]}, k, out);

@@ -68,7 +68,13 @@ class ItemIndex:
 
 
 def sparse_top_k_product(
-    a: Any, b: Any, k: int, *, threshold: float | None = None, n_threads: int | None = None
+    a: Any,
+    b: Any,
+    k: int,
+    *,
+    threshold: float | None = None,
+    n_threads: int | None = None,
+    progress: bool = False,
 ) -> csr_array:
     """See `fastrec.sparse_top_k_product`."""
     left, right = sparse(a, integers=True), sparse(b, integers=True)
