@@ -257,6 +257,11 @@ LONG = {
         np.broadcast_to(np.float32(1), (10**7, 64)), 2, n_threads=2)""",
     "sparse_top_k_product": "fastrec.sparse_top_k_product(full(20_000, 1000), full(1000, 20_000), 2, n_threads=2)",
     "item_similarity": "fastrec.item_similarity(full(1000, 20_000), 2, n_threads=2)",
+    "popular items, chosen": "with crowded(-1): fastrec.item_similarity(full(3, 10_000), 2, n_threads=2)",
+    "popular items, their bits": "with crowded(4): fastrec.item_similarity(full(3, 10_000), 2, n_threads=2)",
+    "transpose": """_dispatch.kernel("transpose", np.float32)(
+        np.empty(0, np.float32), np.arange(10_000, dtype=np.int32), np.array([0, 10_000]), 10_000,
+        np.zeros(10**7, np.int32), np.empty(0, np.float32), np.empty(1, np.int32), np.empty(10_001, np.int64), 2)""",
     "als_half_step": """fastrec.als_half_step(
         full(10_000, 1000), full(10_000, 1000), rng.random((1000, 128)), n_threads=2)""",
     "eigenvectors": """fastrec.als_half_step(
@@ -276,7 +281,8 @@ def test_ctrl_c(driver, tmp_path):
     """
     output = processes.run(
         f"""
-        import os, signal, threading, time
+        import contextlib, os, signal, threading, time
+        from unittest import mock
         import numpy as np
         from scipy.sparse import csr_array
         import fastrec
@@ -289,6 +295,18 @@ def test_ctrl_c(driver, tmp_path):
             indices = np.tile(np.arange(n_columns, dtype=np.int32), n_rows)
             indptr = np.arange(n_rows + 1) * n_columns
             return csr_array((np.ones(len(indices), np.float32), indices, indptr), shape=(n_rows, n_columns))
+
+        @contextlib.contextmanager
+        def crowded(n_head):  # every other user has the most popular item again and again
+            kernel, ranks, indptr = _dispatch.kernel, np.zeros(10_000, np.int32), np.tile([0, 10_000], 10**7)
+            def of_many_users(*operation):
+                found = kernel(*operation)
+                if operation[0] != "item_similarity":
+                    return found
+                return lambda *args: found(*args[:7], ranks, indptr, *args[9:])
+            with (mock.patch.object(_dispatch, "kernel", of_many_users),
+                  mock.patch.object(fastrec.similarity, "_HEAD_ITEMS", n_head)):
+                yield
 
         cases = ["top_k, float32", "item_similarity, cosine", "als_half_step, singular", "normalize"]
         expected = [digest(AT_ANY_THREADS[case](2)) for case in cases]  # compiles what Numba compiles
