@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,6 +83,30 @@ class Csr(NamedTuple):
         """The arrays of a SciPy matrix that is sorted and free of duplicates."""
         indices, indptr = matrix.indices.astype(np.int32, copy=False), matrix.indptr.astype(np.int64, copy=False)
         return cls(matrix.data, indices, indptr, (int(matrix.shape[0]), int(matrix.shape[1])))
+
+
+def beside(blocks: Sequence[Csr], dtype: npt.DTypeLike) -> tuple[Csr, npt.NDArray[Any]]:
+    """The rows of matrices that stand side by side, each row's entries numbered from 0, and the column of every entry.
+
+    The numbers fit 32 bits, however many columns there are together.
+    """
+    n_rows = blocks[0].shape[0]
+    indptr: Offsets = np.zeros(n_rows + 1, np.int64)
+    for block in blocks:
+        indptr += block.indptr
+    lengths = np.diff(indptr)
+    n_columns = sum(block.shape[1] for block in blocks)
+    data, columns = np.empty(indptr[-1], dtype), np.empty(indptr[-1], _index_dtype(n_columns))
+    ends, offset = indptr[:-1].copy(), 0
+    for block in blocks:
+        of_rows = np.diff(block.indptr)
+        places = np.arange(len(block.data)) + np.repeat(ends - block.indptr[:-1], of_rows)
+        data[places] = block.data
+        columns[places] = block.indices.astype(columns.dtype) + columns.dtype.type(offset)
+        ends += of_rows
+        offset += block.shape[1]
+    numbers = (np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths)).astype(np.int32)
+    return Csr(data, numbers, indptr, (n_rows, int(lengths.max(initial=0)))), columns
 
 
 class Pattern(NamedTuple):
@@ -176,7 +200,11 @@ def _pointers(lengths: Offsets) -> npt.NDArray[Any]:
 
 def _narrow(indptr: Offsets) -> npt.NDArray[Any]:
     """Row pointers as int32 where that holds them: SciPy widens, and copies, indices that are narrower."""
-    return indptr.astype(np.int32) if indptr[-1] <= np.iinfo(np.int32).max else indptr
+    return indptr.astype(_index_dtype(int(indptr[-1])), copy=False)
+
+
+def _index_dtype(largest: int) -> npt.DTypeLike:
+    return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
 
 
 def _chunks(sizes: Offsets, most: int) -> Iterator[tuple[int, int]]:

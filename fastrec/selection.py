@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from fastrec import _check, _dispatch, _threads
 from fastrec._progress import kernel_bar
 from fastrec._transpose import transposed
-from fastrec._types import NO_PATTERN, Array, Csr, Ids, Offsets, Pattern, TopK, is_sparse, room_for_rows
+from fastrec._types import NO_PATTERN, Array, Csr, Ids, Offsets, Pattern, TopK, beside, is_sparse, room_for_rows
 
 
 def top_k(scores: Any, k: int, *, n_threads: int | None = None) -> TopK:
@@ -213,6 +213,60 @@ def sparse_top_k_product(
         raise ValueError(f"a has {left.shape[1]} columns but b has {right.shape[0]} rows; both need the same number.")
     shown = _check.flag(progress, "progress")
     return best_of_product(left, right, k, threshold=threshold, n_threads=threads, progress=shown)
+
+
+def merge_top_k_products(blocks: Any, k: int, *, n_threads: int | None = None) -> csr_array:
+    """Best ``k`` entries of every row of a sparse product whose columns came in blocks.
+
+    Parameters
+    ----------
+    blocks : iterable of sparse matrices, each of shape (n_rows, its number of columns)
+        What `sparse_top_k_product` gave, with this ``k`` or a larger one, for consecutive blocks of the columns of
+        ``b``; or what this function gave for some of them. Values as there, and inf, which a product may overflow to.
+    k : int, at least 1
+        Entries kept a row.
+    n_threads : int, optional
+        Changes speed, never the result. Default: every core that the process may use.
+
+    Returns
+    -------
+    csr_array, shape (n_rows, sum of the numbers of columns)
+        The same matrix as ``sparse_top_k_product(a, b, k)`` of the whole ``b``: each row's best first, equal values by
+        lower column, columns counted from the first block's, in int64 where there are 2^31 or more. Blocks of different
+        dtypes meet in the one that NumPy gives for them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as described, there is no block, or their numbers of rows differ.
+    MemoryError
+        The answer does not fit.
+
+    Notes
+    -----
+    For a ``b`` larger than memory: the k best of all columns are among the k best of each block. Blocks may be merged
+    one after the other, ``best = merge_top_k_products([best, block], k)``, so that no more than 2 k entries a row are
+    held at a time; a merged matrix of 2^31 or more columns cannot be a block.
+
+    Examples
+    --------
+    >>> import fastrec, numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> a, b = csr_array(np.eye(2)), csr_array(np.array([[1.0, 4, 2, 3], [0, 0, 0, 5]]))
+    >>> halves = [fastrec.sparse_top_k_product(a, b[:, columns], 2) for columns in (slice(0, 2), slice(2, 4))]
+    >>> fastrec.merge_top_k_products(halves, 2).indices.tolist()
+    [1, 3, 3]
+    """
+    k = _check.integer(k, "k", 1)
+    threads = _threads.resolve(n_threads)
+    checked = _check.column_blocks(blocks, "blocks")
+    entries, columns = beside(checked, np.result_type(*(block.data for block in checked)))
+    n_rows = entries.shape[0]
+    itself = Csr(np.ones(n_rows, entries.data.dtype), np.arange(n_rows, dtype=np.int32),
+                 np.arange(n_rows + 1, dtype=np.int64), (n_rows, n_rows))  # fmt: skip
+    best = best_of_product(itself, entries, k, n_threads=threads)
+    found = columns[best.indices + np.repeat(entries.indptr[:-1], np.diff(best.indptr))]
+    return csr_array((best.data, found, best.indptr), shape=(n_rows, sum(block.shape[1] for block in checked)))
 
 
 def best_of_product(
