@@ -27,8 +27,12 @@ def describe(n_threads: int, packages: Sequence[str] = ()) -> str:
 
 def set_thread_variables(n_threads: int) -> None:
     """Set what a runtime reads when it is loaded: to be called before a peer is imported."""
-    for variable in _VARIABLES:
-        os.environ[variable] = str(n_threads)
+    os.environ.update(thread_variables(n_threads))
+
+
+def thread_variables(n_threads: int) -> dict[str, str]:
+    """The same, for the environment of another process."""
+    return dict.fromkeys(_VARIABLES, str(n_threads))
 
 
 def limited(n_threads: int, *, one_blas_thread: bool = False) -> AbstractContextManager[Any]:
