@@ -12,6 +12,7 @@ from scipy.sparse import csr_array, issparse
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
+ENTRIES_AT_ONCE = 1 << 20  # of an operand that NumPy makes wider copies of
 Bar = Callable[[int], Any]  # told, while a kernel works, how many more rows are done
 
 
@@ -150,7 +151,7 @@ def room_for_rows(
     itemsize = np.dtype(np.int32).itemsize + np.dtype(dtype).itemsize
     starts, lengths = np.zeros(n_rows + 1, np.int64), np.zeros(n_rows, np.int64)
     parts: list[tuple[Ids, Array]] = []
-    for first, last in _chunks(capacities, max(1, most_bytes // itemsize)):
+    for first, last in chunks(capacities, max(1, most_bytes // itemsize)):
         starts[first] = 0
         np.cumsum(capacities[first:last], out=starts[first + 1 : last + 1])
         indices, data = np.empty(starts[last], np.int32), np.empty(starts[last], dtype)
@@ -207,7 +208,7 @@ def _index_dtype(largest: int) -> npt.DTypeLike:
     return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
 
 
-def _chunks(sizes: Offsets, most: int) -> Iterator[tuple[int, int]]:
+def chunks(sizes: Offsets, most: int) -> Iterator[tuple[int, int]]:
     """Consecutive ranges whose sizes sum to at most ``most``, or of one row."""
     ends = np.cumsum(sizes)
     first = 0

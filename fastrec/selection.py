@@ -12,7 +12,20 @@ from scipy.sparse import csr_array
 from fastrec import _check, _dispatch, _threads
 from fastrec._progress import kernel_bar
 from fastrec._transpose import transposed
-from fastrec._types import NO_PATTERN, Array, Csr, Ids, Offsets, Pattern, TopK, beside, is_sparse, room_for_rows
+from fastrec._types import (
+    ENTRIES_AT_ONCE,
+    NO_PATTERN,
+    Array,
+    Csr,
+    Ids,
+    Offsets,
+    Pattern,
+    TopK,
+    beside,
+    chunks,
+    is_sparse,
+    room_for_rows,
+)
 
 
 def top_k(scores: Any, k: int, *, n_threads: int | None = None) -> TopK:
@@ -333,9 +346,12 @@ def room_of_product(
     a: Csr, b: Csr, kept: int, dtype: npt.DTypeLike, threshold: float | None, *, rows: Ids | None = None
 ) -> Offsets:
     """Entries that each row of ``a @ b``, or each of some, may need, if they fit: ``kept``, or no more than terms."""
-    terms = np.zeros(len(a.indices) + 1, np.int64)
-    np.cumsum(np.diff(b.indptr)[a.indices], out=terms[1:])
-    of_rows = np.diff(terms[a.indptr])
+    lengths, of_rows = np.diff(b.indptr), np.zeros(a.shape[0], np.int64)
+    for first, last in chunks(np.diff(a.indptr), ENTRIES_AT_ONCE):
+        places = a.indptr[first : last + 1]
+        terms = np.zeros(places[-1] - places[0] + 1, np.int64)
+        np.cumsum(lengths[a.indices[places[0] : places[-1]]], out=terms[1:])
+        of_rows[first:last] = np.diff(terms[places - places[0]])
     capacities: Offsets = np.minimum(of_rows if rows is None else of_rows[rows], kept)
     if threshold is None:  # with one, how much is left nobody knows
         _check.entries_memory(int(capacities.sum()), dtype)

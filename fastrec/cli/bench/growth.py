@@ -8,7 +8,6 @@ import json
 import math
 import os
 import pickle
-import resource
 import signal
 import subprocess
 import sys
@@ -251,11 +250,11 @@ def _measure(operation: str, library: str, n_threads: int, limit: float, file: s
     _alarm(_MOST_PREPARING + limit)
     job = _job(operation, library, pickle.loads(Path(file).read_bytes()), n_threads)
     gc.collect()
-    before = _peak_from_now_on()
+    before = machine.peak_from_now_on()
     _alarm(limit)
     seconds = [seconds_of(job)]
     _alarm(0)
-    peak = _peak() - before
+    peak = machine.peak() - before
     while sum(seconds) < _SHORT and len(seconds) < _MOST_CALLS:
         seconds.append(seconds_of(job))
     return {"seconds": float(np.median(seconds[1:] or seconds)), "peak_bytes": peak}
@@ -281,25 +280,6 @@ def _be_the_first_to_be_killed() -> None:
     """Where memory runs out, rather than somebody else's process."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-def _peak_from_now_on() -> int:
-    """Forget the peak so far where the system can, and say what it is now."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-    return _peak()
-
-
-def _peak() -> int:
-    """Most bytes that were resident at once."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        lines = []
-    kibibytes = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
-    if kibibytes:
-        return kibibytes[0] << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << (0 if sys.platform == "darwin" else 10)
 
 
 if __name__ == "__main__":
