@@ -1,4 +1,4 @@
-"""Item-item similarity.
+"""Similarity of items and of users, random walks, a measure of one's own, and what is recommended by neighbours.
 
 Measure what is installed, or compare two commits:
 
@@ -12,7 +12,14 @@ from . import cases
 
 
 def setup_cache() -> dict[str, Path]:
-    return cases.stored("item_similarity")
+    return cases.stored(
+        "item_similarity",
+        "item_similarity_tfidf",
+        "item_similarity_own_measure",
+        "user_similarity",
+        "p3alpha",
+        "item_knn_recommend",
+    )
 
 
 setup_cache.timeout = 3600
@@ -20,3 +27,23 @@ setup_cache.timeout = 3600
 
 class ItemSimilarity(cases._Benchmark):
     operation = "item_similarity"
+
+
+class ItemSimilarityTfidf(cases._Benchmark):
+    operation = "item_similarity_tfidf"
+
+
+class ItemSimilarityOwnMeasure(cases._Benchmark):
+    operation = "item_similarity_own_measure"
+
+
+class UserSimilarity(cases._Benchmark):
+    operation = "user_similarity"
+
+
+class P3alpha(cases._Benchmark):
+    operation = "p3alpha"
+
+
+class ItemKNNRecommend(cases._Benchmark):
+    operation = "item_knn_recommend"

@@ -10,7 +10,7 @@ from fastrec.models.base import NotFittedError
 from fastrec.models.loading import load
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
-from fastrec.selection import sparse_top_k_product, top_k, top_k_inner_product
+from fastrec.selection import merge_top_k_products, sparse_top_k_product, top_k, top_k_inner_product
 from fastrec.similarity import item_similarity, user_similarity
 from fastrec.weighting import bm25_weight, normalize, tfidf_weight
 
@@ -31,6 +31,7 @@ __all__ = [
     "implicit_loss",
     "item_similarity",
     "load",
+    "merge_top_k_products",
     "normalize",
     "reference",
     "show_config",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,11 +122,13 @@ def row_values(values: Any, name: str, n_rows: int) -> Array:
     return array
 
 
-def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = False) -> Csr:
+def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = False, overflowed: bool = False) -> Csr:
     """A sparse matrix, or a dense one converted, as canonical CSR of finite float32 or float64 values.
 
-    ``integers`` lets int32 and int64 stay what they are. The argument itself is never changed.
+    ``integers`` lets int32 and int64 stay what they are, ``overflowed`` also takes inf. The argument itself is never
+    changed.
     """
+    is_wrong = np.isnan if overflowed else _not_finite
     if is_sparse(matrix):
         if matrix.ndim != 2:
             raise ValueError(_message(name, "a sparse matrix of two dimensions", f"shape {matrix.shape}"))
@@ -144,14 +146,15 @@ def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = Fa
 
     _row_pointers(data, indices, indptr, n_rows, n_columns, name)
     data, indices = data[: indptr[-1]], indices[: indptr[-1]]
-    if data.dtype.kind == "f" and not np.isfinite(data).all():
-        raise ValueError(_message(name, "finite values", "NaN or inf", "drop those entries or set them to numbers"))
+    if data.dtype.kind == "f" and is_wrong(data).any():
+        got = "NaN" if overflowed else "NaN or inf"
+        raise ValueError(_message(name, "finite values", got, "drop those entries or set them to numbers"))
 
     canonical = csr_array((data.astype(dtype, copy=False), indices, indptr), shape=(n_rows, n_columns))
     if not canonical.has_canonical_format:
         canonical = canonical.copy()
         canonical.sum_duplicates()
-        if canonical.data.dtype.kind == "f" and not np.isfinite(canonical.data).all():
+        if canonical.data.dtype.kind == "f" and is_wrong(canonical.data).any():
             got = f"values that {dtype} cannot hold"
             raise ValueError(_message(name, "finite values", got, "pass float64, or scale"))
     if not keep_zeros and not canonical.data.all():
@@ -163,6 +166,22 @@ def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = Fa
         indices=np.ascontiguousarray(result.indices),
         indptr=np.ascontiguousarray(result.indptr),
     )
+
+
+def column_blocks(matrices: Any, name: str) -> list[Csr]:
+    """At least one sparse matrix, all with the same number of rows."""
+    if is_sparse(matrices) or isinstance(matrices, str) or not isinstance(matrices, Iterable):
+        got = f"{matrices!r}" if isinstance(matrices, str) else type(matrices).__name__
+        raise TypeError(_message(name, "a list of sparse matrices", got, f"pass [{name}] for one"))
+    checked = [
+        csr(matrix, f"{name}[{place}]", keep_zeros=True, integers=True, overflowed=True)
+        for place, matrix in enumerate(matrices)
+    ]
+    if not checked:
+        raise ValueError(_message(name, "at least one sparse matrix", "an empty list"))
+    for place, block in enumerate(checked):
+        same_size(checked[0].shape[0], f"{name}[0]", block.shape[0], f"{name}[{place}]", "rows")
+    return checked
 
 
 def score_dtype(matrix: Any) -> np.dtype[Any]:
@@ -309,6 +328,10 @@ def parameter_names(given: Collection[str], known: Sequence[str], owner: str) ->
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
+
+
+def _not_finite(values: Array) -> npt.NDArray[np.bool_]:
+    return ~np.isfinite(values)
 
 
 def _message(name: str, expected: str, got: str, fix: str = "") -> str:

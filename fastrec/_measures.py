@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec import _check
-from fastrec._types import Array, Csr
+from fastrec._types import ENTRIES_AT_ONCE, Array, Csr, chunks
 
 ARGUMENTS = ("dot", "n_common", "count_i", "count_j", "sum_i", "sum_j", "sumsq_i", "sumsq_j", "n_users")
 Parameters = Mapping[str, Any]
@@ -27,14 +27,18 @@ class Statistics(NamedTuple):
     @classmethod
     def of(cls, by_item: Csr) -> Statistics:
         """Sums by ascending user."""
-        n_users = np.diff(by_item.indptr).astype(np.float64)
+        lengths = np.diff(by_item.indptr)
+        n_users = lengths.astype(np.float64)
         if not len(by_item.data):
             return cls(n_users, n_users, n_users)
-        values = by_item.data.astype(np.float64)
-        item = np.repeat(np.arange(by_item.shape[0]), np.diff(by_item.indptr))
-        with np.errstate(over="ignore", under="ignore"):
-            sums = [np.bincount(item, weights, by_item.shape[0]) for weights in (values, values * values)]
-        return cls(n_users, *(np.asarray(each, np.float64) for each in sums))
+        sums = np.zeros((2, by_item.shape[0]))
+        for first, last in chunks(lengths, ENTRIES_AT_ONCE):
+            values = by_item.data[by_item.indptr[first] : by_item.indptr[last]].astype(np.float64)
+            item = np.repeat(np.arange(last - first), lengths[first:last])
+            with np.errstate(over="ignore", under="ignore"):
+                for each, weights in zip(sums, (values, values * values), strict=True):
+                    each[first:last] = np.bincount(item, weights, last - first)
+        return cls(n_users, *sums)
 
     def plus(self, amount: float) -> Statistics:
         """Additive shrinkage."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,8 @@ from scipy.sparse import csr_array, issparse
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
+ENTRIES_AT_ONCE = 1 << 20  # of an operand that NumPy makes wider copies of
+Bar = Callable[[int], Any]  # told, while a kernel works, how many more rows are done
 
 
 def is_sparse(value: Any) -> bool:
@@ -86,6 +88,30 @@ class Csr(NamedTuple):
         return cls(matrix.data, indices, indptr, (int(matrix.shape[0]), int(matrix.shape[1])))
 
 
+def beside(blocks: Sequence[Csr], dtype: npt.DTypeLike) -> tuple[Csr, npt.NDArray[Any]]:
+    """The rows of matrices that stand side by side, each row's entries numbered from 0, and the column of every entry.
+
+    The numbers fit 32 bits, however many columns there are together.
+    """
+    n_rows = blocks[0].shape[0]
+    indptr: Offsets = np.zeros(n_rows + 1, np.int64)
+    for block in blocks:
+        indptr += block.indptr
+    lengths = np.diff(indptr)
+    n_columns = sum(block.shape[1] for block in blocks)
+    data, columns = np.empty(indptr[-1], dtype), np.empty(indptr[-1], _index_dtype(n_columns))
+    ends, offset = indptr[:-1].copy(), 0
+    for block in blocks:
+        of_rows = np.diff(block.indptr)
+        places = np.arange(len(block.data)) + np.repeat(ends - block.indptr[:-1], of_rows)
+        data[places] = block.data
+        columns[places] = block.indices.astype(columns.dtype) + columns.dtype.type(offset)
+        ends += of_rows
+        offset += block.shape[1]
+    numbers = (np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths)).astype(np.int32)
+    return Csr(data, numbers, indptr, (n_rows, int(lengths.max(initial=0)))), columns
+
+
 class Pattern(NamedTuple):
     """Ids for every row, ascending and unique: ids[indptr[r]] up to ids[indptr[r + 1]], or one list for all rows."""
 
@@ -97,10 +123,6 @@ class Pattern(NamedTuple):
     def one_list(cls, ids: Array) -> Pattern:
         """The same ids for all rows."""
         return cls(np.ascontiguousarray(ids, np.int32), np.array([0, len(ids)], np.int64), True)
-
-    def rows(self, first: int, last: int) -> Pattern:
-        """The pattern of some of the rows."""
-        return self if self.shared else self._replace(indptr=self.indptr[first : last + 1])
 
     def as_matrix(self, n_rows: int, n_columns: int) -> csr_array:
         """Ones where the pattern has ids."""
@@ -131,7 +153,7 @@ def room_for_rows(
     itemsize = np.dtype(np.int32).itemsize + np.dtype(dtype).itemsize
     starts, lengths = np.zeros(n_rows + 1, np.int64), np.zeros(n_rows, np.int64)
     parts: list[tuple[Ids, Array]] = []
-    for first, last in _chunks(capacities, max(1, most_bytes // itemsize)):
+    for first, last in chunks(capacities, max(1, most_bytes // itemsize)):
         starts[first] = 0
         np.cumsum(capacities[first:last], out=starts[first + 1 : last + 1])
         indices, data = np.empty(starts[last], np.int32), np.empty(starts[last], dtype)
@@ -181,10 +203,14 @@ def _pointers(lengths: Offsets) -> npt.NDArray[Any]:
 
 def _narrow(indptr: Offsets) -> npt.NDArray[Any]:
     """Row pointers as int32 where that holds them: SciPy widens, and copies, indices that are narrower."""
-    return indptr.astype(np.int32) if indptr[-1] <= np.iinfo(np.int32).max else indptr
+    return indptr.astype(_index_dtype(int(indptr[-1])), copy=False)
 
 
-def _chunks(sizes: Offsets, most: int) -> Iterator[tuple[int, int]]:
+def _index_dtype(largest: int) -> npt.DTypeLike:
+    return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
+
+
+def chunks(sizes: Offsets, most: int) -> Iterator[tuple[int, int]]:
     """Consecutive ranges whose sizes sum to at most ``most``, or of one row."""
     ends = np.cumsum(sizes)
     first = 0

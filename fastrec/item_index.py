@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec import _check, _dispatch, _threads
-from fastrec._progress import progress_bar
+from fastrec._progress import kernel_bar
 from fastrec._types import NO_PATTERN, Array, Pattern, TopK
 
 METRICS = ("inner_product", "cosine", "euclidean")
@@ -144,15 +144,8 @@ class ItemIndex:
         packed, queries = self._of(dtype), queries.astype(dtype, copy=False)
         excluded, allowed = exclude or NO_PATTERN, candidates or NO_PATTERN
         search = _dispatch.kernel("packed_top_k", dtype)
-        if not progress:
-            search(packed, queries, *excluded, *allowed, *out, n_threads)
-            return out
-        with progress_bar(len(queries), "queries", shown=True) as advance:
-            for first, last in _parts(len(queries)):
-                rows = slice(first, last)
-                search(packed, queries[rows], *excluded.rows(first, last), *allowed.rows(first, last),
-                       out.items[rows], out.scores[rows], n_threads)  # fmt: skip
-                advance(last - first)
+        with kernel_bar(len(queries), "queries", progress) as bar:
+            search(packed, queries, *excluded, *allowed, *out, n_threads, bar)
         return out
 
     def _of(self, dtype: npt.DTypeLike) -> Any:
@@ -172,9 +165,3 @@ class ItemIndex:
 
     def __repr__(self) -> str:
         return f"ItemIndex({len(self.items)} items, {self.items.shape[1]} factors, metric={self.metric!r})"
-
-
-def _parts(n_queries: int) -> list[tuple[int, int]]:
-    """A hundred parts, or fewer that are long enough for every thread to have its share."""
-    length = max(4096, -(-n_queries // 100))
-    return [(first, min(first + length, n_queries)) for first in range(0, n_queries, length)]

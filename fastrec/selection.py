@@ -10,9 +10,22 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from fastrec import _check, _dispatch, _threads
+from fastrec._progress import kernel_bar
 from fastrec._transpose import transposed
-from fastrec._types import NO_PATTERN, Array, Csr, Ids, Offsets, Pattern, TopK, is_sparse, room_for_rows
-from fastrec.item_index import ItemIndex
+from fastrec._types import (
+    ENTRIES_AT_ONCE,
+    NO_PATTERN,
+    Array,
+    Csr,
+    Ids,
+    Offsets,
+    Pattern,
+    TopK,
+    beside,
+    chunks,
+    is_sparse,
+    room_for_rows,
+)
 
 
 def top_k(scores: Any, k: int, *, n_threads: int | None = None) -> TopK:
@@ -131,28 +144,39 @@ def top_k_inner_product(
     _check.same_size(queries.shape[1], "queries", items.shape[1], "items", "columns")
     excluded = _check.pattern(exclude, "exclude", len(queries), len(items))
     allowed = _check.pattern(candidates, "candidates", len(queries), len(items))
-    if _check.flag(progress, "progress"):
-        index = ItemIndex.of_checked(items, "inner_product")
-        return index.best(queries, k, excluded, allowed, threads, progress=True)
-    return best_inner_products(queries, items, k, excluded, allowed, threads)
+    shown = _check.flag(progress, "progress")
+    return best_inner_products(queries, items, k, excluded, allowed, threads, progress=shown)
 
 
 def best_inner_products(
-    queries: Array, items: Array, k: int, exclude: Pattern | None, candidates: Pattern | None, n_threads: int
+    queries: Array,
+    items: Array,
+    k: int,
+    exclude: Pattern | None,
+    candidates: Pattern | None,
+    n_threads: int,
+    *,
+    progress: bool = False,
 ) -> TopK:
     """`top_k_inner_product` of checked operands."""
     dtype = np.result_type(queries, items)
     _check.answer(len(queries), k, dtype)
     out = TopK.empty(len(queries), k, dtype)
-    _dispatch.kernel("top_k_inner_product", dtype)(
-        queries.astype(dtype, copy=False), items.astype(dtype, copy=False),
-        *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), *out, n_threads,
-    )  # fmt: skip
+    kernel = _dispatch.kernel("top_k_inner_product", dtype)
+    with kernel_bar(len(queries), "queries", progress) as bar:
+        kernel(queries.astype(dtype, copy=False), items.astype(dtype, copy=False),
+               *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), *out, n_threads, bar)  # fmt: skip
     return out
 
 
 def sparse_top_k_product(
-    a: Any, b: Any, k: int, *, threshold: float | None = None, n_threads: int | None = None
+    a: Any,
+    b: Any,
+    k: int,
+    *,
+    threshold: float | None = None,
+    n_threads: int | None = None,
+    progress: bool = False,
 ) -> csr_array:
     """Largest ``k`` entries of every row of the sparse product ``a @ b``.
 
@@ -170,6 +194,8 @@ def sparse_top_k_product(
         Keep entries strictly greater only.
     n_threads : int, optional
         Changes speed, never the result. Default: every core that the process may use.
+    progress : bool
+        Show a bar on stderr (needs tqdm).
 
     Returns
     -------
@@ -198,7 +224,62 @@ def sparse_top_k_product(
     left, right = _check.csr(a, "a", integers=True), _check.csr(b, "b", integers=True)
     if left.shape[1] != right.shape[0]:
         raise ValueError(f"a has {left.shape[1]} columns but b has {right.shape[0]} rows; both need the same number.")
-    return best_of_product(left, right, k, threshold=threshold, n_threads=threads)
+    shown = _check.flag(progress, "progress")
+    return best_of_product(left, right, k, threshold=threshold, n_threads=threads, progress=shown)
+
+
+def merge_top_k_products(blocks: Any, k: int, *, n_threads: int | None = None) -> csr_array:
+    """Best ``k`` entries of every row of a sparse product whose columns came in blocks.
+
+    Parameters
+    ----------
+    blocks : iterable of sparse matrices, each of shape (n_rows, its number of columns)
+        What `sparse_top_k_product` gave, with this ``k`` or a larger one, for consecutive blocks of the columns of
+        ``b``; or what this function gave for some of them. Values as there, and inf, which a product may overflow to.
+    k : int, at least 1
+        Entries kept a row.
+    n_threads : int, optional
+        Changes speed, never the result. Default: every core that the process may use.
+
+    Returns
+    -------
+    csr_array, shape (n_rows, sum of the numbers of columns)
+        The same matrix as ``sparse_top_k_product(a, b, k)`` of the whole ``b``: each row's best first, equal values by
+        lower column, columns counted from the first block's, in int64 where there are 2^31 or more. Blocks of different
+        dtypes meet in the one that NumPy gives for them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as described, there is no block, or their numbers of rows differ.
+    MemoryError
+        The answer does not fit.
+
+    Notes
+    -----
+    For a ``b`` larger than memory: the k best of all columns are among the k best of each block. Blocks may be merged
+    one after the other, ``best = merge_top_k_products([best, block], k)``, so that no more than 2 k entries a row are
+    held at a time; a merged matrix of 2^31 or more columns cannot be a block.
+
+    Examples
+    --------
+    >>> import fastrec, numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> a, b = csr_array(np.eye(2)), csr_array(np.array([[1.0, 4, 2, 3], [0, 0, 0, 5]]))
+    >>> halves = [fastrec.sparse_top_k_product(a, b[:, columns], 2) for columns in (slice(0, 2), slice(2, 4))]
+    >>> fastrec.merge_top_k_products(halves, 2).indices.tolist()
+    [1, 3, 3]
+    """
+    k = _check.integer(k, "k", 1)
+    threads = _threads.resolve(n_threads)
+    checked = _check.column_blocks(blocks, "blocks")
+    entries, columns = beside(checked, np.result_type(*(block.data for block in checked)))
+    n_rows = entries.shape[0]
+    itself = Csr(np.ones(n_rows, entries.data.dtype), np.arange(n_rows, dtype=np.int32),
+                 np.arange(n_rows + 1, dtype=np.int64), (n_rows, n_rows))  # fmt: skip
+    best = best_of_product(itself, entries, k, n_threads=threads)
+    found = columns[best.indices + np.repeat(entries.indptr[:-1], np.diff(best.indptr))]
+    return csr_array((best.data, found, best.indptr), shape=(n_rows, sum(block.shape[1] for block in checked)))
 
 
 def best_of_product(
@@ -210,6 +291,7 @@ def best_of_product(
     exclude: Pattern | None = None,
     candidates: Pattern | None = None,
     n_threads: int,
+    progress: bool = False,
 ) -> csr_array:
     """`sparse_top_k_product` of checked operands, with columns left out or allowed for each row."""
     dtype = np.result_type(a.data, b.data)
@@ -228,9 +310,10 @@ def best_of_product(
     def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
         kernel(first, last, left, a.indices, a.indptr, a.shape[1], right, b.indices, b.indptr, b.shape[1],
                *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), threshold, columns, *pruning[1:], kept,
-               indices, data, starts, lengths, n_threads)  # fmt: skip
+               indices, data, starts, lengths, n_threads, bar)  # fmt: skip
 
-    return room_for_rows(capacities, dtype, b.shape[1], fill)
+    with kernel_bar(a.shape[0], "rows", progress) as bar:
+        return room_for_rows(capacities, dtype, b.shape[1], fill)
 
 
 class _Pruning(NamedTuple):
@@ -263,9 +346,12 @@ def room_of_product(
     a: Csr, b: Csr, kept: int, dtype: npt.DTypeLike, threshold: float | None, *, rows: Ids | None = None
 ) -> Offsets:
     """Entries that each row of ``a @ b``, or each of some, may need, if they fit: ``kept``, or no more than terms."""
-    terms = np.zeros(len(a.indices) + 1, np.int64)
-    np.cumsum(np.diff(b.indptr)[a.indices], out=terms[1:])
-    of_rows = np.diff(terms[a.indptr])
+    lengths, of_rows = np.diff(b.indptr), np.zeros(a.shape[0], np.int64)
+    for first, last in chunks(np.diff(a.indptr), ENTRIES_AT_ONCE):
+        places = a.indptr[first : last + 1]
+        terms = np.zeros(places[-1] - places[0] + 1, np.int64)
+        np.cumsum(lengths[a.indices[places[0] : places[-1]]], out=terms[1:])
+        of_rows[first:last] = np.diff(terms[places - places[0]])
     capacities: Offsets = np.minimum(of_rows if rows is None else of_rows[rows], kept)
     if threshold is None:  # with one, how much is left nobody knows
         _check.entries_memory(int(capacities.sum()), dtype)

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from fastrec import _check, _dispatch, _threads
 from fastrec._measures import Measure, Statistics
+from fastrec._progress import kernel_bar
 from fastrec._transpose import transposed
 from fastrec._types import NO_PATTERN, Array, Csr, Ids, Offsets, Pattern, room_for_rows, rows_among_empty_ones
 from fastrec.selection import room_of_product
@@ -35,6 +36,7 @@ def item_similarity(
     target_items: Any = None,
     candidates: Any = None,
     n_threads: int | None = None,
+    progress: bool = False,
     **parameters: Any,
 ) -> csr_array:
     r"""Most similar ``k`` items of every item, by the users they share.
@@ -67,6 +69,8 @@ def item_similarity(
         The only items that may be neighbours: one list for all, or a row an item (values ignored).
     n_threads : int, optional
         Changes speed, never the result. Default: every core that the process may use.
+    progress : bool
+        Show a bar on stderr (needs tqdm).
     parameters : float, at least 0
         Those that the metric has, by name, as given below with their defaults.
 
@@ -104,16 +108,18 @@ def item_similarity(
 
     Time is the sum over users of the square of their number of items, plus the selection. Sums are float64 by ascending
     user, exact for integers up to 2^53; the similarity is computed in float64, rounded once, then ranked. Memory is the
-    result, two copies of the input, 64 MiB, at most 28 bytes an item and thread and, where values are 1, 16 MiB and a
-    bit a user for each of up to 2,048 popular items. Sarwar et al., "Item-based
-    collaborative filtering recommendation algorithms", 2001; Tversky, "Features of similarity", 1977; Cooper et al.,
+    result, two copies of the input (without values where all are 1; of float64, and as much again for a while, where
+    the metric changes them), 64 MiB, at most 28 bytes an item and thread and, where values are 1, 16 MiB and a bit a
+    user for each of up to 2,048 popular items; never items x items. Sarwar et al., "Item-based collaborative filtering
+    recommendation algorithms", 2001; Tversky, "Features of similarity", 1977; Cooper et al.,
     "Random walks in recommender systems", 2014 (P3alpha); Paudel et al., "Updatable, accurate, diverse, and scalable
     recommendations for interactive applications", 2017 (RP3beta); Dunning, "Accurate methods for the statistics of
     surprise and coincidence", 1993.
     """
     options = _Options.checked(
-        k, metric, parameters, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal, n_threads
-    )
+        k, metric, parameters, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal, n_threads,
+        progress,
+    )  # fmt: skip
     ratings, dtype = _check.csr(user_items, "user_items"), _check.score_dtype(user_items)
     n_items = ratings.shape[1]
     targets = None if target_items is None else _check.item_ids(target_items, "target_items", n_items)
@@ -135,6 +141,7 @@ def user_similarity(
     target_users: Any = None,
     candidates: Any = None,
     n_threads: int | None = None,
+    progress: bool = False,
     **parameters: Any,
 ) -> csr_array:
     """Most similar ``k`` users of every user, by the items they share: `item_similarity` of the transpose.
@@ -151,7 +158,7 @@ def user_similarity(
         The only users whose neighbours are wanted; the other rows of the answer are empty.
     candidates : list of user ids, or sparse matrix of shape (n_users, n_users), optional
         The only users that may be neighbours: one list for all, or a row a user (values ignored).
-    n_threads, parameters : optional
+    n_threads, progress, parameters : optional
         As in `item_similarity`.
 
     Returns
@@ -165,8 +172,9 @@ def user_similarity(
         As in `item_similarity`.
     """
     options = _Options.checked(
-        k, metric, parameters, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal, n_threads
-    )
+        k, metric, parameters, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal, n_threads,
+        progress,
+    )  # fmt: skip
     ratings, dtype = _check.csr(user_items, "user_items"), _check.score_dtype(user_items)
     n_users = ratings.shape[0]
     targets = None if target_users is None else _check.item_ids(target_users, "target_users", n_users, unit="users")
@@ -184,11 +192,12 @@ class _Options(NamedTuple):
     min_support: int
     keep_diagonal: bool
     n_threads: int
+    progress: bool
 
     @classmethod
     def checked(
         cls, k: Any, metric: Any, parameters: dict[str, Any], shrinkage: Any, shrinkage_type: Any, threshold: Any,
-        binary: Any, min_support: Any, keep_diagonal: Any, n_threads: Any,
+        binary: Any, min_support: Any, keep_diagonal: Any, n_threads: Any, progress: Any,
     ) -> _Options:  # fmt: skip
         """Refuse what is not as described."""
         return cls(
@@ -199,6 +208,7 @@ class _Options(NamedTuple):
             _check.integer(min_support, "min_support", 1, _LARGEST_INTEGER),
             _check.flag(keep_diagonal, "keep_diagonal"),
             _threads.resolve(n_threads),
+            _check.flag(progress, "progress"),
         )
 
 
@@ -227,12 +237,13 @@ def _most_similar(
     def fill(first: int, last: int, indices: Ids, data: Array, starts: Offsets, lengths: Offsets) -> None:
         kernel(first, last, items, *pairs.by_item[:3], *pairs.by_user[:3], pairs.rank_of_id, pairs.id_of_rank, *ranked,
                *terms, measure.address, failed, threshold, options.min_support, options.keep_diagonal, counted,
-               _HEAD_ITEMS, kept, indices, data, starts, lengths, threads)  # fmt: skip
+               _HEAD_ITEMS, kept, indices, data, starts, lengths, threads, bar)  # fmt: skip
         if failed[0] >= 0:
             item, rank = divmod(int(failed[0]), n_ranks)
             measure.raise_error(pairs.facts(item, rank))
 
-    rows = room_for_rows(capacities, dtype, n_items, fill)
+    with kernel_bar(len(items), "neighbours", options.progress) as bar:
+        rows = room_for_rows(capacities, dtype, n_items, fill)
     return rows if targets is None else rows_among_empty_ones(rows, items, n_items)
 
 

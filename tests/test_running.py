@@ -11,8 +11,8 @@ import pytest
 import fastrec
 import processes
 from equality import digest
-from fastrec import _threads
-from workloads import AT_ANY_THREADS
+from fastrec import _dispatch, _threads
+from workloads import AT_ANY_THREADS, factors, operands, ratings
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="this system does not list threads")
@@ -177,6 +177,73 @@ def test_forked_child_while_another_thread_calls(busy, tmp_path):
     processes.run(FORK + program, tmp_path, PYTHONWARNINGS="ignore::DeprecationWarning")
 
 
+# ---- progress -------------------------------------------------------------------------------------------------------
+
+
+def knn(model):
+    return lambda **options: model.fit(ratings(), **options).similarity_
+
+
+SHOWN = {
+    "item_similarity": ("neighbours", 800, lambda **o: fastrec.item_similarity(ratings(), 5, **o)),
+    "item_similarity, targets": (
+        "neighbours", 3, lambda **o: fastrec.item_similarity(ratings(), 5, target_items=[7, 1, 2], **o),
+    ),
+    "user_similarity": ("neighbours", 1000, lambda **o: fastrec.user_similarity(ratings(), 5, **o)),
+    "sparse_top_k_product": ("rows", 700, lambda **o: fastrec.sparse_top_k_product(*operands("int64"), 5, **o)),
+    "top_k_inner_product": ("queries", 400, lambda **o: fastrec.top_k_inner_product(*factors("float32"), 5, **o)),
+    "ItemIndex": ("queries", 400, lambda **o: fastrec.ItemIndex(factors("float64")[1]).top_k(
+        factors("float64")[0], 5, **o)),
+    "ItemKNN": ("neighbours", 800, knn(fastrec.ItemKNN(5, weighting="tfidf"))),
+    "UserKNN": ("neighbours", 1000, knn(fastrec.UserKNN(5))),
+    "P3alpha": ("neighbours", 800, knn(fastrec.P3alpha(5))),
+    "RP3beta": ("neighbours", 800, knn(fastrec.RP3beta(5))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", SHOWN)
+def test_progress_changes_nothing_but_stderr(operation, capfd):
+    label, n_rows, call = SHOWN[operation]
+    expected = digest(call())
+    assert capfd.readouterr().err == ""
+    assert digest(call(progress=True)) == expected
+    assert f"{label}: 100%" in (shown := capfd.readouterr().err)
+    assert f"{n_rows}/{n_rows}" in shown
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_progress_is_told_while_the_kernel_works(n_threads, monkeypatch):
+    """Of each chunk of the answer at the latest when it ends; all chunks have one bar."""
+    steps = []
+    kernel = _dispatch.kernel("item_similarity", np.int32, np.float32)
+    told = lambda *arguments: kernel(*arguments[:-1], steps.append)  # noqa: E731
+    monkeypatch.setattr(
+        _dispatch, "kernel", lambda *o, known=_dispatch.kernel: told if "similar" in o[0] else known(*o)
+    )
+    monkeypatch.setitem(fastrec._types.room_for_rows.__kwdefaults__, "most_bytes", 1 << 16)
+    fastrec.item_similarity(ratings(), 100, n_threads=n_threads, progress=True)
+    assert sum(steps) == 800
+    assert len(steps) >= 800 * 100 * 8 // (1 << 16)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, BrokenPipeError])
+def test_what_a_bar_raises_ends_the_call(error, monkeypatch):
+    def broken(self, n=1):
+        raise error("the bar")
+
+    monkeypatch.setattr("tqdm.auto.tqdm.update", broken)
+    for _, _, call in SHOWN.values():
+        with pytest.raises(error, match="the bar"):
+            call(progress=True)
+    assert fastrec.item_similarity(ratings(), 5).nnz
+
+
+def test_progress_needs_tqdm(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(ImportError, match=r"pip install 'fastrec\[demo\]'"):
+        fastrec.item_similarity(ratings(), 5, progress=True)
+
+
 # ---- Ctrl-C ---------------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +265,11 @@ LONG = {
         48, np.empty((2 * 10**7 - 1, 16), np.float32), np.empty(2 * 10**7 - 1, np.uint8), 2)""",
     "direct_solve": """fastrec.als_half_step(
         full(10_000, 1000), full(10_000, 1000), rng.random((1000, 128)), tol=0, n_threads=2)""",
+    "popular items, chosen": "with crowded(-1): fastrec.item_similarity(full(3, 10_000), 2, n_threads=2)",
+    "popular items, their bits": "with crowded(4): fastrec.item_similarity(full(3, 10_000), 2, n_threads=2)",
+    "transpose": """_dispatch.kernel("transpose", np.float32)(
+        np.empty(0, np.float32), np.arange(10_000, dtype=np.int32), np.array([0, 10_000]), 10_000,
+        np.zeros(10**7, np.int32), np.empty(0, np.float32), np.empty(1, np.int32), np.empty(10_001, np.int64), 2)""",
     "eigenvectors": """fastrec.als_half_step(
         full(10_000, 5), full(10_000, 5), rng.random((5, 250)), regularization=0, unobserved_weight=0, tol=0,
         n_threads=2)""",
@@ -216,7 +288,8 @@ def test_ctrl_c(driver, tmp_path):
     """
     output = processes.run(
         f"""
-        import os, signal, threading, time
+        import contextlib, os, signal, threading, time
+        from unittest import mock
         import numpy as np
         from scipy.sparse import csr_array
         import fastrec
@@ -229,6 +302,18 @@ def test_ctrl_c(driver, tmp_path):
             indices = np.tile(np.arange(n_columns, dtype=np.int32), n_rows)
             indptr = np.arange(n_rows + 1) * n_columns
             return csr_array((np.ones(len(indices), np.float32), indices, indptr), shape=(n_rows, n_columns))
+
+        @contextlib.contextmanager
+        def crowded(n_head):  # every other user has the most popular item again and again
+            kernel, ranks, indptr = _dispatch.kernel, np.zeros(10_000, np.int32), np.tile([0, 10_000], 10**7)
+            def of_many_users(*operation):
+                found = kernel(*operation)
+                if operation[0] != "item_similarity":
+                    return found
+                return lambda *args: found(*args[:7], ranks, indptr, *args[9:])
+            with (mock.patch.object(_dispatch, "kernel", of_many_users),
+                  mock.patch.object(fastrec.similarity, "_HEAD_ITEMS", n_head)):
+                yield
 
         cases = ["top_k, float32", "item_similarity, cosine", "als_half_step, singular", "normalize"]
         expected = [digest(AT_ANY_THREADS[case](2)) for case in cases]  # compiles what Numba compiles

@@ -6,7 +6,7 @@ The digests of their answers are compared between numbers of threads, Python thr
 import functools
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 import fastrec
 
@@ -49,6 +49,14 @@ def operands(dtype):
     values = rng.standard_normal((700, 700)) * (1000 if np.dtype(dtype).kind == "i" else 1)
     a = np.where(rng.random(values.shape) < 0.1, values, 0).astype(dtype)
     return csr_array(a), csr_array(a.T.copy())
+
+
+@functools.cache
+def halves(dtype):
+    """All of a product, in two blocks of columns, four times over: work for eight threads."""
+    a, b = operands(dtype)
+    found = [fastrec.sparse_top_k_product(a, b[:, columns], 350) for columns in (slice(0, 350), slice(350, 700))]
+    return [vstack([block] * 4, format="csr") for block in found]
 
 
 @functools.cache
@@ -108,6 +116,12 @@ ON_EVERY_SET = {
             *operands(dtype), 20, n_threads=n
         )
         for dtype in ("float32", "float64", "int32", "int64")
+    },
+    **{
+        f"merge_top_k_products, {dtype}": lambda n, dtype=dtype: fastrec.merge_top_k_products(
+            halves(dtype), 20, n_threads=n
+        )
+        for dtype in ("float32", "int64")
     },
     "item_similarity, cosine": lambda n: fastrec.item_similarity(ratings(), 20, n_threads=n),
     "item_similarity, dot": lambda n: fastrec.item_similarity(

@@ -6,15 +6,22 @@
     python benchmarks/peers --operation top_k_inner_product --n-factors 128 --k 100
     python benchmarks/peers --operation item_index_one_query --n-factors 128 --threads 1
     python benchmarks/peers --smoke                                # seconds; needs no other library
+    python benchmarks/peers --growth --operation item_similarity --sizes 1,3,10,30 --limit 600 --json growth.json
+    python benchmarks/peers --thread-scaling --sizes 3             # fastrec alone, at 1, 2, 4, ... threads
 
 Needs `pip install ".[bench,peers]"`; a peer that is not installed is skipped. Real data: a folder of NAME.npz files in
 FASTREC_DATA, or ../shared/data beside the checkout. The answers are compared first, and times are taken only where they
 agree; a mismatch makes the exit status 1. "ratio" is how many times longer the peer takes.
+
+--growth and --thread-scaling draw sets of so many million interactions by Zipf's law, measure every library in a
+process of its own, and compare no answers. "peak" is memory beyond the inputs; "exponent" is the power of the
+interactions that seconds grow by.
 """
 
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 try:
     import typer
@@ -23,7 +30,7 @@ except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is missing: pip install 'fastrec[bench]'.")
 
 from fastrec import _threads
-from fastrec.cli.bench import compare, data, machine, table
+from fastrec.cli.bench import compare, data, growth, machine, table
 from fastrec.cli.bench.operations import DEFAULT_SIZES, Sizes
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -40,22 +47,37 @@ def main(
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="For everybody. Default: all cores.")] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Times that each side is run.")] = 7,
     smoke: Annotated[bool, typer.Option("--smoke", help="Small data, two pairs: does it all still run?")] = False,
+    grow: Annotated[bool, typer.Option("--growth", help="Seconds and memory as the data grow.")] = False,
+    scale: Annotated[bool, typer.Option("--thread-scaling", help="Seconds of fastrec as the threads grow.")] = False,
+    sizes: Annotated[str, typer.Option(help="Million interactions, for these two.")] = "1,3,10,30",
+    limit: Annotated[float, typer.Option(min=0, help="Seconds that a call may take, for these two; 0: any.")] = 600.0,
+    json: Annotated[Path | None, typer.Option(help="Where to write what these two measure.")] = None,
 ) -> None:
     """Compare fastrec with other libraries: answers first, then times."""
     n_threads = _threads.resolve(threads)
     machine.set_thread_variables(n_threads)
     console = Console(width=None if sys.stdout.isatty() else 180)
+    if grow or scale:
+        asked = {"operations": operation or (), "sizes": Sizes(n_factors, k), "n_threads": n_threads, "limit": limit}
+        try:
+            millions = [float(size) for size in sizes.split(",")]
+            running = growth.grow(millions, peers=peers or (), **asked) if grow else growth.scale(millions, **asked)
+            report(console, running, table.of_growth if grow else table.of_scaling, json)
+        except ValueError as error:
+            console.print(str(error), style="red", markup=False)
+            raise typer.Exit(2) from None
+        console.print(machine.describe(n_threads, PACKAGES), markup=False, highlight=False)
+        return
     try:
         name, user_items = "small", data.load("small")
         if not smoke:
             name, user_items = load(data_name)
         n_pairs = 2 if smoke else pairs
-        sizes = Sizes(n_factors, k)
         running = compare.compare(
             user_items,
             operations=operation or (),
             peers=peers or (),
-            sizes=sizes,
+            sizes=Sizes(n_factors, k),
             n_threads=n_threads,
             n_pairs=n_pairs,
         )
@@ -84,6 +106,21 @@ def main(
         text = f"MISMATCH in {outcome.operation} with {outcome.peer}: {outcome.agreement.text}"
         console.print(text, style="bold red", markup=False)
     raise typer.Exit(1 if wrong else 0)
+
+
+def report(
+    console: Console, running: Iterator[growth.Measurement], as_table: Callable[..., Any], json: Path | None
+) -> None:
+    """Say what is measured as it is known, and in the end all of it."""
+    measured = []
+    for one in running:
+        measured.append(one)
+        said = one.note if one.seconds is None else f"{one.seconds:.3g} s"
+        name = f"{one.operation}, {one.library}, {one.n_interactions:,} interactions, {one.n_threads} threads"
+        print(f"{name}: {said}", file=sys.stderr, flush=True)
+        if json is not None:
+            json.write_text(growth.as_json(measured) + "\n")
+    console.print(as_table(measured))
 
 
 def load(name: str | None) -> tuple[str, "data.csr_array"]:

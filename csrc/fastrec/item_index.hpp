@@ -41,7 +41,7 @@ class ExactWorkspace {
 
 template <class Value>
 Status rank_exactly(const Kernels& table, Strided<Value> queries, Items<Value> items, Pattern exclude,
-                    Pattern candidates, TopKRows<Value> out, int n_threads, Poll poll) {
+                    Pattern candidates, TopKRows<Value> out, int n_threads, Progress progress) {
   // Many queries share a tile of items while it lies in the cache, as long as their selections stay small.
   constexpr std::ptrdiff_t most_queries = 32, selection_bytes = std::ptrdiff_t{1} << 20;
   const ExactKernels<Value>& kernels = table;
@@ -53,7 +53,7 @@ Status rank_exactly(const Kernels& table, Strided<Value> queries, Items<Value> i
   const std::ptrdiff_t block = block_length(queries.rows, n_threads, longest, row_operations, 1e9);
   const ExactWorkspace<Value> workspace(n_threads, block, items.rows.columns, capacity);
   if (!workspace) return Status::out_of_memory;
-  return parallel_for_rows(0, queries.rows, block, n_threads, poll,
+  return parallel_for_rows(0, queries.rows, block, n_threads, progress,
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                              kernels.rows({first, last}, queries, items, exclude, candidates, workspace[worker], out);
                            });
@@ -160,7 +160,7 @@ class ScreenWorkspace {
 
 template <class Value>
 Status rank_by_screen(const Kernels& table, Strided<Value> queries, Items<Value> items, PackedItems packed,
-                      Pattern exclude, Pattern candidates, TopKRows<Value> out, int n_threads, Poll poll) {
+                      Pattern exclude, Pattern candidates, TopKRows<Value> out, int n_threads, Progress progress) {
   const ScreenKernels<Value>& kernels = table;
   const std::ptrdiff_t n_packed = packed.n_panels * panel_items;
   const std::ptrdiff_t capacity = selection_capacity(out.k, n_packed);
@@ -168,7 +168,7 @@ Status rank_by_screen(const Kernels& table, Strided<Value> queries, Items<Value>
   const ScreenWorkspace<Value> workspace(n_threads, shape, queries.columns, packed.n_panels, capacity);
   if (!workspace) return Status::out_of_memory;
   const auto kernel = shape.tile == 1 ? kernels.single : kernels.block;
-  return parallel_for_rows(0, queries.rows, shape.block, n_threads, poll,
+  return parallel_for_rows(0, queries.rows, shape.block, n_threads, progress,
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                              kernel({first, last}, queries, items, packed, exclude, candidates, workspace[worker], out);
                            });
@@ -264,13 +264,13 @@ class ItemIndex {
   }
 
   Status top_k(const Kernels& table, Strided<Value> queries, Pattern exclude, Pattern candidates, TopKRows<Value> out,
-               int n_threads, Poll poll) const {
+               int n_threads, Progress progress) const {
     const Strided<Value>& rows = items_.rows;
     n_threads = worthwhile_threads(
         static_cast<double>(queries.rows) * static_cast<double>(rows.rows) * static_cast<double>(rows.columns) / 4,
         n_threads);
     if (is_packed_ && screen_pays(candidates, queries.rows, n_packed_, out.k)) {
-      return rank_by_screen(table, queries, items_, packed_, exclude, candidates, out, n_threads, poll);
+      return rank_by_screen(table, queries, items_, packed_, exclude, candidates, out, n_threads, progress);
     }
     const bool one_list = candidates.indptr != nullptr && candidates.step == 0;
     const Pattern listed = one_list ? candidates : Pattern{};
@@ -278,13 +278,13 @@ class ItemIndex {
         screen_pays(one_list ? Pattern{} : candidates, queries.rows, n_listed(listed, rows.rows), out.k)) {
       ItemIndex packed;
       packed.items_ = items_;
-      const Status status = packed.pack(table, n_threads, poll, listed);
+      const Status status = packed.pack(table, n_threads, progress.poll, listed);
       if (status != Status::done) return status;
       if (packed.is_packed_) {
-        return rank_by_screen(table, queries, items_, packed.packed_, exclude, candidates, out, n_threads, poll);
+        return rank_by_screen(table, queries, items_, packed.packed_, exclude, candidates, out, n_threads, progress);
       }
     }
-    return rank_exactly(table, queries, items_, exclude, candidates, out, n_threads, poll);
+    return rank_exactly(table, queries, items_, exclude, candidates, out, n_threads, progress);
   }
 
  private:

@@ -42,22 +42,27 @@ class HeadWorkspace {
     const Csr<Value>& rows = x.user_items;
     if (x.item_users.data != nullptr) return Status::done;
     head_.n_words = (rows.rows + 64 * head_words - 1) / (64 * head_words) * head_words;
-    if (n_items == by_cost) n_items = cheapest(kernels.cost_of_word(), rows, share);
+    if (n_items == by_cost) {
+      const Status status = choose(kernels.cost_of_word(), rows, share, n_threads, poll, n_items);
+      if (status != Status::done) return status;
+    }
     n_items = std::min({n_items, rows.columns, most_items});
     if (n_items <= 0) return Status::done;
     const std::ptrdiff_t n_padded = (n_items + head_rows - 1) / head_rows * head_rows;
-    bits_ = Scratch<std::uint64_t>(1, n_padded * head_.n_words);
+    bits_ = Scratch<std::uint64_t>(1, n_padded * head_.n_words, Fill::nothing);
     counts_ = Scratch<std::int32_t>(1, n_padded * n_padded, Fill::nothing);
     tails_ = Scratch<std::int64_t>(1, rows.rows, Fill::nothing);
     if (!bits_ || !counts_ || !tails_) return Status::out_of_memory;
-    for (std::ptrdiff_t user = 0; user < rows.rows; ++user) {
-      std::int64_t at = rows.indptr[user];
-      for (; at < rows.indptr[user + 1] && rows.indices[at] < n_padded; ++at) {
-        bits_[0][rows.indices[at] * head_.n_words + user / 64] |= std::uint64_t{1} << user % 64;
-      }
-      tails_[0][user] = at;
-    }
     head_ = {n_padded, head_.n_words, bits_[0], counts_[0], tails_[0]};
+    // Blocks of users who share their words of bits with nobody else.
+    const std::ptrdiff_t n_groups = head_.n_words / head_words;
+    const double group_operations = static_cast<double>(n_padded * head_words) + entries_each(rows, n_groups);
+    const Status status =
+        parallel_for_rows(0, n_groups, block_length(n_groups, n_threads, 16, group_operations), n_threads, poll,
+                          [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                            set_bits(rows, first * head_words, last * head_words);
+                          });
+    if (status != Status::done) return status;
     return parallel_for(n_padded / head_rows, n_threads, poll, [&](int, std::ptrdiff_t tile) noexcept {
       kernels.counts({tile, tile + 1}, head_, counts_[0]);
     });
@@ -68,27 +73,48 @@ class HeadWorkspace {
  private:
   static constexpr std::ptrdiff_t most_items = 2048;  // whose counts take 16 MiB
 
-  // How many items make bits and the other terms cheapest together, where a share of all rows is asked for. Of a user's
-  // first h items the h^2 terms are spared, which are the first h odd numbers.
   template <class Value>
-  std::ptrdiff_t cheapest(double cost_of_word, const Csr<Value>& rows, double share) const {
-    const std::ptrdiff_t n = std::min(rows.columns, most_items);
-    std::vector<double> spared;
-    try {
-      spared.resize(static_cast<std::size_t>(n));
-    } catch (const std::bad_alloc&) {
-      return 0;
+  static double entries_each(const Csr<Value>& rows, std::ptrdiff_t n_parts) noexcept {
+    return static_cast<double>(rows.indptr[rows.rows]) / static_cast<double>(std::max<std::ptrdiff_t>(n_parts, 1));
+  }
+
+  // Clears some words of every item and sets the bits of their users, 64 a word; finds where the other items start.
+  template <class Value>
+  void set_bits(const Csr<Value>& rows, std::ptrdiff_t first_word, std::ptrdiff_t last_word) noexcept {
+    for (std::ptrdiff_t item = 0; item < head_.n_items; ++item) {
+      std::fill(bits_[0] + item * head_.n_words + first_word, bits_[0] + item * head_.n_words + last_word, 0);
     }
-    for (std::ptrdiff_t user = 0; user < rows.rows; ++user) {
-      const std::int64_t first = rows.indptr[user];
-      for (std::int64_t at = first; at < rows.indptr[user + 1] && rows.indices[at] < n; ++at) {
-        spared[static_cast<std::size_t>(rows.indices[at])] += static_cast<double>(2 * (at - first) + 1);
+    for (std::ptrdiff_t user = 64 * first_word; user < std::min(64 * last_word, rows.rows); ++user) {
+      std::int64_t at = rows.indptr[user];
+      for (; at < rows.indptr[user + 1] && rows.indices[at] < head_.n_items; ++at) {
+        bits_[0][rows.indices[at] * head_.n_words + user / 64] |= std::uint64_t{1} << user % 64;
       }
+      tails_[0][user] = at;
     }
+  }
+
+  // How many items make bits and the other terms cheapest together, where a share of all rows is asked for. Of a user's
+  // first h items the h^2 terms are spared, which are the first h odd numbers: sums that no order of users changes.
+  template <class Value>
+  Status choose(double cost_of_word, const Csr<Value>& rows, double share, int n_threads, Poll poll,
+                std::ptrdiff_t& cheapest) const {
+    const std::ptrdiff_t n = std::min(rows.columns, most_items);
+    const Scratch<double> spared(n_threads, n);
+    if (!spared) return Status::out_of_memory;
+    const std::ptrdiff_t length = block_length(rows.rows, n_threads, 1 << 14, entries_each(rows, rows.rows));
+    const Status status = parallel_for_rows(
+        0, rows.rows, length, n_threads, poll, [&](int worker, std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+          for (std::ptrdiff_t user = begin; user < end; ++user) {
+            const std::int64_t first = rows.indptr[user];
+            for (std::int64_t at = first; at < rows.indptr[user + 1] && rows.indices[at] < n; ++at) {
+              spared[worker][rows.indices[at]] += static_cast<double>(2 * (at - first) + 1);
+            }
+          }
+        });
     double gain = 0.0, best = 0.0;
-    std::ptrdiff_t cheapest = 0;
+    cheapest = 0;
     for (std::ptrdiff_t h = 1; h <= n; ++h) {
-      gain += share * spared[static_cast<std::size_t>(h - 1)];
+      for (int worker = 0; worker < n_threads; ++worker) gain += share * spared[worker][h - 1];
       const double pairs = static_cast<double>(h) * static_cast<double>(h) / 2;
       const double net = gain - pairs * static_cast<double>(head_.n_words) * cost_of_word;
       if (net > best) {
@@ -96,7 +122,7 @@ class HeadWorkspace {
         cheapest = h;
       }
     }
-    return cheapest;
+    return status;
   }
 
   Head head_{};
@@ -109,7 +135,7 @@ class HeadWorkspace {
 template <class Value, class Score>
 Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* items, Interactions<Value> x,
                        const Measure& measure, const NeighbourOptions& options, std::ptrdiff_t n_head, std::ptrdiff_t k,
-                       SparseRows<Score> out, int n_threads, Poll poll) {
+                       SparseRows<Score> out, int n_threads, Progress progress) {
   const SimilarityKernels<Value, Score>& kernels = table;
   ProductCost cost;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
@@ -125,11 +151,11 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   if (!sums || !pick || !near_scores || !near_groups) return Status::out_of_memory;
   HeadWorkspace head;
   const double share = static_cast<double>(rows.last - rows.first) / static_cast<double>(x.item_users.rows);
-  Status status = head.fill(table, x, n_head, share, n_threads, poll);
+  Status status = head.fill(table, x, n_head, share, n_threads, progress.poll);
   if (status != Status::done) return status;
   x.head = head.head();
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
-  status = parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
+  status = parallel_for_rows(rows.first, rows.last, length, n_threads, progress,
                              [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                                kernels.rows({first, last}, items, x, measure, options, sums[worker],
                                             {pick[worker], near_scores[worker], near_groups[worker]}, k, out);

@@ -18,6 +18,14 @@ enum class Status { done, interrupted, out_of_memory };
 // Asked on the calling thread between two blocks, about every 50 ms; true stops the job.
 using Poll = bool (*)();
 
+// Who waits for the rows of an answer: polled and, at the same moments, told how many more rows are done; true from
+// either stops the job.
+struct Progress {
+  Poll poll;
+  bool (*advance)(void* bar, std::ptrdiff_t n_rows) = nullptr;  // null where nobody looks
+  void* bar = nullptr;
+};
+
 // How many threads a job of so many elementary operations is worth: one that ends sooner than a thread starts needs
 // none.
 inline int worthwhile_threads(double operations, int n_threads) noexcept {
@@ -36,9 +44,10 @@ inline std::ptrdiff_t block_length(std::ptrdiff_t n_rows, int n_threads, std::pt
 
 // Calls body(worker, block) once for every block in [0, n_blocks), each on one of at most n_threads workers (the
 // calling thread is worker 0), in no promised order. body must be noexcept and write nothing that another block writes.
-// Every thread has ended when this returns; after an interruption some blocks were not visited.
-template <class Body>
-Status parallel_for(std::ptrdiff_t n_blocks, int n_threads, Poll poll, const Body& body) {
+// Every thread has ended when this returns; after an interruption some blocks were not visited. `poll` is a Poll, or
+// anything else that is called like one.
+template <class Ask, class Body>
+Status parallel_for(std::ptrdiff_t n_blocks, int n_threads, const Ask& poll, const Body& body) {
   std::atomic<std::ptrdiff_t> next{0};
   std::atomic<bool> stop{false};
 
@@ -77,14 +86,34 @@ Status parallel_for(std::ptrdiff_t n_blocks, int n_threads, Poll poll, const Bod
 }
 
 // The same over rows in blocks of `length`: body(worker, first, last).
-template <class Body>
-Status parallel_for_rows(std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t length, int n_threads, Poll poll,
-                         const Body& body) {
+template <class Ask, class Body>
+Status parallel_for_rows(std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t length, int n_threads,
+                         const Ask& poll, const Body& body) {
   const std::ptrdiff_t n_blocks = (last - first + length - 1) / length;
   return parallel_for(n_blocks, n_threads, poll, [&](int worker, std::ptrdiff_t block) {
     const std::ptrdiff_t start = first + block * length;
     body(worker, start, std::min(start + length, last));
   });
+}
+
+// The same for rows that somebody waits for.
+template <class Body>
+Status parallel_for_rows(std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t length, int n_threads,
+                         const Progress& progress, const Body& body) {
+  std::atomic<std::ptrdiff_t> n_done{0};
+  std::ptrdiff_t n_told = 0;
+  const auto tell = [&] {
+    const std::ptrdiff_t n_more = n_done.load(std::memory_order_relaxed) - n_told;
+    n_told += n_more;
+    return progress.advance != nullptr && progress.advance(progress.bar, n_more);
+  };
+  const auto ask = [&] { return progress.poll() || tell(); };
+  const Status status = parallel_for_rows(first, last, length, n_threads, ask,
+                                          [&](int worker, std::ptrdiff_t from, std::ptrdiff_t to) noexcept {
+                                            body(worker, from, to);
+                                            n_done.fetch_add(to - from, std::memory_order_relaxed);
+                                          });
+  return status == Status::done && tell() ? Status::interrupted : status;
 }
 
 }  // namespace fastrec

@@ -62,7 +62,7 @@ void close_gaps(Rows rows, const SparseRows<Score>& out) noexcept {
 template <class Value>
 Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude,
                             Pattern candidates, Threshold<Value> threshold, bool has_threshold, Pruning<Value> pruning,
-                            std::ptrdiff_t k, SparseRows<Value> out, int n_threads, Poll poll) {
+                            std::ptrdiff_t k, SparseRows<Value> out, int n_threads, Progress progress) {
   const SparseProductKernels<Value>& kernels = table;
   ProductCost cost;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) cost.add(cost_of_row(row, a, b));
@@ -82,7 +82,7 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   if (!sums || !marks || !touched || !cursors || !pick || !terms || !spread) return Status::out_of_memory;
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
   const Status status =
-      parallel_for_rows(rows.first, rows.last, length, n_threads, poll,
+      parallel_for_rows(rows.first, rows.last, length, n_threads, progress,
                         [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                           kernels.rows({first, last}, a, b, exclude, candidates, threshold, has_threshold, pruning,
                                        {sums[worker], marks[worker], touched[worker], cursors[worker]},

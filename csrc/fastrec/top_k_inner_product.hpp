@@ -7,10 +7,10 @@ namespace fastrec {
 
 template <class Value>
 Status top_k_inner_product(const Kernels& table, Strided<Value> queries, Strided<Value> items, Pattern exclude,
-                           Pattern candidates, TopKRows<Value> out, int n_threads, Poll poll) {
+                           Pattern candidates, TopKRows<Value> out, int n_threads, Progress progress) {
   ItemIndex<Value> index;
-  const Status status = index.refer(table, items, Metric::inner_product, n_threads, poll);
-  return status == Status::done ? index.top_k(table, queries, exclude, candidates, out, n_threads, poll) : status;
+  const Status status = index.refer(table, items, Metric::inner_product, n_threads, progress.poll);
+  return status == Status::done ? index.top_k(table, queries, exclude, candidates, out, n_threads, progress) : status;
 }
 
 }  // namespace fastrec

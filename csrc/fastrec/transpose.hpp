@@ -17,8 +17,9 @@ struct TransposedCsr {
 };
 
 // Entry j of row order[p] becomes entry p of row j, for the `n_places` rows of an order; without one, p is the row.
-// Blocks of rows count and then place their entries side by side; which block a row is in cannot show. data may be null
-// on both sides.
+// Blocks of rows count and then place their entries side by side, one block a thread, for each has a cursor a column;
+// which block a row is in cannot show. Blocks go on in steps, after which Ctrl-C is asked for. data may be null on both
+// sides.
 template <class Value>
 Status transpose(const Csr<Value>& x, const std::int32_t* order, std::ptrdiff_t n_places, TransposedCsr<Value> out,
                  int n_threads, Poll poll) {
@@ -30,34 +31,42 @@ Status transpose(const Csr<Value>& x, const std::int32_t* order, std::ptrdiff_t 
   n_threads = worthwhile_threads(static_cast<double>(n_stored), n_threads);
   const int n_blocks = static_cast<int>(std::clamp(static_cast<double>(n_stored) / columns, 1.0, 1.0 * n_threads));
 
-  // Blocks of about as many entries each.
-  std::vector<std::ptrdiff_t> first_of(static_cast<std::size_t>(n_blocks) + 1, n_places);
+  // Pieces of about as many entries each: a block for each step, all steps of one block in a row.
+  constexpr std::int64_t entries_a_step = 1 << 24;
+  const std::ptrdiff_t n_steps = 1 + n_stored / n_blocks / entries_a_step, n_pieces = n_blocks * n_steps;
+  std::vector<std::ptrdiff_t> first_of;
   std::vector<std::int64_t> cursors;
   try {
+    first_of.resize(static_cast<std::size_t>(n_pieces) + 1, n_places);
     cursors.resize(static_cast<std::size_t>(n_blocks) * static_cast<std::size_t>(x.columns));
   } catch (const std::bad_alloc&) {
     return Status::out_of_memory;
   }
   first_of[0] = 0;
   std::int64_t passed = 0;
-  for (std::ptrdiff_t place = 0, block = 1; place < n_places && block < n_blocks; ++place) {
+  for (std::ptrdiff_t place = 0, piece = 1; place < n_places && piece < n_pieces; ++place) {
     passed += length_at(place);
-    if (passed >= n_stored / n_blocks * block) first_of[static_cast<std::size_t>(block++)] = place + 1;
+    if (passed >= n_stored / n_pieces * piece) first_of[static_cast<std::size_t>(piece++)] = place + 1;
   }
   const auto cursors_of = [&](std::ptrdiff_t block) { return cursors.data() + block * x.columns; };
-  const auto for_entries = [&](std::ptrdiff_t block, const auto& visit) {
-    const auto b = static_cast<std::size_t>(block);
-    for (std::ptrdiff_t place = first_of[b]; place < first_of[b + 1]; ++place) {
-      const std::ptrdiff_t row = row_at(place);
-      for (std::int64_t at = x.indptr[row]; at < x.indptr[row + 1]; ++at) visit(place, at);
+  const auto for_entries = [&](const auto& visit) {
+    for (std::ptrdiff_t step = 0; step < n_steps; ++step) {
+      if (step > 0 && poll()) return Status::interrupted;
+      const Status status = parallel_for(n_blocks, n_threads, poll, [&](int, std::ptrdiff_t block) noexcept {
+        const auto piece = static_cast<std::size_t>(block * n_steps + step);
+        std::int64_t* const of_block = cursors_of(block);
+        for (std::ptrdiff_t place = first_of[piece]; place < first_of[piece + 1]; ++place) {
+          const std::ptrdiff_t row = row_at(place);
+          for (std::int64_t at = x.indptr[row]; at < x.indptr[row + 1]; ++at) visit(of_block[x.indices[at]], place, at);
+        }
+      });
+      if (status != Status::done) return status;
     }
+    return Status::done;
   };
 
-  Status status = parallel_for(n_blocks, n_threads, poll, [&](int, std::ptrdiff_t block) noexcept {
-    std::int64_t* counts = cursors_of(block);
-    for_entries(block, [&](std::ptrdiff_t, std::int64_t at) { ++counts[x.indices[at]]; });
-  });
-  if (status != Status::done) return status;
+  const Status counted = for_entries([](std::int64_t& count, std::ptrdiff_t, std::int64_t) { ++count; });
+  if (counted != Status::done) return counted;
   std::int64_t end = 0;
   for (std::ptrdiff_t column = 0; column < x.columns; ++column) {
     out.indptr[column] = end;
@@ -67,13 +76,10 @@ Status transpose(const Csr<Value>& x, const std::int32_t* order, std::ptrdiff_t 
     }
   }
   out.indptr[x.columns] = end;
-  return parallel_for(n_blocks, n_threads, poll, [&](int, std::ptrdiff_t block) noexcept {
-    std::int64_t* next = cursors_of(block);
-    for_entries(block, [&](std::ptrdiff_t place, std::int64_t at) {
-      const std::int64_t to = next[x.indices[at]]++;
-      out.indices[to] = static_cast<std::int32_t>(place);
-      if (x.data) out.data[to] = x.data[at];
-    });
+  return for_entries([&](std::int64_t& next, std::ptrdiff_t place, std::int64_t at) {
+    const std::int64_t to = next++;
+    out.indices[to] = static_cast<std::int32_t>(place);
+    if (x.data) out.data[to] = x.data[at];
   });
 }
 

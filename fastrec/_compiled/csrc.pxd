@@ -103,40 +103,45 @@ cdef extern from "fastrec/parallel.hpp" namespace "fastrec" nogil:
 
     ctypedef bool (*Poll)() noexcept
 
+    cppclass Progress:
+        Poll poll
+        bool (*advance)(void* bar, ptrdiff_t n_rows) noexcept
+        void* bar
+
 cdef extern from "fastrec/top_k.hpp" namespace "fastrec" nogil:
     Status top_k_dense[Value](const Kernels&, Strided[Value], TopKRows[Value], int n_threads, Poll) noexcept
     Status top_k_csr[Value](const Kernels&, Csr[Value], TopKRows[Value], int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/top_k_inner_product.hpp" namespace "fastrec" nogil:
     Status top_k_inner_product[Value](const Kernels&, Strided[Value] queries, Strided[Value] items, Pattern exclude,
-                                      Pattern candidates, TopKRows[Value], int n_threads, Poll) noexcept
+                                      Pattern candidates, TopKRows[Value], int n_threads, Progress) noexcept
 
 cdef extern from "fastrec/item_index.hpp" namespace "fastrec" nogil:
     cppclass ItemIndex[Value]:
         Status refer(const Kernels&, Strided[Value] items, Metric, int n_threads, Poll) noexcept
         Status pack(const Kernels&, int n_threads, Poll) noexcept
         Status top_k(const Kernels&, Strided[Value] queries, Pattern exclude, Pattern candidates, TopKRows[Value],
-                     int n_threads, Poll) noexcept
+                     int n_threads, Progress) noexcept
 
 cdef extern from "fastrec/sparse_top_k_product.hpp" namespace "fastrec" nogil:
     # A template in C++; spelled out because Cython cannot say that the threshold's type follows from the value's.
     Status sparse_top_k_product(
         const Kernels&, Rows, Csr[float] a, Csr[float] b, Pattern exclude, Pattern candidates, double threshold,
-        bint has_threshold, Pruning[float], ptrdiff_t k, SparseRows[float], int n_threads, Poll) noexcept
+        bint has_threshold, Pruning[float], ptrdiff_t k, SparseRows[float], int n_threads, Progress) noexcept
     Status sparse_top_k_product(
         const Kernels&, Rows, Csr[double] a, Csr[double] b, Pattern exclude, Pattern candidates, double threshold,
-        bint has_threshold, Pruning[double], ptrdiff_t k, SparseRows[double], int n_threads, Poll) noexcept
+        bint has_threshold, Pruning[double], ptrdiff_t k, SparseRows[double], int n_threads, Progress) noexcept
     Status sparse_top_k_product(
         const Kernels&, Rows, Csr[int32_t] a, Csr[int32_t] b, Pattern exclude, Pattern candidates, int32_t threshold,
-        bint has_threshold, Pruning[int32_t], ptrdiff_t k, SparseRows[int32_t], int n_threads, Poll) noexcept
+        bint has_threshold, Pruning[int32_t], ptrdiff_t k, SparseRows[int32_t], int n_threads, Progress) noexcept
     Status sparse_top_k_product(
         const Kernels&, Rows, Csr[int64_t] a, Csr[int64_t] b, Pattern exclude, Pattern candidates, int64_t threshold,
-        bint has_threshold, Pruning[int64_t], ptrdiff_t k, SparseRows[int64_t], int n_threads, Poll) noexcept
+        bint has_threshold, Pruning[int64_t], ptrdiff_t k, SparseRows[int64_t], int n_threads, Progress) noexcept
 
 cdef extern from "fastrec/item_similarity.hpp" namespace "fastrec" nogil:
     Status item_similarity[Value, Score](const Kernels&, Rows, const int32_t* items, Interactions[Value],
                                          const Measure&, const NeighbourOptions&, ptrdiff_t n_head, ptrdiff_t k,
-                                         SparseRows[Score], int n_threads, Poll) noexcept
+                                         SparseRows[Score], int n_threads, Progress) noexcept
 
 cdef extern from "fastrec/transpose.hpp" namespace "fastrec" nogil:
     cppclass TransposedCsr[Value]:

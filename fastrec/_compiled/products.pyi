@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from fastrec._types import Array, Ids, Offsets
+from fastrec._types import Array, Bar, Ids, Offsets
 
 def sparse_top_k_product(
     first: int,
@@ -31,6 +31,7 @@ def sparse_top_k_product(
     starts: Offsets,
     lengths: Offsets,
     n_threads: int,
+    bar: Bar | None,
 ) -> None: ...
 def item_similarity(
     first: int,
@@ -67,6 +68,7 @@ def item_similarity(
     starts: Offsets,
     lengths: Offsets,
     n_threads: int,
+    bar: Bar | None,
 ) -> None: ...
 def transpose(
     data: Array,

@@ -2,7 +2,7 @@
 
 from fastrec._compiled cimport csrc
 from fastrec._compiled.isa cimport kernels
-from fastrec._compiled.running cimport finish, pattern, poll
+from fastrec._compiled.running cimport finish, pattern, poll, watched
 from libc.stdint cimport int32_t, int64_t
 
 ctypedef fused Number:
@@ -53,13 +53,14 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
                          threshold, const Number[::1] column_data, const int32_t[::1] column_indices,
                          const int64_t[::1] column_indptr, const double[::1] largest, double largest_norm,
                          ptrdiff_t k, int32_t[::1] out_indices, Number[::1] out_data,
-                         const int64_t[::1] starts, int64_t[::1] lengths, int n_threads):
+                         const int64_t[::1] starts, int64_t[::1] lengths, int n_threads, bar):
     cdef csrc.Csr[Number] a = csr(a_data, a_indices, a_indptr, a_columns)
     cdef csrc.Csr[Number] b = csr(b_data, b_indices, b_indptr, b_columns)
     cdef csrc.Pattern exclude = pattern(exclude_ids, exclude_indptr, exclude_shared)
     cdef csrc.Pattern candidates = pattern(candidate_ids, candidate_indptr, candidates_shared)
     cdef csrc.SparseRows[Number] out = sparse_rows(out_indices, out_data, starts, lengths)
     cdef csrc.Rows rows = rows_between(first, last)
+    cdef csrc.Progress progress = watched(bar)
     cdef csrc.Pruning[Number] pruning
     pruning.columns = csr(column_data, column_indices, column_indptr, b_indptr.shape[0] - 1)
     if not column_indptr.shape[0]:
@@ -76,10 +77,10 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
     with nogil:
         if Number is float or Number is double:
             status = csrc.sparse_top_k_product(kernels[0], rows, a, b, exclude, candidates, real_threshold,
-                                               has_threshold, pruning, k, out, n_threads, poll)
+                                               has_threshold, pruning, k, out, n_threads, progress)
         else:
             status = csrc.sparse_top_k_product(kernels[0], rows, a, b, exclude, candidates, <Number>whole_threshold,
-                                               has_threshold, pruning, k, out, n_threads, poll)
+                                               has_threshold, pruning, k, out, n_threads, progress)
     finish(status)
 
 
@@ -100,7 +101,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
                     double shrinkage, double bayesian, weights, custom, int64_t[::1] failed,
                     threshold, int32_t min_support, bint keep_diagonal, bint counted, ptrdiff_t n_head, ptrdiff_t k,
                     int32_t[::1] out_indices, Score[::1] out_data, const int64_t[::1] starts, int64_t[::1] lengths,
-                    int n_threads):
+                    int n_threads, bar):
     cdef csrc.Interactions[Stored] interactions
     interactions.item_users = csr(item_data, item_users, item_indptr, user_indptr.shape[0] - 1)
     interactions.user_items = csr(user_data, user_ranks, user_indptr, id_of_rank.shape[0])
@@ -125,10 +126,11 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
     options.min_support, options.keep_diagonal, options.counted = min_support, keep_diagonal, counted
     cdef csrc.SparseRows[Score] out = sparse_rows(out_indices, out_data, starts, lengths)
     cdef csrc.Rows rows = rows_between(first, last)
+    cdef csrc.Progress progress = watched(bar)
     cdef csrc.Status status
     with nogil:
         status = csrc.item_similarity(kernels[0], rows, &items[0], interactions, measure, options, n_head, k, out,
-                                      n_threads, poll)
+                                      n_threads, progress)
     finish(status)
 
 

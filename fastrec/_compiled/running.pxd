@@ -1,13 +1,33 @@
 # What every binding does around a driver: asks for Ctrl-C during it, and turns its status into an exception after it.
 
-from fastrec._compiled.csrc cimport Pattern, PyErr_CheckSignals, Status
+from cpython.ref cimport Py_XDECREF, PyObject
+from fastrec._compiled.csrc cimport Pattern, PyErr_CheckSignals, Progress, Status
 from libc.stdint cimport int32_t, int64_t
 from libcpp cimport bool
+
+cdef extern from "Python.h":
+    PyObject* PyObject_CallFunction(PyObject*, const char* form, ...) noexcept
 
 
 # A KeyboardInterrupt stays set in this thread until finish() lets it out.
 cdef inline bool poll() noexcept with gil:
     return PyErr_CheckSignals() != 0
+
+
+# What the bar raises stays set in this thread, too.
+cdef inline bool advance(void* bar, ptrdiff_t n_rows) noexcept with gil:
+    cdef PyObject* returned = PyObject_CallFunction(<PyObject*>bar, "n", n_rows)
+    Py_XDECREF(returned)
+    return returned == NULL
+
+
+# Polls, and tells a function, if there is one, how many more rows are done; the caller must keep it.
+cdef inline Progress watched(bar) noexcept:
+    cdef Progress result
+    result.poll = poll
+    if bar is not None:
+        result.advance, result.bar = advance, <void*>bar
+    return result
 
 
 cdef inline int finish(Status status) except -1:

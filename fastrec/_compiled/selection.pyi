@@ -1,4 +1,4 @@
-from fastrec._types import Array, Ids, Offsets
+from fastrec._types import Array, Bar, Ids, Offsets
 
 def top_k_dense(scores: Array, out_items: Ids, out_scores: Array, n_threads: int) -> None: ...
 def top_k_csr(
@@ -16,6 +16,7 @@ def top_k_inner_product(
     out_items: Ids,
     out_scores: Array,
     n_threads: int,
+    bar: Bar | None,
 ) -> None: ...
 
 class PackedItems: ...
@@ -33,4 +34,5 @@ def packed_top_k(
     out_items: Ids,
     out_scores: Array,
     n_threads: int,
+    bar: Bar | None,
 ) -> None: ...

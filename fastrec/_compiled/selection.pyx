@@ -2,7 +2,7 @@
 
 from fastrec._compiled cimport csrc
 from fastrec._compiled.isa cimport kernels
-from fastrec._compiled.running cimport finish, pattern, poll
+from fastrec._compiled.running cimport finish, pattern, poll, watched
 from libc.stdint cimport int32_t, int64_t
 
 ctypedef fused Value:
@@ -51,15 +51,17 @@ def top_k_csr(const Value[::1] data, const int32_t[::1] indices, const int64_t[:
 def top_k_inner_product(const Value[:, :] queries, const Value[:, :] items,
                         const int32_t[::1] exclude_ids, const int64_t[::1] exclude_indptr, bint exclude_shared,
                         const int32_t[::1] candidate_ids, const int64_t[::1] candidate_indptr, bint candidates_shared,
-                        int32_t[:, ::1] out_items, Value[:, ::1] out_scores, int n_threads):
+                        int32_t[:, ::1] out_items, Value[:, ::1] out_scores, int n_threads, bar):
     cdef csrc.Strided[Value] query_rows = strided(queries)
     cdef csrc.Strided[Value] item_rows = strided(items)
     cdef csrc.Pattern exclude = pattern(exclude_ids, exclude_indptr, exclude_shared)
     cdef csrc.Pattern candidates = pattern(candidate_ids, candidate_indptr, candidates_shared)
     cdef csrc.TopKRows[Value] out = top_k_rows(out_items, out_scores)
+    cdef csrc.Progress progress = watched(bar)
     cdef csrc.Status status
     with nogil:
-        status = csrc.top_k_inner_product(kernels[0], query_rows, item_rows, exclude, candidates, out, n_threads, poll)
+        status = csrc.top_k_inner_product(kernels[0], query_rows, item_rows, exclude, candidates, out, n_threads,
+                                          progress)
     finish(status)
 
 
@@ -101,11 +103,12 @@ def pack_items(const Value[:, :] items, str metric, int n_threads):
 def packed_top_k(PackedItems packed, const Value[:, :] queries,
                  const int32_t[::1] exclude_ids, const int64_t[::1] exclude_indptr, bint exclude_shared,
                  const int32_t[::1] candidate_ids, const int64_t[::1] candidate_indptr, bint candidates_shared,
-                 int32_t[:, ::1] out_items, Value[:, ::1] out_scores, int n_threads):
+                 int32_t[:, ::1] out_items, Value[:, ::1] out_scores, int n_threads, bar):
     cdef csrc.Strided[Value] query_rows = strided(queries)
     cdef csrc.Pattern exclude = pattern(exclude_ids, exclude_indptr, exclude_shared)
     cdef csrc.Pattern candidates = pattern(candidate_ids, candidate_indptr, candidates_shared)
     cdef csrc.TopKRows[Value] out = top_k_rows(out_items, out_scores)
+    cdef csrc.Progress progress = watched(bar)
     cdef csrc.ItemIndex[Value]* index
     if Value is float:
         index = packed.of_float
@@ -113,5 +116,5 @@ def packed_top_k(PackedItems packed, const Value[:, :] queries,
         index = packed.of_double
     cdef csrc.Status status
     with nogil:
-        status = index.top_k(kernels[0], query_rows, exclude, candidates, out, n_threads, poll)
+        status = index.top_k(kernels[0], query_rows, exclude, candidates, out, n_threads, progress)
     finish(status)

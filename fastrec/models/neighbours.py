@@ -27,7 +27,7 @@ class NeighbourModel(Recommender):
     user_items_: csr_array
     k: int
 
-    def fit(self, user_items: Any, y: Any = None) -> Self:
+    def fit(self, user_items: Any, y: Any = None, *, progress: bool = False) -> Self:
         """Find all neighbours.
 
         Parameters
@@ -36,13 +36,15 @@ class NeighbourModel(Recommender):
             Any format, index dtype and order; duplicates are summed, zeros dropped; NaN and inf are errors.
         y : ignored
             scikit-learn's pipelines pass it.
+        progress : bool
+            Show a bar on stderr (needs tqdm).
 
         Returns
         -------
         The model itself. It is unchanged when anything was raised.
         """
         ratings = _check.csr(user_items, "user_items")
-        similarity = self._similar(ratings, None)
+        similarity = self._similar(ratings, None, progress=_check.flag(progress, "progress"))
         self.similarity_, self.user_items_ = similarity, stored(ratings)
         return self
 
@@ -85,7 +87,7 @@ class NeighbourModel(Recommender):
         return self
 
     @abstractmethod
-    def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
+    def _similar(self, ratings: Csr, targets: Ids | None, *, progress: bool = False) -> csr_array:
         """Similarities of all, or of some; refuses bad parameters."""
 
     @abstractmethod
@@ -187,12 +189,12 @@ class _WithMetric(NeighbourModel):
         self.weighting = weighting
         self.n_threads = n_threads
 
-    def _similar_rows(self, rows: Any, n_threads: int | None, **restrictions: Any) -> csr_array:
+    def _similar_rows(self, rows: Any, n_threads: int | None, **options: Any) -> csr_array:
         if self.weighting is not None:
             weigh = _WEIGHTINGS[_check.choice(self.weighting, "weighting", _WEIGHTINGS)]
             rows = weigh(rows, n_threads=n_threads)
         return item_similarity(
-            rows.T, self.k, metric=self.metric, shrinkage=self.shrinkage, n_threads=n_threads, **restrictions
+            rows.T, self.k, metric=self.metric, shrinkage=self.shrinkage, n_threads=n_threads, **options
         )
 
 
@@ -226,8 +228,8 @@ class ItemKNN(_WithMetric, ItemNeighbours):
     Items that are no neighbour of any of the user's are not ranked.
     """
 
-    def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
-        return self._similar_rows(ratings.to_scipy().T, self.n_threads, target_items=targets)
+    def _similar(self, ratings: Csr, targets: Ids | None, *, progress: bool = False) -> csr_array:
+        return self._similar_rows(ratings.to_scipy().T, self.n_threads, target_items=targets, progress=progress)
 
     def _looks_at_everything(self) -> bool:
         return self.weighting is not None or _measures.looks_at_all_users(self.metric)
@@ -267,8 +269,8 @@ class UserKNN(_WithMetric):
 
     _similar_axis = 0
 
-    def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
-        return self._similar_rows(ratings.to_scipy(), self.n_threads, target_items=targets)
+    def _similar(self, ratings: Csr, targets: Ids | None, *, progress: bool = False) -> csr_array:
+        return self._similar_rows(ratings.to_scipy(), self.n_threads, target_items=targets, progress=progress)
 
     def similar_users(
         self, users: Any, k: int = 10, *, candidates: Any = None, exclude: Any = None, n_threads: int | None = None
@@ -359,7 +361,7 @@ class P3alpha(ItemNeighbours):
         self.alpha = alpha
         self.n_threads = n_threads
 
-    def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
+    def _similar(self, ratings: Csr, targets: Ids | None, *, progress: bool = False) -> csr_array:
         return item_similarity(
             ratings.to_scipy(),
             self.k,
@@ -367,6 +369,7 @@ class P3alpha(ItemNeighbours):
             alpha=self.alpha,
             target_items=targets,
             n_threads=self.n_threads,
+            progress=progress,
         )
 
 
@@ -403,7 +406,7 @@ class RP3beta(ItemNeighbours):
         self.beta = beta
         self.n_threads = n_threads
 
-    def _similar(self, ratings: Csr, targets: Ids | None) -> csr_array:
+    def _similar(self, ratings: Csr, targets: Ids | None, *, progress: bool = False) -> csr_array:
         return item_similarity(
             ratings.to_scipy(),
             self.k,
@@ -412,6 +415,7 @@ class RP3beta(ItemNeighbours):
             beta=self.beta,
             target_items=targets,
             n_threads=self.n_threads,
+            progress=progress,
         )
 
 

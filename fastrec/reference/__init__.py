@@ -6,7 +6,13 @@ compare with these.
 
 from fastrec.reference.evaluation import ndcg_at_k, recall_at_k, split_by_time
 from fastrec.reference.factorization import als_half_step, implicit_loss
-from fastrec.reference.selection import ItemIndex, sparse_top_k_product, top_k, top_k_inner_product
+from fastrec.reference.selection import (
+    ItemIndex,
+    merge_top_k_products,
+    sparse_top_k_product,
+    top_k,
+    top_k_inner_product,
+)
 from fastrec.reference.similarity import item_similarity, user_similarity
 from fastrec.reference.weighting import bm25_weight, normalize, tfidf_weight
 
@@ -16,6 +22,7 @@ __all__ = [
     "bm25_weight",
     "implicit_loss",
     "item_similarity",
+    "merge_top_k_products",
     "ndcg_at_k",
     "normalize",
     "recall_at_k",

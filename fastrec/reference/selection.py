@@ -68,7 +68,13 @@ class ItemIndex:
 
 
 def sparse_top_k_product(
-    a: Any, b: Any, k: int, *, threshold: float | None = None, n_threads: int | None = None
+    a: Any,
+    b: Any,
+    k: int,
+    *,
+    threshold: float | None = None,
+    n_threads: int | None = None,
+    progress: bool = False,
 ) -> csr_array:
     """See `fastrec.sparse_top_k_product`."""
     left, right = sparse(a, integers=True), sparse(b, integers=True)
@@ -81,6 +87,20 @@ def sparse_top_k_product(
             values = sums[columns].astype(dtype)
         rows.append(best_entries(columns, values, k, threshold))
     return stacked(rows, dtype, right.shape[1])
+
+
+def merge_top_k_products(blocks: Any, k: int, *, n_threads: int | None = None) -> csr_array:
+    """See `fastrec.merge_top_k_products`."""
+    stored = [sparse(block, keep_zeros=True, integers=True) for block in blocks]
+    dtype = np.result_type(*stored)
+    offsets = np.concatenate([[0], np.cumsum([block.shape[1] for block in stored], dtype=np.int64)])
+    rows = []
+    for row in range(stored[0].shape[0]):
+        own = [slice(block.indptr[row], block.indptr[row + 1]) for block in stored]
+        columns = [block.indices[at] + offset for block, at, offset in zip(stored, own, offsets, strict=False)]
+        values = [block.data[at].astype(dtype) for block, at in zip(stored, own, strict=True)]
+        rows.append(best_entries(np.concatenate(columns), np.concatenate(values), k, None))
+    return stacked(rows, dtype, int(offsets[-1]))
 
 
 def ranking(items: Array, values: Array) -> npt.NDArray[np.intp]:
@@ -143,6 +163,7 @@ def best_entries(columns: Array, values: Array, k: int, threshold: float | None)
 def stacked(rows: list[tuple[Array, Array]], dtype: npt.DTypeLike, n_columns: int) -> csr_array:
     """Rows of (columns, values) as one matrix, each in the order given."""
     indptr = np.concatenate([[0], np.cumsum([len(columns) for columns, _ in rows], dtype=np.int64)])
-    indices = np.concatenate([np.empty(0, np.int32), *(columns for columns, _ in rows)]).astype(np.int32)
+    indices = np.concatenate([np.empty(0, np.int32), *(columns for columns, _ in rows)])
+    indices = indices.astype(np.int32 if n_columns <= np.iinfo(np.int32).max else np.int64)
     data = np.concatenate([np.empty(0, dtype), *(values for _, values in rows)]).astype(dtype)
     return csr_array((data, indices, indptr), shape=(len(rows), n_columns))

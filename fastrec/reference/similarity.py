@@ -154,6 +154,7 @@ def item_similarity(
     target_items: Any = None,
     candidates: Any = None,
     n_threads: int | None = None,
+    progress: bool = False,
     **parameters: Any,
 ) -> csr_array:
     """See `fastrec.item_similarity`."""
@@ -198,6 +199,7 @@ def user_similarity(
     target_users: Any = None,
     candidates: Any = None,
     n_threads: int | None = None,
+    progress: bool = False,
     **parameters: Any,
 ) -> csr_array:
     """See `fastrec.user_similarity`."""

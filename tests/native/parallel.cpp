@@ -79,6 +79,40 @@ void rows_are_covered(std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t 
   }
 }
 
+// Told of every row in the end, of no row twice, and of nothing once it wants to stop.
+std::ptrdiff_t n_told = 0;
+
+bool count(void* bar, std::ptrdiff_t n_rows) {
+  n_told += n_rows;
+  return bar != nullptr;
+}
+
+void rows_are_told(std::ptrdiff_t n_rows, int n_threads) {
+  std::vector<int> visits(static_cast<std::size_t>(n_rows));
+  const auto visit = [&](int, std::ptrdiff_t from, std::ptrdiff_t to) noexcept {
+    for (std::ptrdiff_t row = from; row < to; ++row) ++visits[static_cast<std::size_t>(row)];
+  };
+  n_told = 0;
+  check(fastrec::parallel_for_rows(5, 5 + n_rows, 7, n_threads, fastrec::Progress{never, count, nullptr},
+                                   [&](int worker, std::ptrdiff_t from, std::ptrdiff_t to) noexcept {
+                                     visit(worker, from - 5, to - 5);
+                                   }) == Status::done,
+        "done");
+  check(n_told == n_rows, "told of every row");
+  check(fastrec::parallel_for_rows(0, n_rows, 7, n_threads, fastrec::Progress{never}, visit) == Status::done,
+        "nobody looks");
+  for (int times : visits) check(times == 2, "rows are covered once");
+}
+
+void stops_when_told(int n_threads) {
+  n_told = 0;
+  const Status status = fastrec::parallel_for_rows(
+      0, 1'000'000, 1, n_threads, fastrec::Progress{never, count, &n_told},
+      [](int, std::ptrdiff_t, std::ptrdiff_t) noexcept { std::this_thread::sleep_for(std::chrono::milliseconds(1)); });
+  check(status == Status::interrupted, "interrupted by who was told");
+  check(n_told > 0 && n_told < 1'000'000, "told of some rows");
+}
+
 void stops_early(int n_threads) {
   std::vector<int> visits(1'000'000);
   const Status status = fastrec::parallel_for(1'000'000, n_threads, at_once, [&](int, std::ptrdiff_t block) noexcept {
@@ -132,6 +166,8 @@ int main() {
       rows_are_covered(17, 101, length, n_threads);
       rows_are_covered(5, 5, length, n_threads);
     }
+    for (std::ptrdiff_t n_rows : {0, 1, 1000}) rows_are_told(n_rows, n_threads);
+    stops_when_told(n_threads);
     n_polls = 0;
     stops_early(n_threads);
     check(n_polls == 1, "asked once, and stopped");

@@ -50,11 +50,11 @@ int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool 
   Status status = packed.refer(fastrec::kernels_under_test, v, metric, 1, never);
   if (status == Status::done) status = packed.pack(fastrec::kernels_under_test, 1, never);
   if (status == Status::done) status = plain.refer(fastrec::kernels_under_test, v, metric, 1, never);
-  packed.top_k(fastrec::kernels_under_test, q, Pattern{}, Pattern{}, screened.rows(), 1, never);
+  packed.top_k(fastrec::kernels_under_test, q, Pattern{}, Pattern{}, screened.rows(), 1, {never});
   for (std::ptrdiff_t first = 0; first < n_queries; first += few) {
     const Strided<float> part{queries.data() + first * n_factors, few, n_factors, n_factors, 1};
     plain.top_k(fastrec::kernels_under_test, part, Pattern{}, Pattern{},
-                {exact.items.data() + first * k, exact.scores.data() + first * k, k}, 1, never);
+                {exact.items.data() + first * k, exact.scores.data() + first * k, k}, 1, {never});
   }
   if (status != Status::done) return 1000000;
   int n_different = 0;

@@ -122,14 +122,14 @@ inline void add_image(const Entries<Value>& entries, Value unobserved_weight, co
 }
 
 template <class Value>
-struct Progress {
-  Value square;   // of the residual
-  Value product;  // of the residual and what the preconditioner makes of it
+struct Residual {
+  Value square;
+  Value product;  // with what the preconditioner makes of it
 };
 
 // x += step direction, residual -= step image.
 template <class Value>
-inline Progress<Value> move(Value step, std::ptrdiff_t width, const ConjugateScratch<Value>& scratch,
+inline Residual<Value> move(Value step, std::ptrdiff_t width, const ConjugateScratch<Value>& scratch,
                             Value* x) noexcept {
   constexpr int lanes = lanes_of<Value>;
   const Vector<Value> forward = every_lane(step), backward = every_lane(-step);
@@ -154,7 +154,7 @@ inline bool converges(const Entries<Value>& entries, Value unobserved_weight, Va
   const std::ptrdiff_t width = entries.width;
   std::fill(x, x + width, Value{0});
   std::fill(scratch.direction, scratch.direction + width, Value{0});
-  Progress<Value> now = move(Value{0}, width, scratch, x);
+  Residual<Value> now = move(Value{0}, width, scratch, x);
   const Value enough = tol * tol * now.square;
   if (!(enough >= std::numeric_limits<Value>::min())) {  // too small to be squared, or NaN
     return std::all_of(scratch.residual, scratch.residual + width, [](Value v) { return v == 0; });
@@ -175,7 +175,7 @@ inline bool converges(const Entries<Value>& entries, Value unobserved_weight, Va
     }
     const Value curvature = sum_of<Value>(curvatures);
     if (!(curvature > 0)) return false;
-    const Progress<Value> next = move(now.product / curvature, width, scratch, x);
+    const Residual<Value> next = move(now.product / curvature, width, scratch, x);
     if (next.square <= enough) return true;
     ratio = next.product / now.product;
     now = next;

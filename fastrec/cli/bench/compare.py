@@ -76,8 +76,7 @@ def compare(
     ValueError
         An operation or a peer is unknown; the message lists those there are.
     """
-    _known(operations, "operation", COMPARED)
-    _known(peers, "peers", sorted({peer.module for compared in COMPARED.values() for peer in compared.peers}))
+    check_known(operations, peers)
     return _outcomes(user_items, operations or COMPARED, peers, sizes, n_threads, n_pairs)
 
 
@@ -121,6 +120,12 @@ def _against(
     except Exception as error:  # a peer's fault must not end the comparison with the others
         agreement, pairs = Agreement(False, f"{type(error).__name__}: {error}"), None
     return Outcome(operation, peer.name, agreement, pairs, peer.note)
+
+
+def check_known(operations: Collection[str], peers: Collection[str]) -> None:
+    """Refuse operations and peers that there are not; the message lists those there are."""
+    _known(operations, "operation", COMPARED)
+    _known(peers, "peers", sorted({peer.module for compared in COMPARED.values() for peer in compared.peers}))
 
 
 def _known(names: Collection[str], what: str, known: Collection[str]) -> None:

@@ -1,9 +1,12 @@
-"""What a figure was measured on, and the same number of threads for everybody."""
+"""What a figure was measured on, the same number of threads for everybody, and how much memory was needed."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import resource
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
@@ -27,8 +30,12 @@ def describe(n_threads: int, packages: Sequence[str] = ()) -> str:
 
 def set_thread_variables(n_threads: int) -> None:
     """Set what a runtime reads when it is loaded: to be called before a peer is imported."""
-    for variable in _VARIABLES:
-        os.environ[variable] = str(n_threads)
+    os.environ.update(thread_variables(n_threads))
+
+
+def thread_variables(n_threads: int) -> dict[str, str]:
+    """The same, for the environment of another process."""
+    return dict.fromkeys(_VARIABLES, str(n_threads))
 
 
 def limited(n_threads: int, *, one_blas_thread: bool = False) -> AbstractContextManager[Any]:
@@ -40,6 +47,25 @@ def limited(n_threads: int, *, one_blas_thread: bool = False) -> AbstractContext
 
     limits = {"openmp": n_threads, "blas": 1 if one_blas_thread else n_threads}
     return threadpool_limits(limits)  # type: ignore[no-any-return]
+
+
+def peak_from_now_on() -> int:
+    """Forget the peak of this process's memory so far, where the system can, and say what it is now."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return peak()
+
+
+def peak() -> int:
+    """Most bytes of this process that were resident at once."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        lines = []
+    kibibytes = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+    if kibibytes:
+        return kibibytes[0] << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << (0 if sys.platform == "darwin" else 10)
 
 
 def _processor() -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +24,7 @@ _MOST_SCORES_IN_MEMORY = 400_000_000  # 10,000 x 40,000: no cache holds them
 _MOST_QUERIES = 30_000
 _ONE_AT_A_TIME = 200  # queries: their sum is long enough to be timed
 _MOST_ITEMS = 1_000_000
+_MOST_SIMILAR_USERS = 20_000  # popular items make time grow with their square
 _MOST_STRINGS = 50_000
 _STRINGS_KEPT = 10
 
@@ -194,6 +197,34 @@ def _neighbours(user_items: csr_array, sizes: Sizes) -> Inputs:
     return {"user_items": user_items, "k": NEIGHBOURS, "metric": "cosine", "keep_diagonal": True}
 
 
+def _weighted_neighbours(user_items: csr_array, sizes: Sizes) -> Inputs:
+    """Values that are not whole: users as documents, items as terms."""
+    return _neighbours(fastrec.tfidf_weight(user_items), sizes)
+
+
+def _neighbours_of_users(user_items: csr_array, sizes: Sizes) -> Inputs:
+    return _neighbours(user_items[:_MOST_SIMILAR_USERS], sizes)
+
+
+def jaccard(
+    dot: float, n_common: float, count_i: float, count_j: float, sum_i: float, sum_j: float, sumsq_i: float,
+    sumsq_j: float, n_users: float,
+) -> float:  # fmt: skip
+    """As a user would write it, to be compiled."""
+    return n_common / (count_i + count_j - n_common)
+
+
+@functools.cache
+def _compiled_jaccard() -> Any:
+    from fastrec._jit.decorator import kernel
+
+    return kernel()(jaccard)
+
+
+def _own_measure(inputs: Inputs) -> Inputs:
+    return {**inputs, "metric": _compiled_jaccard()}
+
+
 def _walks(metric: str) -> Callable[[csr_array, Sizes], Inputs]:
     def inputs(user_items: csr_array, sizes: Sizes) -> Inputs:
         return {**_neighbours(user_items, sizes), "metric": metric}
@@ -229,6 +260,15 @@ def _strings(threshold: float | None) -> Callable[[csr_array, Sizes], Inputs]:
     return inputs
 
 
+def _blocks_of_strings(user_items: csr_array, sizes: Sizes) -> Inputs:
+    """The best of each quarter of the columns."""
+    inputs = _strings(None)(user_items, sizes)
+    a, b, k = inputs["a"], inputs["b"], inputs["k"]
+    cuts = np.linspace(0, b.shape[1], 5).astype(int).tolist()
+    quarters = [b[:, first:last] for first, last in pairwise(cuts)]
+    return {"blocks": [fastrec.sparse_top_k_product(a, quarter, k) for quarter in quarters], "k": k}
+
+
 def _item_documents(user_items: csr_array, sizes: Sizes) -> Inputs:
     return {"x": user_items.T.tocsr()}
 
@@ -260,7 +300,11 @@ OPERATIONS = {
     "sparse_top_k_product_strings": Operation(_strings(None), fastrec.sparse_top_k_product),
     "sparse_top_k_product_strings_05": Operation(_strings(0.5), fastrec.sparse_top_k_product),
     "sparse_top_k_product_strings_08": Operation(_strings(0.8), fastrec.sparse_top_k_product),
+    "merge_top_k_products": Operation(_blocks_of_strings, fastrec.merge_top_k_products),
     "item_similarity": Operation(_neighbours, fastrec.item_similarity),
+    "item_similarity_tfidf": Operation(_weighted_neighbours, fastrec.item_similarity),
+    "item_similarity_own_measure": Operation(_neighbours, fastrec.item_similarity, _own_measure),
+    "user_similarity": Operation(_neighbours_of_users, fastrec.user_similarity),
     "p3alpha": Operation(_walks("p3alpha"), fastrec.item_similarity),
     "rp3beta": Operation(_walks("rp3beta"), fastrec.item_similarity),
     "item_knn_recommend": Operation(_fitted_neighbours, _recommend_by_neighbours),

@@ -55,10 +55,11 @@ def interleaved(first: Job, second: Job, n_pairs: int, *, settle: float = _SETTL
     Pairs
         ``seconds`` of shape (n_pairs, 2).
     """
-    return Pairs(np.array([[_seconds(job, settle) for job in (first, second)] for _ in range(n_pairs)]))
+    return Pairs(np.array([[seconds_of(job, settle) for job in (first, second)] for _ in range(n_pairs)]))
 
 
-def _seconds(job: Job, settle: float) -> float:
+def seconds_of(job: Job, settle: float = _SETTLE) -> float:
+    """Time one call, after some quiet."""
     with job.around():
         gc.collect()
         time.sleep(settle)

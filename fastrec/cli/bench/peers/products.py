@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array, csr_matrix, diags_array, vstack
+from scipy.sparse import csr_array, csr_matrix, diags_array, hstack, vstack
 
+import fastrec
 from fastrec.cli.bench.agreement import Agreement, Ranked, best_of_rows, same_ranking
 from fastrec.cli.bench.operations import Inputs
 from fastrec.cli.bench.peers import rankings
@@ -16,6 +17,7 @@ from fastrec.cli.bench.peers.peer import Compared, Peer, Run
 
 _BLOCK = 1024  # rows of a product that are formed at a time
 _FLOAT32_SUMS = 1e-3  # a sum of as many terms as an item has users
+_LONG_FLOAT32_SUMS = 4e-3  # of half a million that are not whole
 
 
 # ---- products -------------------------------------------------------------------------------------------------------
@@ -38,6 +40,17 @@ def _similaripy_product(inputs: Inputs, n_threads: int) -> Run:
     a, b, k = inputs["a"], inputs["b"], inputs["k"]
     options = {"k": k, "verbose": False, "format_output": "csr", "num_threads": n_threads}
     return Run(lambda: product(a, b, threshold=inputs.get("threshold") or 0, **options), _ranked(k))
+
+
+def _sparse_dot_topn_zip(inputs: Inputs, n_threads: int) -> Run:
+    merge = import_module("sparse_dot_topn").zip_sp_matmul_topn
+    blocks, k = [csr_matrix(block) for block in inputs["blocks"]], inputs["k"]
+    return Run(lambda: merge(k, blocks), _ranked(k))
+
+
+def _stacked(inputs: Inputs, n_threads: int) -> Run:
+    blocks, k = inputs["blocks"], inputs["k"]
+    return Run(lambda: best_of_rows(hstack(blocks, format="csr"), k), lambda ranked: ranked)
 
 
 # ---- cosine of items: everybody starts from users x items -----------------------------------------------------------
@@ -107,6 +120,30 @@ def _irspack_cosine(inputs: Inputs, n_threads: int) -> Run:
         return model.learn().W
 
     return Run(call, lambda similarity: best_of_rows(_with_diagonal(similarity.tocsr(), user_items), k))
+
+
+def _of_users(peer: Peer) -> Peer:
+    """The same between the rows, which are given to it as columns."""
+
+    def prepare(inputs: Inputs, n_threads: int) -> Run:
+        return peer.prepare({**inputs, "user_items": inputs["user_items"].T.tocsr()}, n_threads)
+
+    return peer._replace(prepare=prepare)
+
+
+# ---- a measure of one's own -----------------------------------------------------------------------------------------
+
+
+def _built_in_jaccard(inputs: Inputs, n_threads: int) -> Run:
+    options = {**inputs, "metric": "jaccard", "binary": True, "n_threads": n_threads}
+    return Run(lambda: fastrec.item_similarity(**options), _ranked(inputs["k"]))
+
+
+def _similaripy_jaccard(inputs: Inputs, n_threads: int) -> Run:
+    jaccard = import_module("similaripy").jaccard
+    k = inputs["k"]
+    options = {"k": k, "binary": True, "verbose": False, "format_output": "csr", "num_threads": n_threads}
+    return Run(lambda: jaccard(inputs["user_items"].T.tocsr(), **options), _ranked(k))
 
 
 # ---- random walks ---------------------------------------------------------------------------------------------------
@@ -185,6 +222,29 @@ _STRINGS = Compared(_answer, _check, _PRODUCTS)
 _WALKS = Compared(
     _answer, _check, (Peer("similaripy", "similaripy", _similaripy_walk, _FLOAT32_SUMS, note="sums in float32"),)
 )
+_COSINES = (
+    Peer("SciPy product", "scipy", _scipy_cosine, _FLOAT32_SUMS, note="one thread; sums in float32"),
+    Peer("similaripy", "similaripy", _similaripy_cosine, _FLOAT32_SUMS, note="sums in float32"),
+    Peer("implicit", "implicit", _implicit_cosine),
+    Peer(
+        "rusket",
+        "rusket",
+        _rusket_cosine,
+        _FLOAT32_SUMS,
+        note="count of unit columns (its cosine divides by users' norms); no diagonal; sums in float32",
+    ),
+    Peer(
+        "sparse_dot_topn",
+        "sparse_dot_topn",
+        _sparse_dot_topn_cosine,
+        _FLOAT32_SUMS,
+        note="product of unit columns; sums in float32",
+    ),
+    Peer("irspack", "irspack", _irspack_cosine, note="no diagonal"),
+)
+_LONG_COSINES = tuple(
+    peer._replace(tolerance=_LONG_FLOAT32_SUMS) if peer.tolerance == _FLOAT32_SUMS else peer for peer in _COSINES
+)
 COMPARED = {
     "sparse_top_k_product_strings": _STRINGS,
     "sparse_top_k_product_strings_05": _STRINGS,
@@ -202,28 +262,23 @@ COMPARED = {
             *_PRODUCTS,
         ),
     ),
-    "item_similarity": Compared(
+    "merge_top_k_products": Compared(
         _answer,
         _check,
         (
-            Peer("SciPy product", "scipy", _scipy_cosine, _FLOAT32_SUMS, note="one thread; sums in float32"),
-            Peer("similaripy", "similaripy", _similaripy_cosine, _FLOAT32_SUMS, note="sums in float32"),
-            Peer("implicit", "implicit", _implicit_cosine),
-            Peer(
-                "rusket",
-                "rusket",
-                _rusket_cosine,
-                _FLOAT32_SUMS,
-                note="count of unit columns (its cosine divides by users' norms); no diagonal; sums in float32",
-            ),
-            Peer(
-                "sparse_dot_topn",
-                "sparse_dot_topn",
-                _sparse_dot_topn_cosine,
-                _FLOAT32_SUMS,
-                note="product of unit columns; sums in float32",
-            ),
-            Peer("irspack", "irspack", _irspack_cosine, note="no diagonal"),
+            Peer("SciPy hstack", "scipy", _stacked, note="one thread; numpy.lexsort"),
+            Peer("sparse_dot_topn", "sparse_dot_topn", _sparse_dot_topn_zip, note="one thread"),
         ),
     ),
+    "item_similarity": Compared(_answer, _check, _COSINES),
+    "item_similarity_tfidf": Compared(_answer, _check, _LONG_COSINES),
+    "item_similarity_own_measure": Compared(
+        _answer,
+        _check,
+        (
+            Peer("fastrec's own jaccard", "fastrec", _built_in_jaccard),
+            Peer("similaripy", "similaripy", _similaripy_jaccard, _FLOAT32_SUMS, note="sums in float32"),
+        ),
+    ),
+    "user_similarity": Compared(_answer, _check, tuple(map(_of_users, _COSINES))),
 }

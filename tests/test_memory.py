@@ -1,0 +1,64 @@
+"""Peak memory of what could be tempted to form items x items: a process each, and 64 MiB left for the allocator."""
+
+import os
+
+import pytest
+
+import processes
+from fastrec.cli.bench import machine
+
+N_USERS, N_ITEMS, EACH, K, N_THREADS = 300_000, 30_000, 20, 20, 2
+SCRATCH = 28 * N_ITEMS * N_THREADS
+HEAD = (16 << 20) + 2048 * N_USERS // 8
+MARGIN = 64 << 20
+INDEX, VALUE = 4, 4  # bytes
+
+# What runs, and the bytes of copies an interaction that it may take.
+CASES = {
+    "item_similarity, ones": ("fastrec.item_similarity(ones, K, n_threads=N_THREADS)", 2 * INDEX, HEAD),
+    "item_similarity, reals": ("fastrec.item_similarity(reals, K, n_threads=N_THREADS)", 2 * (INDEX + VALUE), 0),
+    "sparse_top_k_product": ("fastrec.sparse_top_k_product(columns, reals, K, n_threads=N_THREADS)", 0, 0),
+}
+
+
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="a sanitizer keeps what is freed")
+@pytest.mark.parametrize("case", CASES)
+def test_peak(case, tmp_path):
+    call, bytes_an_interaction, head = CASES[case]
+    output = processes.run(
+        f"""
+        import gc
+        import numpy as np
+        from scipy.sparse import csr_array
+        import fastrec
+        from fastrec.cli.bench import machine
+
+        N_USERS, N_ITEMS, EACH, K, N_THREADS = {N_USERS}, {N_ITEMS}, {EACH}, {K}, {N_THREADS}
+        rng = np.random.default_rng(0)
+        items = np.sort((N_ITEMS * rng.random((N_USERS, EACH)) ** 2).astype(np.int32), axis=1).ravel()
+        indptr = np.arange(0, items.size + 1, EACH, dtype=np.int32)
+        ones = csr_array((np.ones(items.size, np.float32), items, indptr), shape=(N_USERS, N_ITEMS))
+        ones.sum_duplicates()
+        ones.data[:] = 1
+        reals = csr_array((rng.random(ones.nnz, np.float32), ones.indices, ones.indptr), shape=ones.shape)
+        columns = reals.T.tocsr()
+        assert ones.indices.dtype == reals.indices.dtype == columns.indices.dtype == np.int32
+        gc.collect()
+        before = machine.peak_from_now_on()
+        answer = {call}
+        print(machine.peak() - before, answer.nnz, ones.nnz)
+        """,
+        tmp_path,
+    )
+    peak, n_answered, n_interactions = map(int, output.split())
+    allowed = (INDEX + VALUE) * n_answered + bytes_an_interaction * n_interactions + head + SCRATCH + MARGIN
+    assert allowed < N_ITEMS**2 // 3, "items x items of a byte each would not be seen"
+    print(f"{peak:,} bytes, of {allowed:,} allowed")
+    assert peak < allowed
+
+
+def test_a_peak_is_seen():
+    before = machine.peak_from_now_on()
+    much = bytearray(100 << 20)
+    much[::4096] = b"x" * len(much[::4096])
+    assert machine.peak() - before > 90 << 20
