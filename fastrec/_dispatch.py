@@ -32,6 +32,8 @@ _COMPILED = {
     "conjugate_gradients": "factorization",
     "direct_solve": "factorization",
     "row_losses": "factorization",
+    "turn": "factorization",
+    "gram": "factorization",
 }
 _JIT = {"bm25_weight": "weighting", "tfidf_weight": "weighting", "normalize": "weighting"}
 _C_NAMES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64": "int64_t"}

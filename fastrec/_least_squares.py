@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +11,7 @@ import numpy.typing as npt
 from fastrec import _check, _dispatch, _threads
 from fastrec._types import Array, Csr
 
-_TILE_ROWS = 1024  # summed in BLAS at a time: fixed, so that the sums do not depend on the threads
-_GRAM_BLOCKS = 64  # and at most so many sums
+_CONVERTED_ROWS = 65_536  # to another dtype at a time
 _SINGULAR_ROWS = 256  # solved together
 _FACTORS_TOGETHER = 16  # as in kernels.hpp
 _LEAST_CURVATURE = 1e3  # roundings of the largest one: less, and Gram matrix and basis are computed in float64
@@ -142,36 +142,39 @@ def losses_in_basis(side: Side, fixed: Array, curvatures: Array, solutions: Arra
 
 
 def gram_matrix(factors: Array, n_threads: int, dtype: npt.DTypeLike) -> Array:
-    """``factors' * factors`` in float64, the sum of tiles in ``dtype``."""
-    n_blocks = max(1, min(_GRAM_BLOCKS, len(factors) // _TILE_ROWS))
-    ends = np.linspace(0, len(factors), n_blocks + 1).astype(np.int64)
-    grams = np.zeros((n_blocks, factors.shape[1], factors.shape[1]))
-
-    def add(first: int, last: int) -> None:
-        for block in range(first, last):
-            for start in range(ends[block], ends[block + 1], _TILE_ROWS):
-                tile = factors[start : min(start + _TILE_ROWS, ends[block + 1])].astype(dtype, copy=False)
-                grams[block] += tile.T @ tile
-
-    with _threads.one_blas_thread():
-        _threads.run_blocks(add, n_blocks, n_threads, rows_a_block=1)
-    total: Array = grams.sum(axis=0)
+    """``factors' * factors`` in float64, the sum of sums of some rows in ``dtype``."""
+    n_factors = factors.shape[1]
+    total = np.zeros((n_factors, n_factors))
+    for tile in _tiles(factors, dtype):
+        n_more = -n_factors % _FACTORS_TOGETHER
+        padded = np.pad(tile, ((0, 0), (0, n_more))) if n_more else tile
+        gram = np.zeros((padded.shape[1], padded.shape[1]))
+        _dispatch.kernel("gram", padded.dtype)(padded, gram, n_threads)
+        total += gram[:n_factors, :n_factors]
     return total
 
 
 def turned(rows: Array, matrix: Array, n_threads: int) -> Array:
-    """``rows @ matrix`` in the dtype of the rows, in tiles that do not depend on the threads."""
-    out = _aligned((len(rows), matrix.shape[1]), rows.dtype)
+    """``rows @ matrix``, multiplied in the dtype of the matrix, in that of the rows."""
+    n_columns = matrix.shape[1]
+    padded = np.ascontiguousarray(np.pad(matrix, ((0, 0), (0, -n_columns % _FACTORS_TOGETHER))))
+    out = _aligned((len(rows), padded.shape[1]), rows.dtype)
+    first = 0
+    for tile in _tiles(rows, matrix.dtype):
+        into = out[first : first + len(tile)]
+        room = into if into.dtype == matrix.dtype else np.empty(into.shape, matrix.dtype)
+        _dispatch.kernel("turn", matrix.dtype)(tile, padded, room, n_threads)
+        if room is not into:
+            into[:] = room
+        first += len(tile)
+    return np.ascontiguousarray(out[:, :n_columns])
 
-    def multiply(first: int, last: int) -> None:
-        if matrix.dtype == rows.dtype:
-            np.matmul(rows[first:last], matrix, out=out[first:last])
-        else:
-            out[first:last] = rows[first:last].astype(matrix.dtype) @ matrix
 
-    with _threads.one_blas_thread():
-        _threads.run_blocks(multiply, len(rows), n_threads)
-    return out
+def _tiles(rows: Array, dtype: npt.DTypeLike) -> Iterator[Array]:
+    """The rows in a dtype: all at once where it is theirs, else some at a time."""
+    step = len(rows) if rows.dtype == dtype else _CONVERTED_ROWS
+    for first in range(0, len(rows), max(step, 1)):
+        yield np.ascontiguousarray(rows[first : first + step], dtype)
 
 
 def _operands(side: Side, fixed: Array) -> tuple[Any, ...]:

@@ -317,6 +317,17 @@ struct SimilarityKernels {
                SumsScratch, NeighbourScratch<Score>, std::ptrdiff_t k, SparseRows<Score>) noexcept;
 };
 
+// ---- dense products -------------------------------------------------------------------------------------------------
+
+constexpr std::ptrdiff_t factors_together = 16;  // columns of dense factors come in multiples of it
+
+template <class Value>
+struct DenseKernels {
+  void (*turn)(Rows, const Value* from, std::ptrdiff_t depth, const Value* matrix, std::ptrdiff_t width,
+               Value* out) noexcept;
+  void (*add_gram)(Rows, const Value* from, std::ptrdiff_t width, double* out) noexcept;
+};
+
 // ---- als_half_step --------------------------------------------------------------------------------------------------
 
 template <class Value>
@@ -340,8 +351,6 @@ struct DirectScratch {  // padded: n_factors up to a multiple of n_lanes
   double* right;        // (padded)
   double* gathered;     // (4, padded)
 };
-
-constexpr std::ptrdiff_t factors_together = 16;  // conjugate gradients take so many at a time
 
 template <class Value>
 struct HalfStepKernels {
@@ -375,6 +384,8 @@ struct Kernels : TopKKernels<float>,
                  SimilarityKernels<double, float>,
                  SimilarityKernels<std::int32_t, float>,
                  SimilarityKernels<std::int32_t, double>,
+                 DenseKernels<float>,
+                 DenseKernels<double>,
                  HalfStepKernels<float>,
                  HalfStepKernels<double> {};
 

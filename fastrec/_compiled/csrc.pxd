@@ -152,6 +152,12 @@ cdef extern from "fastrec/transpose.hpp" namespace "fastrec" nogil:
     Status transpose[Value](const Csr[Value]&, const int32_t* order, ptrdiff_t n_places, TransposedCsr[Value],
                             int n_threads, Poll) noexcept
 
+cdef extern from "fastrec/dense.hpp" namespace "fastrec" nogil:
+    Status turn[Value](const Kernels&, ptrdiff_t n_rows, const Value* rows, ptrdiff_t depth, const Value* matrix,
+                       ptrdiff_t width, Value* out, int n_threads, Poll) noexcept
+    Status gram[Value](const Kernels&, ptrdiff_t n_rows, const Value* rows, ptrdiff_t width, double* out, int n_threads,
+                       Poll) noexcept
+
 cdef extern from "fastrec/als_half_step.hpp" namespace "fastrec" nogil:
     Status conjugate_gradients[Value](const Kernels&, HalfStep[Value], Value tol, int most_steps, Value* solutions,
                                       uint8_t* unsolved, int n_threads, Poll) noexcept

@@ -1,4 +1,4 @@
-"""Bindings of als_half_step."""
+"""Bindings of als_half_step, and of the dense products that it needs."""
 
 from fastrec._compiled cimport csrc
 from fastrec._compiled.isa cimport kernels
@@ -59,4 +59,19 @@ def row_losses(const Value[::1] weights, const int32_t[::1] indices, const int64
     cdef csrc.Status status
     with nogil:
         status = csrc.row_losses(kernels[0], step, &solutions[0, 0], &losses[0], n_threads, poll)
+    finish(status)
+
+
+def turn(const Value[:, ::1] rows, const Value[:, ::1] matrix, Value[:, ::1] out, int n_threads):
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.turn(kernels[0], rows.shape[0], &rows[0, 0], rows.shape[1], &matrix[0, 0], matrix.shape[1],
+                           &out[0, 0], n_threads, poll)
+    finish(status)
+
+
+def gram(const Value[:, ::1] rows, double[:, ::1] out, int n_threads):
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.gram(kernels[0], rows.shape[0], &rows[0, 0], rows.shape[1], &out[0, 0], n_threads, poll)
     finish(status)

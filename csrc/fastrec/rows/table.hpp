@@ -1,5 +1,6 @@
 // Fills the table of one instruction set. A file of isa/ defines FASTREC_TABLE, the table's name, and includes this.
 #include "fastrec/rows/conjugate_gradients.hpp"
+#include "fastrec/rows/dense.hpp"
 #include "fastrec/rows/direct_solve.hpp"
 #include "fastrec/rows/exact_scores.hpp"
 #include "fastrec/rows/head_counts.hpp"
@@ -31,6 +32,8 @@ const Kernels FASTREC_TABLE = {
     {item_similarity<double, float>},
     {item_similarity<std::int32_t, float>},
     {item_similarity<std::int32_t, double>},
+    {turn<float>, add_gram<float>},
+    {turn<double>, add_gram<double>},
     {conjugate_gradients<float>, direct_solve<float>, row_losses<float>},
     {conjugate_gradients<double>, direct_solve<double>, row_losses<double>},
 };

@@ -55,9 +55,15 @@ inline void put(Value* to, Vector<Value> value) noexcept {
   __builtin_memcpy(to, &value, sizeof value);
 }
 
+template <class Value, int... lanes>
+inline Vector<Value> every_lane(Value value, std::integer_sequence<int, lanes...>) noexcept {
+  return Vector<Value>{(static_cast<void>(lanes), value)...};
+}
+
+// Spelled out: a zero vector plus a scalar would really be added.
 template <class Value>
 inline Vector<Value> every_lane(Value value) noexcept {
-  return Vector<Value>{} + value;
+  return every_lane(value, std::make_integer_sequence<int, lanes_of<Value>>{});
 }
 
 template <class Value>

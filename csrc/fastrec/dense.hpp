@@ -1,0 +1,51 @@
+// Drivers of products of tall dense matrices.
+#pragma once
+
+#include <algorithm>
+
+#include "fastrec/kernels.hpp"
+#include "fastrec/parallel.hpp"
+#include "fastrec/scratch.hpp"
+
+namespace fastrec {
+
+// out (n_rows, width) = from (n_rows, depth) * matrix (depth, width).
+template <class Value>
+Status turn(const Kernels& table, std::ptrdiff_t n_rows, const Value* from, std::ptrdiff_t depth, const Value* matrix,
+            std::ptrdiff_t width, Value* out, int n_threads, Poll poll) {
+  const DenseKernels<Value>& kernels = table;
+  const double a_row = static_cast<double>(depth) * static_cast<double>(width);
+  n_threads = worthwhile_threads(static_cast<double>(n_rows) * a_row / 8, n_threads);
+  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 768, a_row, 1e9), n_threads, poll,
+                           [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             kernels.turn({first, last}, from, depth, matrix, width, out);
+                           });
+}
+
+// out (width, width) = from' * from. Which rows are summed first does not depend on the threads.
+template <class Value>
+Status gram(const Kernels& table, std::ptrdiff_t n_rows, const Value* from, std::ptrdiff_t width, double* out,
+            int n_threads, Poll poll) {
+  constexpr std::ptrdiff_t least_rows = 1024, most_parts = 16;
+  const DenseKernels<Value>& kernels = table;
+  const std::ptrdiff_t n_parts = std::clamp<std::ptrdiff_t>(n_rows / least_rows, 1, most_parts);
+  const std::ptrdiff_t size = width * width;
+  const double operations = static_cast<double>(n_rows) * static_cast<double>(size);
+  const Scratch<double> parts(static_cast<int>(n_parts), size);
+  if (!parts) return Status::out_of_memory;
+  const Status status = parallel_for(
+      n_parts, worthwhile_threads(operations / 16, n_threads), poll, [&](int, std::ptrdiff_t part) noexcept {
+        const auto start = [&](std::ptrdiff_t p) { return n_rows * p / n_parts; };
+        kernels.add_gram({start(part), start(part + 1)}, from, width, parts[static_cast<int>(part)]);
+      });
+  for (std::ptrdiff_t i = 0; i < width; ++i) {
+    for (std::ptrdiff_t j = i; j < width; ++j) {
+      double sum = 0.0;
+      for (int part = 0; part < static_cast<int>(n_parts); ++part) sum += parts[part][i * width + j];
+      out[i * width + j] = out[j * width + i] = sum;
+    }
+  }
+  return status;
+}
+
+}  // namespace fastrec
