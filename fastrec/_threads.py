@@ -26,7 +26,7 @@ def resolve(n_threads: int | None) -> int:
 def run_blocks(
     kernel: Callable[..., None], n_rows: int, n_threads: int, *args: Any, rows_a_block: int = _ROWS_A_BLOCK
 ) -> None:
-    """Call ``kernel(first, last, *args)`` over blocks of rows, on up to ``n_threads`` threads that live for this call.
+    """Call ``kernel(first, last, *args)`` over blocks of rows, on this thread and others that live for this call.
 
     The blocks do not depend on ``n_threads``. After an exception, Ctrl-C included, no further block is started and
     every thread has ended before it is raised again.

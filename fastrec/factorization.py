@@ -64,8 +64,8 @@ def als_half_step(
     in float64, those that it finds singular by eigenvectors.
 
     Time is O(steps nnz n_factors + (n_rows + n_fixed) n_factors^2 + n_factors^3), by Cholesky
-    O(nnz n_factors^2 + n_rows n_factors^3); scratch is n_factors^2 doubles and 1 MiB a thread, and a copy of ``fixed``.
-    The same bits at any number of threads on one instruction set.
+    O(nnz n_factors^2 + n_rows n_factors^3); memory beyond the answer is a copy of ``fixed``, n_factors^2 doubles
+    a thread, and 8 MiB. The same bits at any number of threads on one instruction set.
     """
     threads = _threads.resolve(n_threads)
     entry_weights = _check.csr(weights, "weights", keep_zeros=True)

@@ -26,17 +26,21 @@ Status turn(const Kernels& table, std::ptrdiff_t n_rows, const Value* from, std:
 template <class Value>
 Status gram(const Kernels& table, std::ptrdiff_t n_rows, const Value* from, std::ptrdiff_t width, double* out,
             int n_threads, Poll poll) {
-  constexpr std::ptrdiff_t least_rows = 1024, most_parts = 16;
+  constexpr std::ptrdiff_t least_rows = 1024, most_parts = 16, most_doubles = std::ptrdiff_t{1} << 20, columns = 64;
   const DenseKernels<Value>& kernels = table;
-  const std::ptrdiff_t n_parts = std::clamp<std::ptrdiff_t>(n_rows / least_rows, 1, most_parts);
   const std::ptrdiff_t size = width * width;
-  const double operations = static_cast<double>(n_rows) * static_cast<double>(size);
+  const std::ptrdiff_t n_parts =
+      std::clamp<std::ptrdiff_t>(std::min(n_rows / least_rows, most_doubles / size), 1, most_parts);
+  const std::ptrdiff_t n_blocks = (width + columns - 1) / columns;
   const Scratch<double> parts(static_cast<int>(n_parts), size);
   if (!parts) return Status::out_of_memory;
+  const double operations = static_cast<double>(n_rows) * static_cast<double>(size) / 16;
   const Status status = parallel_for(
-      n_parts, worthwhile_threads(operations / 16, n_threads), poll, [&](int, std::ptrdiff_t part) noexcept {
+      n_parts * n_blocks, worthwhile_threads(operations, n_threads), poll, [&](int, std::ptrdiff_t task) noexcept {
+        const std::ptrdiff_t part = task / n_blocks, column = task % n_blocks * columns;
         const auto start = [&](std::ptrdiff_t p) { return n_rows * p / n_parts; };
-        kernels.add_gram({start(part), start(part + 1)}, from, width, parts[static_cast<int>(part)]);
+        kernels.add_gram({start(part), start(part + 1)}, from, width, {column, std::min(column + columns, width)},
+                         parts[static_cast<int>(part)]);
       });
   for (std::ptrdiff_t i = 0; i < width; ++i) {
     for (std::ptrdiff_t j = i; j < width; ++j) {

@@ -325,7 +325,7 @@ template <class Value>
 struct DenseKernels {
   void (*turn)(Rows, const Value* from, std::ptrdiff_t depth, const Value* matrix, std::ptrdiff_t width,
                Value* out) noexcept;
-  void (*add_gram)(Rows, const Value* from, std::ptrdiff_t width, double* out) noexcept;
+  void (*add_gram)(Rows, const Value* from, std::ptrdiff_t width, Rows columns, double* out) noexcept;
 };
 
 // ---- als_half_step --------------------------------------------------------------------------------------------------
