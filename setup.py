@@ -2,6 +2,7 @@
 
 import os
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -58,12 +59,17 @@ def binding(name):
 
 
 class BuildKernels(build_clib):
-    """Names the machines that fastrec knows when this is none of them."""
+    """Compiles the instruction sets side by side; names the machines that fastrec knows when this is none of them."""
 
     def run(self):
         if MACHINE not in ISAS:
             raise SystemExit(f"fastrec builds on {' and '.join(ISAS)}, not on {MACHINE}: see docs/architecture.md.")
         super().run()
+
+    def build_libraries(self, libraries):
+        build = super().build_libraries
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda library: build([library]), libraries))
 
 
 class BuildBindings(build_ext):
