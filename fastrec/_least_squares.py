@@ -98,6 +98,14 @@ class Solutions(NamedTuple):
             return self.factors
         return turned(self.factors, self.vectors.T.astype(self.factors.dtype), n_threads)
 
+    def against(self, fixed: Solutions) -> Solutions:
+        """The same, with the basis told in that which the fixed factors, solutions themselves, are told in."""
+        if self.vectors is None:
+            return Solutions(self.factors, fixed.vectors)
+        n_factors = len(self.vectors)
+        vectors = self.vectors[:, :n_factors]
+        return Solutions(self.factors[:, :n_factors], vectors if fixed.vectors is None else fixed.vectors @ vectors)
+
 
 def solve(side: Side, fixed: Fixed, tol: float, n_threads: int) -> Solutions:
     """Solve every row, to a residual of ``tol`` times its right side; 0: directly, in float64."""

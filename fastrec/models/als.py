@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastrec import _check, _random, _threads
-from fastrec._least_squares import Fixed, Side, losses, solve, turned
+from fastrec._least_squares import Fixed, Side, Solutions, losses, solve
 from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
@@ -153,8 +153,8 @@ class ImplicitALS(FactorModel):
             transposed(entry_weights, options.n_threads),
             transposed(entry_weights._replace(data=targets), options.n_threads).data,
         )
-        item_factors = Turned(self._start(init, options, seed, n_items), np.eye(options.n_factors))
-        user_factors = Turned(np.zeros((n_users, options.n_factors), options.dtype), item_factors.turn)
+        item_factors = Solutions(self._start(init, options, seed, n_items), None)
+        user_factors = Solutions(np.zeros((n_users, options.n_factors), options.dtype), None)
         kept = np.zeros(options.n_epochs)
         with progress_bar(options.n_epochs, "ImplicitALS", _check.flag(progress, "progress")) as advance:
             for epoch in range(options.n_epochs):
@@ -211,17 +211,6 @@ class ImplicitALS(FactorModel):
         _check.same_size(users.shape[1], "user_factors_", items.shape[1], "item_factors_", "columns")
 
 
-class Turned(NamedTuple):
-    """Factors in the basis that they were solved in: the model's times ``turn``, which is orthogonal."""
-
-    factors: Array
-    turn: Array
-
-    def upright(self, n_threads: int) -> Array:
-        """In the model's basis."""
-        return turned(self.factors, self.turn.T.astype(self.factors.dtype), n_threads)
-
-
 class Options(NamedTuple):
     """Checked parameters."""
 
@@ -241,15 +230,12 @@ class Options(NamedTuple):
         regularization = self.regularization * weight**self.regularization_exponent
         return Side(weights, targets, regularization, self.unobserved_weight)
 
-    def half_step(self, side: Side, other: Turned, *, compute_loss: bool = False) -> tuple[Turned, float]:
+    def half_step(self, side: Side, other: Solutions, *, compute_loss: bool = False) -> tuple[Solutions, float]:
         """Solve one side against the other, and say, when asked, what is left of its rows' objectives."""
         fixed = Fixed(other.factors, self.n_threads)
         solutions = solve(side, fixed, self.tol, self.n_threads)
         left = float(losses(side, fixed, solutions, self.n_threads).sum()) if compute_loss else 0.0
-        if solutions.vectors is None:
-            return Turned(solutions.factors, other.turn), left
-        factors = solutions.factors[:, : self.n_factors]
-        return Turned(factors, other.turn @ solutions.vectors[:, : self.n_factors]), left
+        return solutions.against(other), left
 
 
 def _weighted(user_items: Any, weights: Any, alpha: float, dtype: np.dtype[Any]) -> tuple[Csr, Array]:

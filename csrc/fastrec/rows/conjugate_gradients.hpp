@@ -146,13 +146,12 @@ inline Residual<Value> move(Value step, std::ptrdiff_t width, const ConjugateScr
   return {sum_of<Value>(squares), sum_of<Value>(products)};
 }
 
-// Whether x was moved from zero to where the residual, at first the right side, is at most tol times that.
+// Whether x, which is zero, was moved to where the residual, at first the right side, is at most tol times that.
 template <class Value>
 inline bool converges(const Entries<Value>& entries, Value unobserved_weight, Value tol, int most_steps,
                       const ConjugateScratch<Value>& scratch, Value* x) noexcept {
   constexpr int lanes = lanes_of<Value>;
   const std::ptrdiff_t width = entries.width;
-  std::fill(x, x + width, Value{0});
   std::fill(scratch.direction, scratch.direction + width, Value{0});
   Residual<Value> now = move(Value{0}, width, scratch, x);
   const Value enough = tol * tol * now.square;
@@ -210,29 +209,22 @@ void conjugate_gradients(Rows rows, HalfStep<Value> step, Value tol, int most_st
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     const std::int64_t start = step.weights.indptr[row], n_entries = step.weights.indptr[row + 1] - start;
     Value* solution = solutions + row * width;
+    std::fill(solution, solution + width, Value{0});
     unsolved[row] = 0;
-    if (n_entries == 0) {
-      std::fill(solution, solution + width, Value{0});
-      continue;
-    }
+    if (n_entries == 0) continue;
     if (step.regularization[row] != shared_regularization) {
       shared_regularization = step.regularization[row];
       preconditions = share_diagonal(step, shared_regularization, scratch);
     }
+    if (preconditions) {
+      const Entries<Value> entries{
+          step.weights.indices + start, step.weights.data + start, step.targets + start, n_entries, step.fixed, width};
+      std::fill(scratch.residual, scratch.residual + width, Value{0});
+      add_right_side(entries, scratch.residual);
+      if (converges(entries, unobserved_weight, tol, most_steps, scratch, solution)) continue;
+      std::fill(solution, solution + width, Value{0});
+    }
     unsolved[row] = 1;
-    if (!preconditions) {
-      std::fill(solution, solution + width, Value{0});
-      continue;
-    }
-    const Entries<Value> entries{
-        step.weights.indices + start, step.weights.data + start, step.targets + start, n_entries, step.fixed, width};
-    std::fill(scratch.residual, scratch.residual + width, Value{0});
-    add_right_side(entries, scratch.residual);
-    if (converges(entries, unobserved_weight, tol, most_steps, scratch, solution)) {
-      unsolved[row] = 0;
-    } else {
-      std::fill(solution, solution + width, Value{0});
-    }
   }
 }
 

@@ -6,7 +6,6 @@
 namespace fastrec {
 namespace {
 
-typedef double Eight __attribute__((vector_size(64)));
 typedef float Floats __attribute__((vector_size(16)));
 typedef double Doubles __attribute__((vector_size(16)));
 
@@ -15,16 +14,6 @@ inline Floats fused_on_this_set(Floats a, Floats b, Floats c) noexcept {
 }
 inline Doubles fused_on_this_set(Doubles a, Doubles b, Doubles c) noexcept {
   return (Doubles)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
-}
-inline Eight fused_on_this_set(Eight a, Eight b, Eight c) noexcept {
-  union Quarters {
-    Eight whole;
-    Doubles quarter[4];
-  };
-  const Quarters x{a}, y{b}, z{c};
-  Quarters out;
-  for (int i = 0; i < 4; ++i) out.quarter[i] = fused_on_this_set(x.quarter[i], y.quarter[i], z.quarter[i]);
-  return out.whole;
 }
 
 }  // namespace

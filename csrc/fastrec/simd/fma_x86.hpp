@@ -7,21 +7,19 @@
 namespace fastrec {
 namespace {
 
-typedef double Eight __attribute__((vector_size(64)));
-
 #if defined(__AVX512F__)
 
 typedef float Floats __attribute__((vector_size(64)));
 typedef double Doubles __attribute__((vector_size(64)));
 
-inline Eight fused_on_this_set(Eight a, Eight b, Eight c) noexcept {
-  return (Eight)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+inline Doubles fused_on_this_set(Doubles a, Doubles b, Doubles c) noexcept {
+  return (Doubles)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 }
 inline Floats fused_on_this_set(Floats a, Floats b, Floats c) noexcept {
   return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
-inline Eight widened_on_this_set(const float* from) noexcept {
-  return (Eight)_mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(from));
+inline Doubles widened_on_this_set(const float* from) noexcept {
+  return (Doubles)_mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(from));
 }
 
 #else
@@ -34,16 +32,6 @@ inline Floats fused_on_this_set(Floats a, Floats b, Floats c) noexcept {
 }
 inline Doubles fused_on_this_set(Doubles a, Doubles b, Doubles c) noexcept {
   return (Doubles)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-}
-inline Eight fused_on_this_set(Eight a, Eight b, Eight c) noexcept {
-  union Halves {
-    Eight whole;
-    Doubles half[2];
-  };
-  const Halves x{a}, y{b}, z{c};
-  Halves out;
-  for (int i = 0; i < 2; ++i) out.half[i] = fused_on_this_set(x.half[i], y.half[i], z.half[i]);
-  return out.whole;
 }
 
 #endif

@@ -5,12 +5,7 @@
 #include <cstddef>
 
 #include "fastrec/kernels.hpp"
-
-#if defined(__x86_64__) && defined(__FMA__)
-#include "fastrec/simd/fma_x86.hpp"
-#elif defined(__aarch64__)
-#include "fastrec/simd/fma_arm.hpp"
-#endif
+#include "fastrec/simd/vectors.hpp"
 
 namespace fastrec {
 namespace {
@@ -50,11 +45,15 @@ inline void store(double* to, Lanes value) noexcept { __builtin_memcpy(to, &valu
 // a * b + c, rounded once where the set can. Only where that may not show in the answer, or where the answer belongs to
 // one instruction set anyway; everything else is compiled without contraction.
 inline Lanes fused(Lanes a, Lanes b, Lanes c) noexcept {
-#if (defined(__x86_64__) && defined(__FMA__)) || defined(__aarch64__)
-  return fused_on_this_set(a, b, c);
-#else
-  return a * b + c;
-#endif
+  constexpr int n_parts = static_cast<int>(sizeof(Lanes) / sizeof(Doubles));
+  union Parts {
+    Lanes whole;
+    Doubles part[n_parts];
+  };
+  const Parts x{a}, y{b}, z{c};
+  Parts out;
+  for (int i = 0; i < n_parts; ++i) out.part[i] = fused_on_this_set(x.part[i], y.part[i], z.part[i]);
+  return out.whole;
 }
 
 // ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)): the order in which every instruction set adds up, halving each time.
