@@ -26,6 +26,11 @@ class Side(NamedTuple):
     regularization: Array
     unobserved_weight: float
 
+    def rows(self, rows: Array) -> Side:
+        """Some of them."""
+        weights, places = self.weights.rows(rows)
+        return Side(weights, self.targets[places], self.regularization[rows], self.unobserved_weight)
+
 
 class Fixed:
     """The factors of the side that is held fixed, and what solves against them need, made once it is asked for.
@@ -85,6 +90,10 @@ class Basis(NamedTuple):
     vectors: Array
     factors: Array
 
+    def turned(self, solutions: Array, n_threads: int) -> Array:
+        """Solutions in the basis of the factors before, told in this one."""
+        return turned(solutions, self.vectors.astype(solutions.dtype), n_threads)
+
 
 class Solutions(NamedTuple):
     """Solutions, and the basis that they are in: (n_factors, width), or None for that of the fixed factors."""
@@ -104,11 +113,17 @@ class Solutions(NamedTuple):
             return Solutions(self.factors, fixed.vectors)
         n_factors = len(self.vectors)
         vectors = self.vectors[:, :n_factors]
-        return Solutions(self.factors[:, :n_factors], vectors if fixed.vectors is None else fixed.vectors @ vectors)
+        if fixed.vectors is not None:
+            with _threads.one_blas_thread():  # one that waits for more would keep a core from the next solve
+                vectors = fixed.vectors @ vectors
+        return Solutions(self.factors[:, :n_factors], vectors)
 
 
-def solve(side: Side, fixed: Fixed, tol: float, n_threads: int) -> Solutions:
-    """Solve every row, to a residual of ``tol`` times its right side; 0: directly, in float64."""
+def solve(side: Side, fixed: Fixed, tol: float, n_threads: int, *, losses: Array | None = None) -> Solutions:
+    """Solve every row, to a residual of ``tol`` times its right side; 0: directly, in float64.
+
+    ``losses``, if given, takes what every row's solution leaves of its objective.
+    """
     n_rows, (n_fixed, n_factors) = side.weights.shape[0], fixed.factors.shape
     dtype = fixed.factors.dtype
     n_bytes = (float(n_rows) + n_fixed) * n_factors * dtype.itemsize + n_threads * 8.0 * n_factors**2
@@ -117,36 +132,42 @@ def solve(side: Side, fixed: Fixed, tol: float, n_threads: int) -> Solutions:
         weights=side.weights._replace(data=side.weights.data.astype(dtype, copy=False)),
         targets=side.targets.astype(dtype, copy=False),
     )
-    if tol == 0 or 0 in (n_rows, n_fixed):
-        return Solutions(_solve_directly(side, fixed, n_threads), None)
+    if 0 in (n_rows, n_fixed):
+        return Solutions(np.zeros((n_rows, n_factors), dtype), None)
+    if tol == 0:
+        upright = _solve_directly(side, fixed, n_threads)
+        if losses is not None:
+            losses[:] = losses_in(fixed.basis, side, fixed.basis.turned(upright, n_threads), n_threads)
+        return Solutions(upright, None)
     basis = fixed.basis
     solutions, unsolved = _aligned((n_rows, len(basis.curvatures)), dtype), np.zeros(n_rows, np.uint8)
     _dispatch.kernel("conjugate_gradients", dtype)(
-        *_operands(side, basis.factors), basis.curvatures, tol, n_factors + _STEPS, solutions, unsolved, n_threads
+        *_operands(side, basis.factors),
+        basis.curvatures,
+        tol,
+        n_factors + _STEPS,
+        solutions,
+        unsolved,
+        losses,
+        n_threads,
     )
     rows = np.flatnonzero(unsolved)
     if len(rows):
-        weights, places = side.weights.rows(rows)
-        few = Side(weights, side.targets[places], side.regularization[rows], side.unobserved_weight)
-        solutions[rows] = turned(_solve_directly(few, fixed, n_threads), basis.vectors.astype(dtype), n_threads)
+        few = side.rows(rows)
+        solutions[rows] = basis.turned(_solve_directly(few, fixed, n_threads), n_threads)
+        if losses is not None:
+            losses[rows] = losses_in(basis, few, solutions[rows], n_threads)
     return Solutions(solutions, basis.vectors)
 
 
-def losses(side: Side, fixed: Fixed, solutions: Solutions, n_threads: int) -> Array:
-    """What every row's solution leaves of its objective, in float64."""
-    basis = fixed.basis
-    factors = solutions.factors
-    if solutions.vectors is None:
-        factors = turned(factors, basis.vectors.astype(factors.dtype), n_threads)
-    return losses_in_basis(side, basis.factors, basis.curvatures, factors, n_threads)
-
-
-def losses_in_basis(side: Side, fixed: Array, curvatures: Array, solutions: Array, n_threads: int) -> Array:
-    """`losses` where the Gram matrix has the diagonal ``curvatures``."""
-    out = np.zeros(len(solutions))
-    if out.size:
-        _dispatch.kernel("row_losses", fixed.dtype)(*_operands(side, fixed), curvatures, solutions, out, n_threads)
-    return out
+def losses_in(basis: Basis, side: Side, solutions: Array, n_threads: int) -> Array:
+    """What every row's solution, told in the basis, leaves of its objective, in float64."""
+    losses = np.zeros(len(solutions))
+    if losses.size:
+        _dispatch.kernel("row_losses", solutions.dtype)(
+            *_operands(side, basis.factors), basis.curvatures, np.ascontiguousarray(solutions), losses, n_threads
+        )
+    return losses
 
 
 def gram_matrix(factors: Array, n_threads: int, dtype: npt.DTypeLike) -> Array:
@@ -154,10 +175,9 @@ def gram_matrix(factors: Array, n_threads: int, dtype: npt.DTypeLike) -> Array:
     n_factors = factors.shape[1]
     total = np.zeros((n_factors, n_factors))
     for tile in _tiles(factors, dtype):
-        n_more = -n_factors % _FACTORS_TOGETHER
-        padded = np.pad(tile, ((0, 0), (0, n_more))) if n_more else tile
-        gram = np.zeros((padded.shape[1], padded.shape[1]))
-        _dispatch.kernel("gram", padded.dtype)(padded, gram, n_threads)
+        wide = padded(tile)
+        gram = np.zeros((wide.shape[1], wide.shape[1]))
+        _dispatch.kernel("gram", wide.dtype)(wide, gram, n_threads)
         total += gram[:n_factors, :n_factors]
     return total
 
@@ -165,17 +185,23 @@ def gram_matrix(factors: Array, n_threads: int, dtype: npt.DTypeLike) -> Array:
 def turned(rows: Array, matrix: Array, n_threads: int) -> Array:
     """``rows @ matrix``, multiplied in the dtype of the matrix, in that of the rows."""
     n_columns = matrix.shape[1]
-    padded = np.ascontiguousarray(np.pad(matrix, ((0, 0), (0, -n_columns % _FACTORS_TOGETHER))))
-    out = _aligned((len(rows), padded.shape[1]), rows.dtype)
+    wide = padded(matrix)
+    out = _aligned((len(rows), wide.shape[1]), rows.dtype)
     first = 0
     for tile in _tiles(rows, matrix.dtype):
         into = out[first : first + len(tile)]
         room = into if into.dtype == matrix.dtype else np.empty(into.shape, matrix.dtype)
-        _dispatch.kernel("turn", matrix.dtype)(tile, padded, room, n_threads)
+        _dispatch.kernel("turn", matrix.dtype)(tile, wide, room, n_threads)
         if room is not into:
             into[:] = room
         first += len(tile)
     return np.ascontiguousarray(out[:, :n_columns])
+
+
+def padded(factors: Array) -> Array:
+    """With columns of zeros up to what kernels take together."""
+    n_more = -factors.shape[1] % _FACTORS_TOGETHER
+    return np.ascontiguousarray(np.pad(factors, ((0, 0), (0, n_more))) if n_more else factors)
 
 
 def _tiles(rows: Array, dtype: npt.DTypeLike) -> Iterator[Array]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastrec import _check, _threads
-from fastrec._least_squares import Fixed, Side, gram_matrix, losses_in_basis, solve
+from fastrec._least_squares import Basis, Fixed, Side, gram_matrix, losses_in, padded, solve
 from fastrec._types import Array
 
 
@@ -127,15 +127,16 @@ def implicit_loss(
     of_users = _check.row_values(user_regularization, "user_regularization", len(users))
     of_items = _check.row_values(item_regularization, "item_regularization", len(items))
 
-    threads, dtype = _threads.resolve(None), np.result_type(users, items)
-    users, items = users.astype(dtype, order="C", copy=False), items.astype(dtype, order="C", copy=False)
+    threads = _threads.resolve(None)
+    users, items = (padded(factors.astype(np.float64, copy=False)) for factors in (users, items))
     stored = Side(
-        entry_weights._replace(data=entry_weights.data.astype(dtype, copy=False)),
-        entry_targets.data.astype(dtype, copy=False),
+        entry_weights._replace(data=entry_weights.data.astype(np.float64, copy=False)),
+        entry_targets.data.astype(np.float64, copy=False),
         of_users,
         unobserved_weight,
     )
-    total = losses_in_basis(stored, items, np.zeros(items.shape[1]), users, threads).sum()
-    total += of_items @ np.square(items, dtype=np.float64).sum(axis=1)
+    upright = Basis(np.zeros(items.shape[1]), np.eye(items.shape[1]), items)
+    total = losses_in(upright, stored, users, threads).sum()
+    total += (of_items * np.square(items).sum(axis=1)).sum()
     grams = (gram_matrix(factors, threads, np.float64) for factors in (users, items))
-    return float(total + unobserved_weight * np.vdot(*grams))
+    return float(total + unobserved_weight * np.multiply(*grams).sum())

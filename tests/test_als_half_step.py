@@ -275,6 +275,21 @@ def test_tol_at_any_size(dtype, n_factors, n_entries):
         assert_solves(system, right, solutions[row], pull, tol=1e-5)
 
 
+def test_a_huge_row_is_shared_by_the_threads():
+    rng = np.random.default_rng(5)
+    n_fixed, lengths = 600_000, [3, 530_000, 0, 600_000, 20]  # of 16 factors: 2^23 values are 524,288 entries
+    fixed = rng.normal(size=(n_fixed, 16)).astype(np.float32)
+    indices = np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    weights = csr_array((rng.uniform(0.5, 3, len(indices)).astype(np.float32), indices, indptr), (5, n_fixed))
+    targets = csr_array((np.ones(len(indices), np.float32), indices, indptr), (5, n_fixed))
+    solutions = fastrec.als_half_step(weights, targets, fixed, n_threads=1)
+    for row, (system, right, pull) in enumerate(systems(weights, targets, fixed)):
+        assert_solves(system, right, solutions[row], pull, tol=1e-5)
+    for n_threads in (2, 3):
+        assert_same(fastrec.als_half_step(weights, targets, fixed, n_threads=n_threads), solutions)
+
+
 def test_the_direct_solve_takes_what_conjugate_gradients_do_not_finish(monkeypatch):
     rng = np.random.default_rng(0)
     weights = csr_array(rng.integers(1, 9, (40, 30)).astype(np.float32) * (rng.random((40, 30)) < 0.5))

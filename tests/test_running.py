@@ -262,7 +262,11 @@ LONG = {
     "conjugate_gradients": """_dispatch.kernel("conjugate_gradients", np.float32)(
         np.ones(1000, np.float32), np.arange(1000, dtype=np.int32), np.tile([0, 1000], 10**7),
         np.ones(1000, np.float32), rng.random((1000, 16), np.float32), 1.0, np.ones(2 * 10**7 - 1), np.ones(16), 1e-5,
-        48, np.empty((2 * 10**7 - 1, 16), np.float32), np.empty(2 * 10**7 - 1, np.uint8), 2)""",
+        48, np.empty((2 * 10**7 - 1, 16), np.float32), np.empty(2 * 10**7 - 1, np.uint8), None, 2)""",
+    "conjugate_gradients of shared rows": """_dispatch.kernel("conjugate_gradients", np.float32)(
+        np.ones(600_000, np.float32), np.arange(600_000, dtype=np.int32), np.tile([0, 600_000], 10**4),
+        np.ones(600_000, np.float32), rng.random((600_000, 16), np.float32), 1.0, np.ones(2 * 10**4 - 1), np.ones(16),
+        1e-5, 48, np.empty((2 * 10**4 - 1, 16), np.float32), np.empty(2 * 10**4 - 1, np.uint8), None, 2)""",
     "direct_solve": """fastrec.als_half_step(
         full(10_000, 1000), full(10_000, 1000), rng.random((1000, 128)), tol=0, n_threads=2)""",
     "popular items, chosen": "with crowded(-1): fastrec.item_similarity(full(3, 10_000), 2, n_threads=2)",

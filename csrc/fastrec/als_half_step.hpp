@@ -7,26 +7,96 @@
 
 namespace fastrec {
 
+// The entries of one row, shared by the threads in parts that do not depend on how many there are.
+template <class Value>
+class SharedRow {
+ public:
+  static constexpr std::int64_t part_length = 16'384;
+
+  SharedRow(const HalfStepKernels<Value>& kernels, const HalfStep<Value>& step, std::ptrdiff_t row, int n_threads,
+            Poll poll, Patient<Poll>& ask)
+      : kernels_(kernels),
+        step_(step),
+        first_(step.weights.indptr[row]),
+        last_(step.weights.indptr[row + 1]),
+        n_parts_((last_ - first_ + part_length - 1) / part_length),
+        n_threads_(n_threads),
+        poll_(poll),
+        ask_(ask),
+        parts_(1, n_parts_ * step.n_factors) {}
+
+  explicit operator bool() const noexcept { return static_cast<bool>(parts_); }
+  Status status() const noexcept { return status_; }
+  SharedSums<Value> sums() noexcept {
+    return {this, [](void* row, const Value* x, Value* out) { return static_cast<SharedRow*>(row)->add(x, out); }};
+  }
+
+ private:
+  bool add(const Value* x, Value* out) {
+    const std::ptrdiff_t width = step_.n_factors;
+    status_ = parallel_for(n_parts_, n_threads_, poll_, [&](int, std::ptrdiff_t part) noexcept {
+      Value* sum = parts_[0] + part * width;
+      std::fill(sum, sum + width, Value{0});
+      const std::int64_t first = first_ + part * part_length;
+      kernels_.add_sums(step_, first, std::min(first + part_length, last_), x, sum);
+    });
+    for (std::ptrdiff_t part = 0; part < n_parts_; ++part) {
+      for (std::ptrdiff_t j = 0; j < width; ++j) out[j] += parts_[0][part * width + j];
+    }
+    if (ask_()) status_ = Status::interrupted;
+    return status_ == Status::done;
+  }
+
+  const HalfStepKernels<Value>& kernels_;
+  const HalfStep<Value>& step_;
+  std::int64_t first_, last_;
+  std::ptrdiff_t n_parts_;
+  int n_threads_;
+  Poll poll_;
+  Patient<Poll>& ask_;  // sums are short: between them too
+  Scratch<Value> parts_;
+  Status status_ = Status::done;
+};
+
 // `step` is in the eigenbasis of the Gram matrix.
 template <class Value>
-Status conjugate_gradients(const Kernels& table, HalfStep<Value> step, Value tol, int most_steps, Value* solutions,
-                           std::uint8_t* unsolved, int n_threads, Poll poll) {
+Status conjugate_gradients(const Kernels& table, HalfStep<Value> step, Value tol, int most_steps,
+                           HalfStepAnswer<Value> answer, int n_threads, Poll poll) {
   constexpr double usual_steps = 8.0;
+  constexpr std::int64_t most_of_one_thread = 1 << 23;  // values of a row's entries' factors
   const HalfStepKernels<Value>& kernels = table;
   const std::ptrdiff_t n_rows = step.weights.rows, width = step.n_factors;
+  const auto length = [&](std::ptrdiff_t row) { return step.weights.indptr[row + 1] - step.weights.indptr[row]; };
+  const auto is_shared = [&](std::ptrdiff_t row) { return length(row) * width > most_of_one_thread; };
   const double operations =
       static_cast<double>(step.weights.indptr[n_rows] + 4 * n_rows) * usual_steps * static_cast<double>(width);
   n_threads = worthwhile_threads(operations, n_threads);
 
   const Scratch<Value> vectors(n_threads, 5 * width);
   if (!vectors) return Status::out_of_memory;
+  const auto solve = [&](int worker, Rows rows, const SharedSums<Value>* shared) noexcept {
+    Value* own = vectors[worker];
+    kernels.conjugate(rows, step, tol, most_steps,
+                      {own, own + width, own + 2 * width, own + 3 * width, own + 4 * width}, shared, answer);
+  };
+  Patient<Poll> ask(poll);
+  for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
+    if (!is_shared(row)) continue;
+    SharedRow<Value> shared(kernels, step, row, n_threads, poll, ask);
+    if (!shared) return Status::out_of_memory;
+    const SharedSums<Value> sums = shared.sums();
+    solve(0, {row, row + 1}, &sums);
+    if (shared.status() != Status::done) return shared.status();
+  }
   const double a_row = operations / static_cast<double>(std::max<std::ptrdiff_t>(1, n_rows));
   return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 256, a_row), n_threads, poll,
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                             Value* own = vectors[worker];
-                             kernels.conjugate({first, last}, step, tol, most_steps,
-                                               {own, own + width, own + 2 * width, own + 3 * width, own + 4 * width},
-                                               solutions, unsolved);
+                             for (std::ptrdiff_t row = first; row < last; ++row) {  // runs between shared ones
+                               if (!is_shared(row)) continue;
+                               solve(worker, {first, row}, nullptr);
+                               first = row + 1;
+                             }
+                             solve(worker, {first, last}, nullptr);
                            });
 }
 

@@ -346,6 +346,20 @@ struct ConjugateScratch {  // n_factors values each
   Value *diagonal, *inverse, *residual, *direction, *image;
 };
 
+// Sums over the entries of one row, by many threads.
+template <class Value>
+struct SharedSums {
+  void* by;
+  bool (*add)(void* by, const Value* x, Value* out);  // as add_sums below; false when it was stopped
+};
+
+template <class Value>
+struct HalfStepAnswer {
+  Value* solutions;          // (weights.rows, n_factors)
+  std::uint8_t* unsolved;    // (weights.rows): which it could not solve
+  double* losses = nullptr;  // (weights.rows): what is left of every row's objective, where somebody asks
+};
+
 struct DirectScratch {  // padded: n_factors up to a multiple of n_lanes
   double* system;       // (padded, padded)
   double* right;        // (padded)
@@ -354,11 +368,14 @@ struct DirectScratch {  // padded: n_factors up to a multiple of n_lanes
 
 template <class Value>
 struct HalfStepKernels {
-  // Of a fixed side whose Gram matrix is diagonal; n_factors is a multiple of factors_together. Writes solutions
-  // (weights.rows, n_factors), and which rows it could not solve.
-  void (*conjugate)(Rows, HalfStep<Value>, Value tol, int most_steps, ConjugateScratch<Value>, Value* solutions,
-                    std::uint8_t* unsolved) noexcept;
-  // The same of any fixed side.
+  // Of a fixed side whose Gram matrix is diagonal; n_factors is a multiple of factors_together. With shared sums, of
+  // one row.
+  void (*conjugate)(Rows, HalfStep<Value>, Value tol, int most_steps, ConjugateScratch<Value>, const SharedSums<Value>*,
+                    HalfStepAnswer<Value>) noexcept;
+  // Adds, for the entries from first to last, the image of x under what they add to a row's system; without x the right
+  // side.
+  void (*add_sums)(HalfStep<Value>, std::int64_t first, std::int64_t last, const Value* x, Value* out) noexcept;
+  // Solutions of any fixed side.
   void (*direct)(Rows, HalfStep<Value>, DirectScratch, Value* solutions, std::uint8_t* unsolved) noexcept;
   // Of a fixed side whose Gram matrix is diagonal: what is left of every row's objective.
   void (*losses)(Rows, HalfStep<Value>, const Value* solutions, double* losses) noexcept;

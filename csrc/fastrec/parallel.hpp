@@ -18,6 +18,24 @@ enum class Status { done, interrupted, out_of_memory };
 // Asked on the calling thread between two blocks, about every 50 ms; true stops the job.
 using Poll = bool (*)();
 
+// Asks no more often than that.
+template <class Ask>
+class Patient {
+ public:
+  explicit Patient(const Ask& ask) noexcept : ask_(ask), asked_(Clock::now()) {}
+  bool operator()() {
+    if (Clock::now() - asked_ < std::chrono::milliseconds(50)) return false;
+    const bool answer = ask_();
+    asked_ = Clock::now();
+    return answer;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const Ask& ask_;
+  Clock::time_point asked_;
+};
+
 // Who waits for the rows of an answer: polled and, at the same moments, told how many more rows are done; true from
 // either stops the job.
 struct Progress {
@@ -74,12 +92,9 @@ Status parallel_for(std::ptrdiff_t n_blocks, int n_threads, const Ask& poll, con
   } catch (const std::bad_alloc&) {
   }
 
-  using Clock = std::chrono::steady_clock;
-  auto asked = Clock::now();
+  Patient<Ask> ask(poll);
   while (take_block(0)) {
-    if (Clock::now() - asked < std::chrono::milliseconds(50)) continue;
-    if (poll()) stop.store(true, std::memory_order_relaxed);
-    asked = Clock::now();
+    if (ask()) stop.store(true, std::memory_order_relaxed);
   }
   for (std::thread& thread : threads) thread.join();
   return stop.load(std::memory_order_relaxed) ? Status::interrupted : Status::done;

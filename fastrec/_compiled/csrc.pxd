@@ -95,6 +95,11 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
         const double* gram
         const double* regularization
 
+    cppclass HalfStepAnswer[Value]:
+        Value* solutions
+        uint8_t* unsolved
+        double* losses
+
 cdef extern from "fastrec/parallel.hpp" namespace "fastrec" nogil:
     enum class Status:
         done
@@ -159,8 +164,8 @@ cdef extern from "fastrec/dense.hpp" namespace "fastrec" nogil:
                        Poll) noexcept
 
 cdef extern from "fastrec/als_half_step.hpp" namespace "fastrec" nogil:
-    Status conjugate_gradients[Value](const Kernels&, HalfStep[Value], Value tol, int most_steps, Value* solutions,
-                                      uint8_t* unsolved, int n_threads, Poll) noexcept
+    Status conjugate_gradients[Value](const Kernels&, HalfStep[Value], Value tol, int most_steps,
+                                      HalfStepAnswer[Value], int n_threads, Poll) noexcept
     Status row_losses[Value](const Kernels&, HalfStep[Value], const Value* solutions, double* losses, int n_threads,
                              Poll) noexcept
     Status direct_solve[Value](const Kernels&, HalfStep[Value], Value* solutions, uint8_t* unsolved, int n_threads,

@@ -13,6 +13,7 @@ def conjugate_gradients(
     most_steps: int,
     solutions: Array,
     unsolved: Array,
+    losses: Array | None,
     n_threads: int,
 ) -> None: ...
 def direct_solve(

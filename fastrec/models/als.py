@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastrec import _check, _random, _threads
-from fastrec._least_squares import Fixed, Side, Solutions, losses, solve
+from fastrec._least_squares import Fixed, Side, Solutions, solve
 from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
@@ -149,20 +149,17 @@ class ImplicitALS(FactorModel):
         _check.memory(n_bytes, f"factors of {n_users} users and {n_items} items", "use fewer factors")
 
         users = options.side(entry_weights, targets)
-        items = options.side(
-            transposed(entry_weights, options.n_threads),
-            transposed(entry_weights._replace(data=targets), options.n_threads).data,
-        )
+        items = options.side(*_transposed(entry_weights, targets, options.n_threads))
         item_factors = Solutions(self._start(init, options, seed, n_items), None)
         user_factors = Solutions(np.zeros((n_users, options.n_factors), options.dtype), None)
-        kept = np.zeros(options.n_epochs)
+        kept, losses = np.zeros(options.n_epochs), np.zeros(n_items) if compute_loss else None
         with progress_bar(options.n_epochs, "ImplicitALS", _check.flag(progress, "progress")) as advance:
             for epoch in range(options.n_epochs):
                 started = time.perf_counter()
-                user_factors, _ = options.half_step(users, item_factors)
-                item_factors, left = options.half_step(items, user_factors, compute_loss=compute_loss)
-                if compute_loss:
-                    kept[epoch] = left + users.regularization @ _squares(user_factors.factors)
+                user_factors = options.half_step(users, item_factors)
+                item_factors = options.half_step(items, user_factors, losses=losses)
+                if losses is not None:
+                    kept[epoch] = losses.sum() + _penalty(users, user_factors.factors)
                 if callback is not None:
                     callback(epoch, time.perf_counter() - started, float(kept[epoch]))
                 advance()
@@ -230,12 +227,9 @@ class Options(NamedTuple):
         regularization = self.regularization * weight**self.regularization_exponent
         return Side(weights, targets, regularization, self.unobserved_weight)
 
-    def half_step(self, side: Side, other: Solutions, *, compute_loss: bool = False) -> tuple[Solutions, float]:
-        """Solve one side against the other, and say, when asked, what is left of its rows' objectives."""
-        fixed = Fixed(other.factors, self.n_threads)
-        solutions = solve(side, fixed, self.tol, self.n_threads)
-        left = float(losses(side, fixed, solutions, self.n_threads).sum()) if compute_loss else 0.0
-        return solutions.against(other), left
+    def half_step(self, side: Side, other: Solutions, *, losses: Array | None = None) -> Solutions:
+        """Solve one side against the other; ``losses`` as in `solve`."""
+        return solve(side, Fixed(other.factors, self.n_threads), self.tol, self.n_threads, losses=losses).against(other)
 
 
 def _weighted(user_items: Any, weights: Any, alpha: float, dtype: np.dtype[Any]) -> tuple[Csr, Array]:
@@ -260,7 +254,13 @@ def _confidence(ratings: Csr, alpha: float, dtype: np.dtype[Any]) -> tuple[Csr, 
     return ratings._replace(data=_check.finite(weights, "1 + alpha * |user_items|")), (ratings.data > 0).astype(dtype)
 
 
-def _squares(factors: Array) -> Array:
-    """Squared length of every row, in float64."""
-    squares: Array = np.einsum("ij,ij->i", factors, factors, dtype=np.float64)
-    return squares
+def _transposed(weights: Csr, targets: Array, n_threads: int) -> tuple[Csr, Array]:
+    """Both by columns. They travel together: a target of 0 as the sign of the weight."""
+    columns = transposed(weights._replace(data=np.copysign(weights.data, targets - 0.5)), n_threads)
+    return columns._replace(data=np.abs(columns.data)), (~np.signbit(columns.data)).astype(targets.dtype)
+
+
+def _penalty(side: Side, factors: Array) -> float:
+    """What the regularisation of one side adds to the loss, summed in float64."""
+    squares = np.einsum("ij,ij->i", factors, factors)
+    return float((side.regularization * squares).sum())

@@ -34,8 +34,8 @@ const Kernels FASTREC_TABLE = {
     {item_similarity<std::int32_t, double>},
     {turn<float>, add_gram<float>},
     {turn<double>, add_gram<double>},
-    {conjugate_gradients<float>, direct_solve<float>, row_losses<float>},
-    {conjugate_gradients<double>, direct_solve<double>, row_losses<double>},
+    {conjugate_gradients<float>, add_sums<float>, direct_solve<float>, row_losses<float>},
+    {conjugate_gradients<double>, add_sums<double>, direct_solve<double>, row_losses<double>},
 };
 
 }  // namespace fastrec
