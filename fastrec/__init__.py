@@ -2,7 +2,7 @@
 
 from fastrec import reference
 from fastrec._config import show_config
-from fastrec._types import TopK
+from fastrec._types import Explanation, TopK
 from fastrec.factorization import als_half_step, implicit_loss
 from fastrec.item_index import ItemIndex
 from fastrec.models.als import ImplicitALS
@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "EarlyStopping",
+    "Explanation",
     "ImplicitALS",
     "ItemIndex",
     "ItemKNN",

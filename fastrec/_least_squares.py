@@ -149,6 +149,17 @@ def losses_in_basis(side: Side, fixed: Array, curvatures: Array, solutions: Arra
     return out
 
 
+def influences(side: Side, fixed: Fixed, vector: Array) -> Array:
+    """What each entry of the one row adds to its solution's inner product with a vector, in float64."""
+    weights = side.weights.data.astype(np.float64)
+    with _threads.one_blas_thread():
+        system, _ = _normal_equations(0, side, fixed)
+        answer = _least_norm(system[None], vector[None].astype(np.float64))[0]
+        seen = fixed.factors[side.weights.indices].astype(np.float64) @ answer
+    out: Array = weights * side.targets * seen + 0.0  # not -0.0
+    return out
+
+
 def gram_matrix(factors: Array, n_threads: int, dtype: npt.DTypeLike) -> Array:
     """``factors' * factors`` in float64, the sum of sums of some rows in ``dtype``."""
     n_factors = factors.shape[1]

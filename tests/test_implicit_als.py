@@ -1,5 +1,7 @@
 """ImplicitALS: every half-step by its definition, and the laws of its objective."""
 
+import functools
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 import fastrec
 from fastrec import reference
+from fastrec.evaluation import recall_scorer
 
 N_USERS, N_ITEMS, N_FACTORS = 20, 14, 5
 SOLVE = {"rtol": 1e-4, "atol": 1e-5}  # a float32 solution of a float64 solve, several half-steps on
@@ -107,18 +110,6 @@ def test_loss_never_rises(seed, unobserved_weight, exponent):
     assert losses.dtype == np.float64
     assert losses.shape == (8,)
     assert (np.diff(losses) <= 1e-6 * losses[:-1]).all()
-
-
-@given(st.integers(0, 2**16), st.sampled_from([0.0, 0.4]))
-def test_folding_in_a_row_returns_its_factors(seed, exponent):
-    rows = ratings(seed)
-    fitted = model(regularization_exponent=exponent, n_epochs=1).fit(rows)
-    swapped = model(regularization_exponent=exponent, n_epochs=1)
-    swapped.user_factors_, swapped.item_factors_ = fitted.item_factors_, fitted.user_factors_
-    columns = rows.T.tocsr()
-    folded = swapped.recommend(None, columns, N_USERS, exclude_seen=False)
-    known = swapped.recommend(np.arange(N_ITEMS), columns, N_USERS, exclude_seen=False)
-    np.testing.assert_allclose(np.sort(folded.scores), np.sort(known.scores), **SOLVE)
 
 
 @given(st.integers(0, 2**16), st.sampled_from([0.25, 3.0]))
@@ -309,6 +300,7 @@ class TestFit:
             ({"weights": ratings(1)}, "weights"),
             ({"weights": -ratings(0)}, "weights"),
             ({"weights": ratings(0)[:3]}, "weights"),
+            ({"init": start()[:, :3]}, "init"),
         ],
     )
     def test_bad_arguments(self, arguments, words):
@@ -318,6 +310,47 @@ class TestFit:
     def test_more_memory_than_there_is(self):
         with pytest.raises(MemoryError, match="GiB"):
             fastrec.ImplicitALS(2**31 - 1).fit(ratings(0))
+
+
+class TestEarlyStopping:
+    def test_by_loss(self):
+        whole = model(n_epochs=30).fit(ratings(0), compute_loss=True)
+        falls = -np.diff(whole.loss_) / whole.loss_[:-1]
+        calls = []
+        rule = fastrec.EarlyStopping(patience=1, min_improvement=0.01)
+        fitted = model(n_epochs=30).fit(ratings(0), early_stopping=rule, callback=lambda *call: calls.append(call))
+        n_run = int(np.argmax(falls <= 0.01)) + 2
+        assert 2 < n_run < 30
+        assert fitted.n_epochs_ == len(calls) == n_run
+        np.testing.assert_array_equal(fitted.loss_, whole.loss_[:n_run])
+        np.testing.assert_array_equal(fitted.item_factors_, model(n_epochs=n_run).fit(ratings(0)).item_factors_)
+
+    @pytest.mark.parametrize("tol", [0, 1e-7])
+    def test_by_score_keeps_the_best_in_the_basis_of_the_model(self, tol):
+        scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
+        rule = fastrec.EarlyStopping(lambda model: next(scores), patience=2)
+        fitted = model(n_epochs=5, tol=tol).fit(ratings(0), early_stopping=rule, compute_loss=True)
+        best = model(n_epochs=2, tol=tol).fit(ratings(0), compute_loss=True)
+        assert fitted.n_epochs_ == 2
+        np.testing.assert_array_equal(fitted.validation_scores_, [0.1, 0.5, 0.4, 0.3])
+        for name in ("user_factors_", "item_factors_", "loss_"):
+            np.testing.assert_array_equal(getattr(fitted, name), getattr(best, name))
+
+    def test_the_score_recommends(self):
+        rows = ratings(0)
+        scorer = functools.partial(recall_scorer(5), user_items=rows)
+        fitted = model(n_epochs=6).fit(rows, early_stopping=fastrec.EarlyStopping(scorer, patience=6))
+        expected = [scorer(model(n_epochs=n).fit(rows)) for n in range(1, 7)]
+        np.testing.assert_allclose(fitted.validation_scores_, expected)
+        assert fitted.n_epochs_ == np.argmax(expected) + 1
+
+    def test_is_saved(self, tmp_path):
+        rule = fastrec.EarlyStopping(lambda model: 1.0, patience=2)
+        fitted = model(n_epochs=6).fit(ratings(0), early_stopping=rule)
+        fitted.save(tmp_path / "model")
+        loaded = fastrec.load(tmp_path / "model")
+        assert loaded.n_epochs_ == fitted.n_epochs_ == 1
+        np.testing.assert_array_equal(loaded.validation_scores_, [1.0, 1.0, 1.0])
 
 
 def test_similar_users_is_the_cosine_of_factors():

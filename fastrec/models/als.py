@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastrec import _check, _random, _threads
-from fastrec._least_squares import Fixed, Side, Solutions, losses, solve
+from fastrec._least_squares import Fixed, Side, Solutions, influences, losses, solve
 from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
-from fastrec._types import Array, Csr
-from fastrec.models.base import FactorModel
+from fastrec._types import ENTRIES_AT_ONCE, Array, Csr, Explanation
+from fastrec.models.fold_in import Entries, FoldInModel, SideName, with_zero_rows
+from fastrec.models.stopping import EarlyStopping, Learned, Watch
 
 _START_DEVIATION = 0.01
 
 
-class ImplicitALS(FactorModel):
+class ImplicitALS(FoldInModel):
     """Matrix factorisation of implicit feedback by alternating least squares, each solve exact.
 
     Minimises, over user factors x and item factors y,
@@ -60,7 +61,11 @@ class ImplicitALS(FactorModel):
     item_factors_ : ndarray, shape (n_items, n_factors)
         Rows without interactions are zero.
     loss_ : ndarray of float64, shape (n_epochs,)
-        The loss after each epoch, when ``fit`` was asked for it.
+        The loss after each epoch that the factors have had, when ``fit`` was asked for it.
+    n_epochs_ : int
+        How many those are, when ``fit`` was given ``early_stopping``.
+    validation_scores_ : ndarray of float64
+        Every score that ``early_stopping`` looked at.
 
     Notes
     -----
@@ -79,7 +84,7 @@ class ImplicitALS(FactorModel):
     """
 
     _learned = ("user_factors_", "item_factors_")
-    _optional = ("loss_",)
+    _optional = ("loss_", "n_epochs_", "validation_scores_")
 
     def __init__(
         self,
@@ -114,6 +119,7 @@ class ImplicitALS(FactorModel):
         weights: Any = None,
         init: Any = None,
         compute_loss: bool = False,
+        early_stopping: EarlyStopping | None = None,
         callback: Callable[[int, float, float], Any] | None = None,
         progress: bool = False,
     ) -> Self:
@@ -128,9 +134,12 @@ class ImplicitALS(FactorModel):
         weights : sparse matrix, optional
             Stored at the same places as ``user_items``, at least 0: replaces w.
         init : array_like, shape (n_items, n_factors), optional
-            Item factors to start from.
+            Item factors to start from. An epoch solves the users first, so that the ``item_factors_`` of a model are
+            all that it takes to continue from it; `partial_fit` does so in place.
         compute_loss : bool
             Keep the loss after every epoch in ``loss_``.
+        early_stopping : EarlyStopping, optional
+            Ends before ``n_epochs``; ``loss_`` is kept too where it looks at the loss.
         callback : callable, optional
             Called as ``callback(epoch, seconds, loss)`` after every epoch, counted from 0; ``loss_`` is kept too.
         progress : bool
@@ -142,37 +151,57 @@ class ImplicitALS(FactorModel):
             The model itself. It is unchanged when anything was raised.
         """
         options, seed = self._options(), _random.seed_of(self.random_state)
-        compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None
-        entry_weights, targets = _weighted(user_items, weights, options.alpha, options.dtype)
-        n_users, n_items = entry_weights.shape
-        n_bytes = (float(n_users) + n_items) * options.n_factors * options.dtype.itemsize
-        _check.memory(n_bytes, f"factors of {n_users} users and {n_items} items", "use fewer factors")
-
-        users = options.side(entry_weights, targets)
-        items = options.side(
-            transposed(entry_weights, options.n_threads),
-            transposed(entry_weights._replace(data=targets), options.n_threads).data,
-        )
-        item_factors = Solutions(self._start(init, options, seed, n_items), None)
-        user_factors = Solutions(np.zeros((n_users, options.n_factors), options.dtype), None)
-        kept = np.zeros(options.n_epochs)
+        watch = Watch(early_stopping, self, options.n_epochs)
+        compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None or watch.needs_loss
+        entries = _weighted(user_items, weights, "user_items", options)
+        n_users, n_items = entries.weights.shape
+        options.check_memory(n_users, n_items)
+        start = np.zeros((n_users, options.n_factors), options.dtype), self._start(init, options, seed, n_items)
         with progress_bar(options.n_epochs, "ImplicitALS", _check.flag(progress, "progress")) as advance:
-            for epoch in range(options.n_epochs):
-                started = time.perf_counter()
-                user_factors, _ = options.half_step(users, item_factors)
-                item_factors, left = options.half_step(items, user_factors, compute_loss=compute_loss)
-                if compute_loss:
-                    kept[epoch] = left + users.regularization @ _squares(user_factors.factors)
-                if callback is not None:
-                    callback(epoch, time.perf_counter() - started, float(kept[epoch]))
-                advance()
-        self.user_factors_ = user_factors.upright(options.n_threads)
-        self.item_factors_ = item_factors.upright(options.n_threads)
-        if compute_loss:
-            self.loss_ = kept
-        elif hasattr(self, "loss_"):
-            del self.loss_
-        return self
+            return self._learn(_epochs(entries, start, options, watch, compute_loss, callback, advance))
+
+    def explain(self, user: int | None, item: int, user_items: Any, *, weights: Any = None) -> Explanation:
+        """Why an item is recommended: what each item of the user's row adds to its score.
+
+        Parameters
+        ----------
+        user : int or None
+            Whose row it is; the row says all, so that a new user is explained too.
+        item : int
+            The item to explain.
+        user_items : sparse matrix, shape (1, n_items)
+            The user's row.
+        weights : sparse matrix, optional
+            As in ``fit``.
+
+        Returns
+        -------
+        Explanation
+            ``items`` of the row by their ``contributions``, most first, which sum to ``score``: the one of `recommend`
+            with ``recalculate=True``. Items with r < 0 contribute 0.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            An argument is not as described, or shapes do not match.
+
+        Notes
+        -----
+        Hu, Koren and Volinsky 2008, section 5: with A the matrix of the user's normal equations, item j contributes
+        y_item' A^-1 y_j w_j t_j. In float64, in O(n_seen n_factors^2 + n_factors^3).
+        """
+        self._check_fitted()
+        if user is not None:
+            _check.integer(user, "user", 0)
+        item = _check.integer(item, "item", 0, self._n_items() - 1)
+        options = self._options_now()
+        entries = _weighted(user_items, weights, "user_items", options)
+        _check.row_of_each(entries.weights.shape, 1, "[user]", self._n_items())
+        row = options.side(entries)
+        contributions = influences(row, self._fixed("items", options.n_threads), self.item_factors_[item])
+        return Explanation.of(row.weights.indices, contributions)
 
     def _start(self, init: Any, options: Options, seed: int, n_items: int) -> Array:
         if init is None:
@@ -185,10 +214,38 @@ class ImplicitALS(FactorModel):
         return given.astype(options.dtype, order="C")
 
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
-        options = self._options()._replace(n_threads=n_threads, dtype=self.item_factors_.dtype)
-        weights, targets = _confidence(rows, options.alpha, options.dtype)
-        items = self._derived("items", self.item_factors_, lambda: Fixed(self.item_factors_, n_threads))
-        return solve(options.side(weights, targets), items, options.tol, n_threads).upright(n_threads)
+        return self._solved(_confidence(rows, self._options_now()), "users", n_threads)
+
+    def _entries(self, rows: Any, weights: Any, name: str) -> Entries:
+        return _weighted(rows, weights, name, self._options_now())
+
+    def _solved(self, entries: Entries, of: SideName, n_threads: int) -> Array:
+        options = self._options_now()
+        fixed = self._fixed("items" if of == "users" else "users", n_threads)
+        return solve(options.side(entries), fixed, options.tol, n_threads).upright(n_threads)
+
+    def _fixed(self, name: SideName, n_threads: int) -> Fixed:
+        factors = self.item_factors_ if name == "items" else self.user_factors_
+        return self._derived(name, factors, lambda: Fixed(factors, n_threads))
+
+    def _learn_on(self, entries: Entries, n_epochs: int) -> Self:
+        options = self._options_now()._replace(n_epochs=n_epochs)
+        n_users, n_items = entries.weights.shape
+        options.check_memory(n_users, n_items)
+        if self.__sklearn_is_fitted__():
+            _check.at_least_as_many(entries.weights.shape, (self._n_users(), self._n_items()), "user_items")
+            start = with_zero_rows(self.user_factors_, n_users), with_zero_rows(self.item_factors_, n_items)
+        else:
+            items = self._start(None, options, _random.seed_of(self.random_state), n_items)
+            start = np.zeros((n_users, options.n_factors), options.dtype), items
+        return self._learn(_epochs(entries, start, options, Watch(None, self, n_epochs)))
+
+    def _options_now(self) -> Options:
+        """The parameters, with the form of the factors that there are."""
+        options = self._options()
+        if not self.__sklearn_is_fitted__():
+            return options
+        return options._replace(n_factors=self.item_factors_.shape[1], dtype=self.item_factors_.dtype)
 
     def _options(self) -> Options:
         return Options(
@@ -224,11 +281,17 @@ class Options(NamedTuple):
     n_threads: int
     dtype: np.dtype[Any]
 
-    def side(self, weights: Csr, targets: Array) -> Side:
+    def side(self, entries: Entries) -> Side:
         """One side's rows, with the regularisation of each."""
+        weights, targets = entries
         weight = np.diff(weights.indptr) + self.unobserved_weight * weights.shape[1]
         regularization = self.regularization * weight**self.regularization_exponent
         return Side(weights, targets, regularization, self.unobserved_weight)
+
+    def check_memory(self, n_users: int, n_items: int) -> None:
+        """Refuse factors that do not fit."""
+        n_bytes = (float(n_users) + n_items) * self.n_factors * self.dtype.itemsize
+        _check.memory(n_bytes, f"factors of {n_users} users and {n_items} items", "use fewer factors")
 
     def half_step(self, side: Side, other: Solutions, *, compute_loss: bool = False) -> tuple[Solutions, float]:
         """Solve one side against the other, and say, when asked, what is left of its rows' objectives."""
@@ -238,26 +301,67 @@ class Options(NamedTuple):
         return solutions.against(other), left
 
 
-def _weighted(user_items: Any, weights: Any, alpha: float, dtype: np.dtype[Any]) -> tuple[Csr, Array]:
+def _epochs(
+    entries: Entries,
+    start: tuple[Array, Array],
+    options: Options,
+    watch: Watch,
+    compute_loss: bool = False,
+    callback: Callable[[int, float, float], Any] | None = None,
+    advance: Callable[[], Any] = lambda: None,
+) -> Learned:
+    """Solve the users, then the items, and again, from given factors."""
+    users = options.side(entries)
+    items = options.side(_by_item(entries, options.n_threads))
+    user_factors, item_factors = (Solutions(factors, None) for factors in start)
+    kept: list[float] = []
+
+    def learned() -> Learned:
+        losses = {"loss_": np.array(kept)} if compute_loss else {}
+        sides = {"user_factors_": user_factors, "item_factors_": item_factors}
+        return {name: side.upright(options.n_threads) for name, side in sides.items()} | losses
+
+    for epoch in range(options.n_epochs):
+        started = time.perf_counter()
+        user_factors, _ = options.half_step(users, item_factors)
+        item_factors, left = options.half_step(items, user_factors, compute_loss=compute_loss)
+        if compute_loss:
+            kept.append(float(left + users.regularization @ _squares(user_factors.factors)))
+        if callback is not None:
+            callback(epoch, time.perf_counter() - started, kept[epoch])
+        advance()
+        if watch.is_over(kept[epoch] if compute_loss else 0.0, learned):
+            break
+    return watch.outcome(learned)
+
+
+def _by_item(entries: Entries, n_threads: int) -> Entries:
+    weights, targets = entries
+    return Entries(transposed(weights, n_threads), transposed(weights._replace(data=targets), n_threads).data)
+
+
+def _weighted(rows: Any, weights: Any, name: str, options: Options) -> Entries:
     """Weight and target of every interaction, by the rule or as given."""
     if weights is None:
-        return _confidence(_check.csr(user_items, "user_items"), alpha, dtype)
-    ratings, given = (
-        _check.csr(user_items, "user_items", keep_zeros=True),
-        _check.csr(weights, "weights", keep_zeros=True),
-    )
-    _check.same_pattern(ratings, "user_items", given, "weights")
+        return _confidence(_check.csr(rows, name), options)
+    ratings, given = _check.csr(rows, name, keep_zeros=True), _check.csr(weights, "weights", keep_zeros=True)
+    _check.same_pattern(ratings, name, given, "weights")
     _check.not_negative(given.data, "weights", "weights")
     stored = ratings.data != 0
-    kept = given._replace(data=_check.finite(given.data.astype(dtype), "weights")).where(stored)
-    return kept, (ratings.data[stored] > 0).astype(dtype)
+    kept = given._replace(data=_check.finite(given.data.astype(options.dtype), "weights")).where(stored)
+    return Entries(kept, (ratings.data[stored] > 0).astype(options.dtype))
 
 
-def _confidence(ratings: Csr, alpha: float, dtype: np.dtype[Any]) -> tuple[Csr, Array]:
+def _confidence(ratings: Csr, options: Options) -> Entries:
     """Weight 1 + alpha |r| and target 1 or 0 (Hu et al. 2008, with negative r as a sure dislike)."""
-    with np.errstate(over="ignore"):
-        weights = (1 + alpha * np.abs(ratings.data.astype(np.float64))).astype(dtype)
-    return ratings._replace(data=_check.finite(weights, "1 + alpha * |user_items|")), (ratings.data > 0).astype(dtype)
+    weights, targets = (np.empty(len(ratings.data), options.dtype) for _ in range(2))
+    for first in range(0, len(weights), ENTRIES_AT_ONCE):
+        tile = slice(first, first + ENTRIES_AT_ONCE)
+        values = ratings.data[tile].astype(np.float64)
+        targets[tile] = values > 0
+        with np.errstate(over="ignore"):
+            weights[tile] = 1 + options.alpha * np.abs(values)
+    return Entries(ratings._replace(data=_check.finite(weights, "1 + alpha * |user_items|")), targets)
 
 
 def _squares(factors: Array) -> Array:
