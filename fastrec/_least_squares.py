@@ -233,7 +233,9 @@ def _solve_directly(side: Side, fixed: Fixed, n_threads: int) -> Array:
         for start in range(0, len(rows), _SINGULAR_ROWS):
             batch = rows[start : start + _SINGULAR_ROWS]
             systems = [_normal_equations(row, side, fixed) for row in batch]
-            solutions[batch] = _least_norm(*(np.array(parts) for parts in zip(*systems, strict=True)))
+            solutions[batch] = _least_norm(
+                *(_check.finite(np.array(parts), "a row's normal equations") for parts in zip(*systems, strict=True))
+            )
     return solutions
 
 

@@ -1,6 +1,7 @@
 """ImplicitALS: every half-step by its definition, and the laws of its objective."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 import fastrec
 from fastrec import reference
 from fastrec.evaluation import recall_scorer
+from strategies import BAD_RATINGS, in_sparse_form
 
 N_USERS, N_ITEMS, N_FACTORS = 20, 14, 5
 SOLVE = {"rtol": 1e-4, "atol": 1e-5}  # a float32 solution of a float64 solve, several half-steps on
@@ -31,6 +33,11 @@ def start(seed=3):
 
 def model(**options):
     return fastrec.ImplicitALS(N_FACTORS, **{"n_epochs": 2, "random_state": 0, "tol": 1e-7, **options})
+
+
+objectives = pytest.mark.parametrize(
+    ("alpha", "regularization", "unobserved_weight"), [*itertools.product([1.0, 1e6], [0.0, 1.0], [1.0, 0.0])]
+)
 
 
 def with_data(matrix, data):
@@ -177,6 +184,74 @@ def test_huge_alpha_is_finite(alpha):
     fitted = model(alpha=alpha).fit(ratings(7))
     assert np.isfinite(fitted.user_factors_).all()
     assert np.isfinite(fitted.item_factors_).all()
+
+
+class TestBadNumbers:
+    """Rank-deficient sides, full rows, huge weights: the definition to what conditioning leaves, and never NaN."""
+
+    @objectives
+    @pytest.mark.parametrize("case", BAD_RATINGS)
+    def test_equals_definition(self, case, alpha, regularization, unobserved_weight):
+        rows = sp.csr_array(BAD_RATINGS[case])
+        options = {
+            "regularization": regularization,
+            "unobserved_weight": unobserved_weight,
+            "regularization_exponent": 0.0,
+        }
+        weights = with_data(rows, 1 + alpha * rows.data)
+        users, items, loss = epochs_by_definition(rows, weights, options, 3, awkward_start())
+        best = users @ items.T
+        for tol in (0, 1e-12):
+            fitted = model(alpha=alpha, n_epochs=3, dtype="float64", tol=tol, **options)
+            fitted.fit(rows, init=awkward_start(), compute_loss=True)
+            scores = fitted.user_factors_ @ fitted.item_factors_.T
+            np.testing.assert_allclose(scores, best, rtol=0, atol=1e-5 * np.abs(best).max())  # pinv drops a little
+            rounding = 1e-12 * weights.data.sum()
+            np.testing.assert_allclose(fitted.loss_[-1], loss, rtol=3e-5, atol=rounding)
+            assert (np.diff(fitted.loss_) <= 1e-6 * np.abs(fitted.loss_[:-1]) + rounding).all()
+
+    @objectives
+    @pytest.mark.parametrize("case", BAD_RATINGS)
+    def test_float32_comes_near(self, case, alpha, regularization, unobserved_weight):
+        rows = sp.csr_array(BAD_RATINGS[case].astype(np.float32))
+        options = {"alpha": alpha, "regularization": regularization, "unobserved_weight": unobserved_weight}
+        exact, near = (
+            fastrec.ImplicitALS(N_FACTORS, n_epochs=5, dtype=dtype, tol=tol, **options).fit(
+                rows, init=awkward_start(), compute_loss=True
+            )
+            for dtype, tol in (("float64", 0), ("float32", 1e-5))
+        )
+        assert np.isfinite(near.user_factors_).all()
+        assert np.isfinite(near.item_factors_).all()
+        loss_of_nothing = (1 + alpha * rows.data).sum()
+        np.testing.assert_allclose(near.loss_, exact.loss_, rtol=1e-3, atol=1e-3 * loss_of_nothing)
+
+    @pytest.mark.parametrize("case", BAD_RATINGS)
+    def test_a_failed_solve_would_show(self, case):
+        rows = sp.csr_array(BAD_RATINGS[case])
+        fitted = model(n_epochs=3, dtype="float64").fit(rows, init=awkward_start(), compute_loss=True)
+        assert fitted.loss_[-1] < 0.7 * (1 + rows.data).sum()
+
+
+def awkward_start():
+    return np.random.default_rng(3).normal(0, 0.01, (20, N_FACTORS))
+
+
+@pytest.mark.parametrize("form", ["int64", "read-only", "memory-mapped", "excess", "csr_matrix"])
+def test_forms_give_the_same_bits(form):
+    rows = ratings(0, negative=True)
+    rows.sum_duplicates()
+    weights = with_data(rows, np.arange(rows.nnz)).astype(np.float32)
+    other, other_weights = (in_sparse_form(x.data, x.indices, x.indptr, x.shape, form) for x in (rows, weights))
+    if form == "int64":
+        assert other.indptr.dtype == other.indices.dtype == np.int64
+    for given_ in ({}, {"weights": weights}):
+        fitted = model().fit(rows, **given_)
+        same = model().fit(other, **({"weights": other_weights} if given_ else {}))
+        np.testing.assert_array_equal(fitted.user_factors_, same.user_factors_)
+        np.testing.assert_array_equal(fitted.item_factors_, same.item_factors_)
+    np.testing.assert_array_equal(fitted.fold_in_users(rows), fitted.fold_in_users(other))
+    np.testing.assert_array_equal(fitted.partial_fit(rows).item_factors_, same.partial_fit(other).item_factors_)
 
 
 def test_more_factors_than_rows():
