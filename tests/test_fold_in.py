@@ -24,6 +24,7 @@ options = st.fixed_dictionaries(
         "regularization": st.sampled_from([0.01, 0.5]),
         "unobserved_weight": st.sampled_from([0.2, 1.0]),
         "regularization_exponent": st.sampled_from([0.0, 0.5]),
+        "popularity_exponent": st.sampled_from([0.0, 0.0, 0.5]),
     }
 )
 
@@ -39,20 +40,25 @@ def fitted(rows, *, n_epochs=2, **more):
     return fastrec.ImplicitALS(N_FACTORS, n_epochs=n_epochs, random_state=0, **{**EXACTLY, **more}).fit(rows)
 
 
-def by_definition(model, rows, fixed):
-    """Rows solved against fixed factors, with the reference."""
-    weights, targets = (
-        sp.csr_array((data, rows.indices, rows.indptr), shape=rows.shape)
-        for data in (1 + model.alpha * np.abs(rows.data.astype(np.float64)), (rows.data > 0).astype(np.float64))
-    )
-    weight = np.diff(rows.indptr) + model.unobserved_weight * rows.shape[1]
-    return reference.als_half_step(
-        weights,
-        targets,
+def by_definition(model, rows, fixed, *, of="users"):
+    """Rows solved against fixed factors, with the reference, which is told the weight of every cell."""
+    values = rows.toarray().astype(np.float64)
+    exponent = model.popularity_exponent
+    popularity = model.popularity_ if of == "users" else np.diff(rows.indptr)[:, None]
+    unobserved = model.unobserved_weight * np.ones(values.shape)
+    if exponent > 0:
+        unobserved *= np.maximum(popularity, 0.0) ** exponent / (model.popularity_**exponent).mean()
+    weights = np.where(values != 0, 1 + model.alpha * np.abs(values), unobserved)
+    everywhere = np.arange(values.size) % values.shape[1], np.arange(len(values) + 1) * values.shape[1]
+    stored = [sp.csr_array((x.ravel(), *everywhere), shape=values.shape) for x in (weights, 1.0 * (values > 0))]
+    weight = np.diff(rows.indptr) + unobserved.sum(axis=1)
+    solved = reference.als_half_step(
+        *stored,
         fixed,
-        unobserved_weight=model.unobserved_weight,
+        unobserved_weight=0.0,
         regularization=model.regularization * weight**model.regularization_exponent,
     )
+    return solved * (np.diff(rows.indptr) > 0)[:, None]
 
 
 # ---- fold-in --------------------------------------------------------------------------------------------------------
@@ -71,7 +77,9 @@ def test_fold_in_equals_definition(seed, options, n_new):
     new = ratings(seed + 1, n_users=n_new)
     np.testing.assert_allclose(model.fold_in_users(new), by_definition(model, new, model.item_factors_), **SOLVE)
     new = ratings(seed + 2, n_users=n_new, n_items=N_USERS)
-    np.testing.assert_allclose(model.fold_in_items(new), by_definition(model, new, model.user_factors_), **SOLVE)
+    np.testing.assert_allclose(
+        model.fold_in_items(new), by_definition(model, new, model.user_factors_, of="items"), **SOLVE
+    )
 
 
 def test_weights_are_those_of_fit():
@@ -180,7 +188,9 @@ def test_further_epochs_over_more_users_and_items():
     model.partial_fit(rows)
     np.testing.assert_allclose(model.user_factors_, by_definition(model, rows, start), **SOLVE)
     by_item = sp.csr_array(rows.T)
-    np.testing.assert_allclose(model.item_factors_, by_definition(model, by_item, model.user_factors_), **SOLVE)
+    np.testing.assert_allclose(
+        model.item_factors_, by_definition(model, by_item, model.user_factors_, of="items"), **SOLVE
+    )
 
 
 def test_no_further_epochs_keep_the_factors():

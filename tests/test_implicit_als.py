@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import fastrec
@@ -93,6 +93,68 @@ def gradient_of_items(fitted, rows, w0=1.0, reg=0.01):
     target = (rows.toarray() > 0).astype(np.float64)
     gradient = (weight * (x @ y.T - target)).T @ x + reg * y
     return np.linalg.norm(gradient, axis=1), np.linalg.norm((weight * target).T @ x, axis=1)
+
+
+class TestPopularity:
+    """Unobserved weights by popularity: the reference is told every cell's."""
+
+    @staticmethod
+    def half_step(rows, unobserved, fixed, regularization, alpha=1.0):
+        values = rows.toarray().astype(np.float64)
+        weights = np.where(values != 0, 1 + alpha * np.abs(values), unobserved)
+        everywhere = np.arange(values.size) % values.shape[1], np.arange(0, values.size + 1, values.shape[1])
+        stored = [sp.csr_array((x.ravel(), *everywhere), shape=values.shape) for x in (weights, 1.0 * (values > 0))]
+        return reference.als_half_step(*stored, fixed, unobserved_weight=0.0, regularization=regularization)
+
+    @given(st.integers(0, 2**16), st.sampled_from([0.3, 0.5, 1.0, 2.0]), st.sampled_from([0.0, 0.5, 1.0]))
+    def test_equals_definition(self, seed, popularity_exponent, exponent):
+        rows = ratings(seed, negative=True)
+        options = {"unobserved_weight": 0.3, "regularization": 0.1, "regularization_exponent": exponent}
+        fitted = model(**options, popularity_exponent=popularity_exponent, dtype="float64", tol=1e-12, n_epochs=2)
+        fitted.fit(rows, init=start(), compute_loss=True)
+        counts = np.diff(rows.tocsc().indptr)
+        assume(counts.all())  # what the start of the others weighs does not matter for long
+        powers = counts**popularity_exponent
+        unobserved = 0.3 * powers / powers.mean()
+        of_users = 0.1 * (np.diff(rows.indptr) + unobserved.sum()) ** exponent
+        of_items = 0.1 * (counts + unobserved * N_USERS) ** exponent
+        items = start().astype(np.float64)
+        by_item = sp.csr_array(rows.T)
+        for _ in range(2):
+            users = self.half_step(rows, unobserved, items, of_users)
+            items = self.half_step(by_item, unobserved[:, None], users, of_items)
+        np.testing.assert_allclose(fitted.user_factors_, users, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(fitted.item_factors_, items, rtol=1e-6, atol=1e-9)
+        values = rows.toarray()
+        weights = np.where(values != 0, 1 + np.abs(values), unobserved)
+        loss = (weights * ((values > 0) - users @ items.T) ** 2).sum()
+        loss += of_users @ (users**2).sum(axis=1) + of_items @ (items**2).sum(axis=1)
+        np.testing.assert_allclose(fitted.loss_[-1], loss, rtol=1e-9)
+        np.testing.assert_array_equal(fitted.popularity_, counts)
+
+    def test_none_is_the_same_for_all(self):
+        rows = ratings(0)
+        one, other = model(popularity_exponent=1e-12).fit(rows), model().fit(rows)
+        np.testing.assert_allclose(one.item_factors_, other.item_factors_, **SOLVE)
+        assert np.abs(model(popularity_exponent=1.0).fit(rows).item_factors_ - other.item_factors_).max() > 1e-2
+
+    def test_items_that_nobody_has(self):
+        rows = ratings(9).tolil()
+        rows[:, 2] = 0
+        fitted = model(popularity_exponent=0.5).fit(rows)
+        assert np.isfinite(fitted.item_factors_).all()
+        assert not fitted.item_factors_[2].any()
+        nobody = model(popularity_exponent=0.5).fit(sp.csr_array((4, 3)))
+        assert not nobody.item_factors_.any()
+
+    def test_new_items_take_part(self):
+        rows = ratings(0)
+        fitted = model(popularity_exponent=0.5).fit(rows)
+        new = sp.csr_array(np.ones((1, N_USERS), np.float32))
+        fitted.partial_fit_items(new, items=[N_ITEMS + 1])
+        np.testing.assert_array_equal(fitted.popularity_[N_ITEMS:], [0, N_USERS])
+        fitted.partial_fit(sp.csr_array(np.ones((1, N_ITEMS + 2))), users=[0])
+        assert len(fitted.popularity_) == N_ITEMS + 2
 
 
 @given(st.integers(0, 2**16))
@@ -354,6 +416,7 @@ class TestFit:
             ({"alpha": "1"}, TypeError),
             ({"unobserved_weight": -1}, ValueError),
             ({"regularization_exponent": 1.5}, ValueError),
+            ({"popularity_exponent": -0.5}, ValueError),
             ({"n_epochs": -1}, ValueError),
             ({"tol": -1e-5}, ValueError),
             ({"random_state": -1}, ValueError),

@@ -14,7 +14,8 @@ from fastrec._least_squares import Fixed, Side, Solutions, influences, losses, s
 from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
 from fastrec._types import ENTRIES_AT_ONCE, Array, Csr, Explanation
-from fastrec.models.fold_in import Entries, FoldInModel, SideName, with_zero_rows
+from fastrec.models.fold_in import Entries, FoldInModel, SideName, with_rows, with_zero_rows
+from fastrec.models.item_units import ItemUnits
 from fastrec.models.stopping import EarlyStopping, Learned, Watch
 
 _START_DEVIATION = 0.01
@@ -25,11 +26,11 @@ class ImplicitALS(FoldInModel):
 
     Minimises, over user factors x and item factors y,
 
-        sum_seen w (t - x.y)^2 + unobserved_weight sum_unseen (x.y)^2 + sum_u lam_u |x_u|^2 + sum_i lam_i |y_i|^2
+        sum_seen w (t - x.y)^2 + sum_unseen c (x.y)^2 + sum_u lam_u |x_u|^2 + sum_i lam_i |y_i|^2
 
-    where an interaction r > 0 has w = 1 + alpha r, t = 1, one r < 0 has w = 1 + alpha |r|, t = 0, and a row with n
-    interactions, of a matrix with n_other columns, has
-    lam = regularization (n + unobserved_weight n_other) ^ regularization_exponent.
+    where an interaction r > 0 has w = 1 + alpha r, t = 1, one r < 0 has w = 1 + alpha |r|, t = 0, all pairs without one
+    have c = unobserved_weight, and a row with n interactions has lam = regularization (n + sum c) ^
+    regularization_exponent, the sum over all of the row's pairs.
 
     Parameters
     ----------
@@ -41,6 +42,10 @@ class ImplicitALS(FoldInModel):
         How an interaction's value raises its weight.
     unobserved_weight : float, at least 0
         Weight of every pair without an interaction.
+    popularity_exponent : float, at least 0
+        The weight of a pair without an interaction is in proportion to this power of the number of users who have the
+        item, and unobserved_weight on average over items (He et al. 2016): who lacks what many have knows it, perhaps.
+        0: the same for all.
     regularization_exponent : float, 0 to 1
         0 penalises all rows alike, 1 in proportion to their weight (Rendle et al. 2022).
     n_epochs : int, at least 0
@@ -60,6 +65,8 @@ class ImplicitALS(FoldInModel):
     user_factors_ : ndarray, shape (n_users, n_factors)
     item_factors_ : ndarray, shape (n_items, n_factors)
         Rows without interactions are zero.
+    popularity_ : ndarray of float64, shape (n_items,)
+        Users who have each item.
     loss_ : ndarray of float64, shape (n_epochs,)
         The loss after each epoch that the factors have had, when ``fit`` was asked for it.
     n_epochs_ : int
@@ -69,10 +76,11 @@ class ImplicitALS(FoldInModel):
 
     Notes
     -----
-    Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008; solved as `als_half_step`
-    says. An epoch takes O(steps nnz n_factors + (n_users + n_items) n_factors^2), with 4 to 10 steps on usual data;
-    memory is the interactions twice, with their weights, the factors and a copy of one side's. The same bits at any
-    number of threads on one instruction set.
+    Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008; He et al., "Fast matrix
+    factorization for online recommendation with implicit feedback", 2016; solved as `als_half_step` says. An epoch
+    takes O(steps nnz n_factors + (n_users + n_items) n_factors^2), with 4 to 10 steps on usual data; memory is the
+    interactions twice, with their weights, the factors and a copy of one side's. The same bits at any number of threads
+    on one instruction set.
 
     Examples
     --------
@@ -83,8 +91,9 @@ class ImplicitALS(FoldInModel):
     array([[2]], dtype=int32)
     """
 
-    _learned = ("user_factors_", "item_factors_")
+    _learned = ("user_factors_", "item_factors_", "popularity_")
     _optional = ("loss_", "n_epochs_", "validation_scores_")
+    popularity_: Array
 
     def __init__(
         self,
@@ -93,6 +102,7 @@ class ImplicitALS(FoldInModel):
         regularization: float = 0.01,
         alpha: float = 1.0,
         unobserved_weight: float = 1.0,
+        popularity_exponent: float = 0.0,
         regularization_exponent: float = 0.0,
         n_epochs: int = 15,
         tol: float = 1e-5,
@@ -104,6 +114,7 @@ class ImplicitALS(FoldInModel):
         self.regularization = regularization
         self.alpha = alpha
         self.unobserved_weight = unobserved_weight
+        self.popularity_exponent = popularity_exponent
         self.regularization_exponent = regularization_exponent
         self.n_epochs = n_epochs
         self.tol = tol
@@ -156,7 +167,7 @@ class ImplicitALS(FoldInModel):
         entries = _weighted(user_items, weights, "user_items", options)
         n_users, n_items = entries.weights.shape
         options.check_memory(n_users, n_items)
-        start = np.zeros((n_users, options.n_factors), options.dtype), self._start(init, options, seed, n_items)
+        start = _start(init, options, seed, (n_users, n_items))
         with progress_bar(options.n_epochs, "ImplicitALS", _check.flag(progress, "progress")) as advance:
             return self._learn(_epochs(entries, start, options, watch, compute_loss, callback, advance))
 
@@ -199,19 +210,9 @@ class ImplicitALS(FoldInModel):
         options = self._options_now()
         entries = _weighted(user_items, weights, "user_items", options)
         _check.row_of_each(entries.weights.shape, 1, "[user]", self._n_items())
-        row = options.side(entries)
-        contributions = influences(row, self._fixed("items", options.n_threads), self.item_factors_[item])
+        row = options.side(self._units(options).as_columns(entries))
+        contributions = influences(row, self._fixed("items", options), self.item_factors_[item])
         return Explanation.of(row.weights.indices, contributions)
-
-    def _start(self, init: Any, options: Options, seed: int, n_items: int) -> Array:
-        if init is None:
-            return _random.normal(seed, n_items, options.n_factors, _START_DEVIATION, options.dtype)
-        given = _check.finite(_check.dense(init, "init", what="items"), "init")
-        if given.shape != (n_items, options.n_factors):
-            raise ValueError(
-                f"init: expected item factors of shape ({n_items}, {options.n_factors}), got {given.shape}."
-            )
-        return given.astype(options.dtype, order="C")
 
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
         return self._solved(_confidence(rows, self._options_now()), "users", n_threads)
@@ -220,13 +221,29 @@ class ImplicitALS(FoldInModel):
         return _weighted(rows, weights, name, self._options_now())
 
     def _solved(self, entries: Entries, of: SideName, n_threads: int) -> Array:
-        options = self._options_now()
-        fixed = self._fixed("items" if of == "users" else "users", n_threads)
-        return solve(options.side(entries), fixed, options.tol, n_threads).upright(n_threads)
+        options = self._options_now()._replace(n_threads=n_threads)
+        if of == "users":
+            side = options.side(self._units(options).as_columns(entries))
+            return solve(side, self._fixed("items", options), options.tol, n_threads).upright(n_threads)
+        units = ItemUnits.by_popularity(_lengths(entries), self.popularity_, options.popularity_exponent)
+        side = options.side(units.as_rows(entries), units.relative)
+        return units.back(solve(side, self._fixed("users", options), options.tol, n_threads).upright(n_threads))
 
-    def _fixed(self, name: SideName, n_threads: int) -> Fixed:
-        factors = self.item_factors_ if name == "items" else self.user_factors_
-        return self._derived(name, factors, lambda: Fixed(factors, n_threads))
+    def _fixed(self, name: SideName, options: Options) -> Fixed:
+        if name == "users":
+            return self._derived(name, self.user_factors_, lambda: Fixed(self.user_factors_, options.n_threads))
+        return self._derived(
+            f"items at {options.popularity_exponent}",
+            self.item_factors_,
+            lambda: Fixed(self._units(options).into(self.item_factors_), options.n_threads),
+        )
+
+    def _units(self, options: Options) -> ItemUnits:
+        return ItemUnits.by_popularity(self.popularity_, self.popularity_, options.popularity_exponent)
+
+    def _also_known_of_items(self, entries: Entries, ids: Array) -> Learned:
+        popularity = with_rows(self.popularity_[:, None], ids, _lengths(entries)[:, None])
+        return {"popularity_": popularity[:, 0]}
 
     def _learn_on(self, entries: Entries, n_epochs: int) -> Self:
         options = self._options_now()._replace(n_epochs=n_epochs)
@@ -234,10 +251,11 @@ class ImplicitALS(FoldInModel):
         options.check_memory(n_users, n_items)
         if self.__sklearn_is_fitted__():
             _check.at_least_as_many(entries.weights.shape, (self._n_users(), self._n_items()), "user_items")
-            start = with_zero_rows(self.user_factors_, n_users), with_zero_rows(self.item_factors_, n_items)
+            start = Start(
+                lambda: with_zero_rows(self.user_factors_, n_users), lambda: with_zero_rows(self.item_factors_, n_items)
+            )
         else:
-            items = self._start(None, options, _random.seed_of(self.random_state), n_items)
-            start = np.zeros((n_users, options.n_factors), options.dtype), items
+            start = _start(None, options, _random.seed_of(self.random_state), (n_users, n_items))
         return self._learn(_epochs(entries, start, options, Watch(None, self, n_epochs)))
 
     def _options_now(self) -> Options:
@@ -253,6 +271,7 @@ class ImplicitALS(FoldInModel):
             regularization=_check.real(self.regularization, "regularization", 0),
             alpha=_check.real(self.alpha, "alpha", 0),
             unobserved_weight=_check.real(self.unobserved_weight, "unobserved_weight", 0),
+            popularity_exponent=_check.real(self.popularity_exponent, "popularity_exponent", 0),
             regularization_exponent=_check.real(self.regularization_exponent, "regularization_exponent", 0, 1),
             n_epochs=_check.integer(self.n_epochs, "n_epochs", 0),
             tol=_check.real(self.tol, "tol", 0),
@@ -266,6 +285,7 @@ class ImplicitALS(FoldInModel):
             _check.dense(self.item_factors_, "item_factors_"),
         )
         _check.same_size(users.shape[1], "user_factors_", items.shape[1], "item_factors_", "columns")
+        _check.row_values(self.popularity_, "popularity_", len(items))
 
 
 class Options(NamedTuple):
@@ -275,17 +295,19 @@ class Options(NamedTuple):
     regularization: float
     alpha: float
     unobserved_weight: float
+    popularity_exponent: float
     regularization_exponent: float
     n_epochs: int
     tol: float
     n_threads: int
     dtype: np.dtype[Any]
 
-    def side(self, entries: Entries) -> Side:
-        """One side's rows, with the regularisation of each."""
+    def side(self, entries: Entries, relative: Array | None = None) -> Side:
+        """One side's rows, with the regularisation of each; of items, in their units."""
         weights, targets = entries
-        weight = np.diff(weights.indptr) + self.unobserved_weight * weights.shape[1]
-        regularization = self.regularization * weight**self.regularization_exponent
+        units = 1.0 if relative is None else relative
+        weight = np.diff(weights.indptr) + self.unobserved_weight * weights.shape[1] * units
+        regularization = self.regularization * weight**self.regularization_exponent / units
         return Side(weights, targets, regularization, self.unobserved_weight)
 
     def check_memory(self, n_users: int, n_items: int) -> None:
@@ -301,9 +323,31 @@ class Options(NamedTuple):
         return solutions.against(other), left
 
 
+class Start(NamedTuple):
+    """Makes the factors to start from, so that nobody else holds them."""
+
+    users: Callable[[], Array]
+    items: Callable[[], Array]
+
+
+def _start(init: Any, options: Options, seed: int, shape: tuple[int, int]) -> Start:
+    """Users at zero, who are solved first; items as given, or drawn."""
+    (n_users, n_items), n_factors = shape, options.n_factors
+
+    def users() -> Array:
+        return np.zeros((n_users, n_factors), options.dtype)
+
+    if init is None:
+        return Start(users, lambda: _random.normal(seed, n_items, n_factors, _START_DEVIATION, options.dtype))
+    given = _check.finite(_check.dense(init, "init", what="items"), "init")
+    if given.shape != (n_items, n_factors):
+        raise ValueError(f"init: expected item factors of shape ({n_items}, {n_factors}), got {given.shape}.")
+    return Start(users, lambda: given.astype(options.dtype, order="C"))
+
+
 def _epochs(
     entries: Entries,
-    start: tuple[Array, Array],
+    start: Start,
     options: Options,
     watch: Watch,
     compute_loss: bool = False,
@@ -311,15 +355,21 @@ def _epochs(
     advance: Callable[[], Any] = lambda: None,
 ) -> Learned:
     """Solve the users, then the items, and again, from given factors."""
+    popularity = np.bincount(entries.weights.indices, minlength=entries.weights.shape[1]).astype(np.float64)
+    units = ItemUnits.by_popularity(popularity, popularity, options.popularity_exponent)
+    entries = units.as_columns(entries)
     users = options.side(entries)
-    items = options.side(_by_item(entries, options.n_threads))
-    user_factors, item_factors = (Solutions(factors, None) for factors in start)
+    items = options.side(_by_item(entries, options.n_threads), units.relative)
+    user_factors, item_factors = Solutions(start.users(), None), Solutions(units.into(start.items()), None)
     kept: list[float] = []
 
     def learned() -> Learned:
-        losses = {"loss_": np.array(kept)} if compute_loss else {}
-        sides = {"user_factors_": user_factors, "item_factors_": item_factors}
-        return {name: side.upright(options.n_threads) for name, side in sides.items()} | losses
+        sides = {
+            "user_factors_": user_factors.upright(options.n_threads),
+            "item_factors_": units.back(item_factors.upright(options.n_threads)),
+            "popularity_": popularity,
+        }
+        return sides | ({"loss_": np.array(kept)} if compute_loss else {})
 
     for epoch in range(options.n_epochs):
         started = time.perf_counter()
@@ -362,6 +412,11 @@ def _confidence(ratings: Csr, options: Options) -> Entries:
         with np.errstate(over="ignore"):
             weights[tile] = 1 + options.alpha * np.abs(values)
     return Entries(ratings._replace(data=_check.finite(weights, "1 + alpha * |user_items|")), targets)
+
+
+def _lengths(entries: Entries) -> Array:
+    """Entries of every row."""
+    return np.diff(entries.weights.indptr).astype(np.float64)
 
 
 def _squares(factors: Array) -> Array:

@@ -100,9 +100,7 @@ class FoldInModel(FactorModel):
         entries = self._entries(user_items, weights, "user_items")
         _check.row_of_each(entries.weights.shape, len(ids), "users", self._n_items())
         solved = self._solved(entries, "users", self._threads(None))
-        return self._learn(
-            {"user_factors_": with_rows(self.user_factors_, ids, solved), "item_factors_": self.item_factors_}
-        )
+        return self._learn({"user_factors_": with_rows(self.user_factors_, ids, solved)})
 
     def partial_fit_items(self, item_users: Any, *, items: Any, weights: Any = None) -> Self:
         """Take in changed and new items: `partial_fit` of items.
@@ -127,9 +125,8 @@ class FoldInModel(FactorModel):
         entries = self._entries(item_users, weights, "item_users")
         _check.row_of_each(entries.weights.shape, len(ids), "items", self._n_users(), name="item_users")
         solved = self._solved(entries, "items", self._threads(None))
-        return self._learn(
-            {"user_factors_": self.user_factors_, "item_factors_": with_rows(self.item_factors_, ids, solved)}
-        )
+        after = with_rows(self.item_factors_, ids, solved)
+        return self._learn({"item_factors_": after, **self._also_known_of_items(entries, ids)})
 
     @abstractmethod
     def _entries(self, rows: Any, weights: Any, name: str) -> Entries:
@@ -142,6 +139,10 @@ class FoldInModel(FactorModel):
     @abstractmethod
     def _learn_on(self, entries: Entries, n_epochs: int) -> Self:
         """Run more epochs over all rows, or the first ones."""
+
+    def _also_known_of_items(self, entries: Entries, ids: Array) -> dict[str, Any]:
+        """What else is learned of items with these rows."""
+        return {}
 
     def _folded_in(self, rows: Any, weights: Any, name: str, of: SideName, n_threads: int | None) -> Array:
         self._check_fitted()
