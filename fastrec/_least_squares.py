@@ -229,14 +229,14 @@ def _solve_directly(side: Side, fixed: Fixed, n_threads: int) -> Array:
         *_operands(side, fixed.factors), fixed.gram, solutions, unsolved, n_threads
     )
     rows = np.flatnonzero(unsolved)
-    with _threads.one_blas_thread():
+    with _threads.one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(rows), _SINGULAR_ROWS):
             batch = rows[start : start + _SINGULAR_ROWS]
-            systems = [_normal_equations(row, side, fixed) for row in batch]
+            equations = zip(*(_normal_equations(row, side, fixed) for row in batch), strict=True)
             solutions[batch] = _least_norm(
-                *(_check.finite(np.array(parts), "a row's normal equations") for parts in zip(*systems, strict=True))
+                *(_check.finite(np.array(parts), "a row's normal equations") for parts in equations)
             )
-    return solutions
+    return _check.finite(solutions, f"solutions in {solutions.dtype}")
 
 
 def _normal_equations(row: int, side: Side, fixed: Fixed) -> tuple[Array, Array]:

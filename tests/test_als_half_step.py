@@ -349,9 +349,15 @@ def test_factors_of_very_different_size():
         np.testing.assert_allclose(solution, expected, rtol=1e-9)
 
 
-def test_numbers_beyond_float64_are_refused():
-    with pytest.raises(ValueError, match="normal equations: expected finite values"):
-        fastrec.als_half_step([[1.0]], [[1.0]], [[1e200]])
+@pytest.mark.parametrize(
+    ("value", "dtype", "said"), [(1e200, np.float64, "normal equations"), (1e-40, np.float32, "solutions")]
+)
+@pytest.mark.parametrize("tol", [0, 1e-5])
+def test_numbers_beyond_the_dtype_are_refused(value, dtype, said, tol):
+    fixed = np.array([[value, value], [value, -value]], dtype)
+    ones = csr_array(np.ones((1, 2)))
+    with pytest.raises(ValueError, match=f"{said}.*: expected finite values"):
+        fastrec.als_half_step(ones, ones, fixed, unobserved_weight=0, regularization=0, tol=tol)
 
 
 # ---- the loss -------------------------------------------------------------------------------------------------------
