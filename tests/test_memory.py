@@ -97,7 +97,7 @@ def test_peak_of_a_fit_from_mapped_files(tmp_path):
     peak, n_interactions = map(int, output.split())
     mapped, by_user, by_item = INDEX + VALUE, 2 * VALUE, INDEX + 2 * VALUE + INDEX
     factors = (n_users + N_ITEMS) * n_factors * VALUE
-    allowed = (mapped + by_user + by_item) * n_interactions + 3 * factors + (16 << 20)
+    allowed = (mapped + by_user + by_item) * n_interactions + 2 * factors + (8 << 20)
     print(f"{peak:,} bytes, of {allowed:,} allowed")
     assert peak < allowed
 
