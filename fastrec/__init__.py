@@ -2,7 +2,7 @@
 
 from fastrec import reference
 from fastrec._config import show_config
-from fastrec._types import TopK
+from fastrec._types import Explanation, TopK
 from fastrec.factorization import als_half_step, implicit_loss
 from fastrec.item_index import ItemIndex
 from fastrec.models.als import ImplicitALS
@@ -10,6 +10,7 @@ from fastrec.models.base import NotFittedError
 from fastrec.models.loading import load
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
+from fastrec.models.stopping import EarlyStopping
 from fastrec.selection import merge_top_k_products, sparse_top_k_product, top_k, top_k_inner_product
 from fastrec.similarity import item_similarity, user_similarity
 from fastrec.weighting import bm25_weight, normalize, tfidf_weight
@@ -17,6 +18,8 @@ from fastrec.weighting import bm25_weight, normalize, tfidf_weight
 __version__ = "0.1.0"
 
 __all__ = [
+    "EarlyStopping",
+    "Explanation",
     "ImplicitALS",
     "ItemIndex",
     "ItemKNN",

@@ -251,13 +251,25 @@ def same_size(first: int, first_name: str, second: int, second_name: str, of: st
         raise ValueError(f"{first_name} has {first} {of} but {second_name} has {second}; both need the same number.")
 
 
-def row_of_each(shape: tuple[int, int], n_rows: int, of: str, n_items: int) -> None:
-    """A row for each of those that were named, over the items that are known."""
-    if shape != (n_rows, n_items):
+def row_of_each(shape: tuple[int, int], n_rows: int, of: str, n_columns: int, *, name: str = "user_items") -> None:
+    """A row for each of those that were named, over the columns that are known."""
+    if shape != (n_rows, n_columns):
         raise ValueError(
-            f"user_items: expected shape ({n_rows}, {n_items}), a row for each of {of}, got {shape}; "
-            f"pass user_items[{of}]."
+            f"{name}: expected shape ({n_rows}, {n_columns}), a row for each of {of}, got {shape}; pass {name}[{of}]."
         )
+
+
+def columns(shape: tuple[int, int], n_columns: int, of: str, name: str) -> None:
+    """As many columns as a model knows."""
+    if shape[1] != n_columns:
+        raise ValueError(_message(name, f"{n_columns} columns, the {of} of this model", f"shape {shape}"))
+
+
+def at_least_as_many(shape: tuple[int, int], known: tuple[int, int], name: str) -> None:
+    """All the rows and columns that a model knows, and perhaps more."""
+    if shape[0] < known[0] or shape[1] < known[1]:
+        expected = f"at least the {known[0]} users and {known[1]} items of this model"
+        raise ValueError(_message(name, expected, f"shape {shape}", "pass users=... for the rows of some"))
 
 
 def not_negative(data: Array, name: str, why: str) -> None:

@@ -170,6 +170,17 @@ def losses_in(basis: Basis, side: Side, solutions: Array, n_threads: int) -> Arr
     return losses
 
 
+def influences(side: Side, fixed: Fixed, vector: Array) -> Array:
+    """What each entry of the one row adds to its solution's inner product with a vector, in float64."""
+    weights = side.weights.data.astype(np.float64)
+    with _threads.one_blas_thread():
+        system, _ = _normal_equations(0, side, fixed)
+        answer = _least_norm(system[None], vector[None].astype(np.float64))[0]
+        seen = fixed.factors[side.weights.indices].astype(np.float64) @ answer
+    out: Array = weights * side.targets * seen + 0.0  # not -0.0
+    return out
+
+
 def gram_matrix(factors: Array, n_threads: int, dtype: npt.DTypeLike) -> Array:
     """``factors' * factors`` in float64, the sum of sums of some rows in ``dtype``."""
     n_factors = factors.shape[1]
@@ -244,12 +255,14 @@ def _solve_directly(side: Side, fixed: Fixed, n_threads: int) -> Array:
         *_operands(side, fixed.factors), fixed.gram, solutions, unsolved, n_threads
     )
     rows = np.flatnonzero(unsolved)
-    with _threads.one_blas_thread():
+    with _threads.one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(rows), _SINGULAR_ROWS):
             batch = rows[start : start + _SINGULAR_ROWS]
-            systems = [_normal_equations(row, side, fixed) for row in batch]
-            solutions[batch] = _least_norm(*(np.array(parts) for parts in zip(*systems, strict=True)))
-    return solutions
+            equations = zip(*(_normal_equations(row, side, fixed) for row in batch), strict=True)
+            solutions[batch] = _least_norm(
+                *(_check.finite(np.array(parts), "a row's normal equations") for parts in equations)
+            )
+    return _check.finite(solutions, f"solutions in {solutions.dtype}")
 
 
 def _normal_equations(row: int, side: Side, fixed: Fixed) -> tuple[Array, Array]:

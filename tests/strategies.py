@@ -267,3 +267,28 @@ def half_steps(draw, dtypes=FLOATS, max_rows=12, max_fixed=30, max_factors=20):
         regularization = regularization * rng.choice([0.5, 1.0, 2.0], n_rows)
     options = {"unobserved_weight": draw(st.sampled_from([0.0, 0.25, 1.0])), "regularization": regularization}
     return weights, targets, in_form(fixed, draw(st.sampled_from(FORMS))), options
+
+
+# ---- what hurts least squares: sides of lower rank than there are factors, full rows ---------------------------------
+
+
+def _some_ratings():
+    rng = np.random.default_rng(0)
+    return (rng.random((30, 20)) < 0.3) * rng.integers(1, 5, (30, 20)).astype(np.float64)
+
+
+def _with_columns(columns, values):
+    matrix = _some_ratings()
+    matrix[:, columns] = values
+    return matrix
+
+
+BAD_RATINGS = {
+    "duplicated columns": _with_columns([4, 5, 6], _some_ratings()[:, [4]]),
+    "all columns alike": np.repeat(_some_ratings()[:, :1], 20, axis=1),
+    "all equal": np.full((30, 20), 3.0),
+    "a user who has everything": np.concatenate([_some_ratings(), np.full((1, 20), 2.0)]),
+    "an item that everybody has": _with_columns(3, 1.0),
+    "one entry": np.pad([[1.0]], ((3, 26), (4, 15))),
+    "fewer rows than factors": np.pad(_some_ratings()[:2], ((0, 28), (0, 0))),
+}

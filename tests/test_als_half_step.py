@@ -1,6 +1,7 @@
 """als_half_step and implicit_loss: zero gradients, the reference's solutions to the solve's tolerance, and the laws."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy.sparse import csr_array
 import fastrec
 from equality import assert_close, assert_rejects, assert_same, assert_solves, digest, tolerance
 from fastrec import _least_squares, reference
-from strategies import FLOATS, half_steps, seeds, thread_counts
+from strategies import BAD_RATINGS, FLOATS, half_steps, seeds, thread_counts
 
 
 def systems(weights, targets, fixed, unobserved_weight=1.0, regularization=0.01):
@@ -298,6 +299,80 @@ def test_the_direct_solve_takes_what_conjugate_gradients_do_not_finish(monkeypat
     monkeypatch.setattr(_least_squares, "_STEPS", -7)  # no step at all
     got, expected = fastrec.als_half_step(weights, targets, fixed), directly(weights, targets, fixed)
     assert_close(got, expected, "iteration", magnitude=np.abs(expected).max())
+
+
+# ---- bad numbers ----------------------------------------------------------------------------------------------------
+
+
+objectives = pytest.mark.parametrize(
+    ("alpha", "regularization", "unobserved_weight"), [*itertools.product([1.0, 1e6], [0.0, 0.01], [1.0, 0.0])]
+)
+
+
+def bad_steps(matrix, dtype, alpha, **options):
+    """The half-steps of two epochs, each against the definition's solution of the one before, rounded."""
+    ratings = csr_array(matrix)
+    weights, targets = ratings.copy(), ratings.copy()
+    weights.data, targets.data = 1 + alpha * ratings.data, np.ones(ratings.nnz)
+    fixed = np.random.default_rng(1).normal(0, 0.01, (matrix.shape[1], 5)).astype(dtype)
+    for _ in range(4):
+        yield weights, targets, fixed, options
+        fixed = reference.als_half_step(weights, targets, fixed, **options)
+        weights, targets = csr_array(weights.T), csr_array(targets.T)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("case", BAD_RATINGS)
+@objectives
+def test_bad_numbers(case, dtype, alpha, regularization, unobserved_weight):
+    options = {"regularization": regularization, "unobserved_weight": unobserved_weight}
+    for step in bad_steps(BAD_RATINGS[case], dtype, alpha, **options):
+        weights, targets, fixed, options = step
+        solved = directly(weights, targets, fixed, **options)
+        assert_close_solutions(solved, reference.als_half_step(weights, targets, fixed, **options), step)
+        for tol in (1e-5, 1e-12):
+            solutions = fastrec.als_half_step(weights, targets, fixed, **options, tol=tol)
+            for row, (system, right, pull) in enumerate(systems(weights, targets, fixed, **options)):
+                assert_solves(system, right, solutions[row], pull, tol=tol)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("unobserved_weight", [0.0, 1.0])
+@pytest.mark.parametrize("tol", [0, 1e-5])
+def test_factors_that_are_noise_are_as_if_zero(dtype, unobserved_weight, tol):
+    """A factor that all rows lack is no more than rounding once the basis was turned."""
+    rng = np.random.default_rng(0)
+    fixed = (rng.standard_normal((30, 6)) * [1.0, *[np.finfo(dtype).eps / 100] * 5]).astype(dtype)
+    weights = csr_array(rng.integers(1, 5, (4, 30)) * (rng.random((4, 30)) < 0.6).astype(dtype))
+    targets = csr_array((weights != 0).astype(dtype))
+    options = {"unobserved_weight": unobserved_weight, "regularization": 0.0}
+    got = fastrec.als_half_step(weights, targets, fixed, **options, tol=tol)
+    expected = reference.als_half_step(weights, targets, fixed, **options)
+    assert_close(got, expected, "iteration", magnitude=np.abs(expected).max())
+
+
+def test_factors_of_very_different_size():
+    """Small is not noise where it is more than rounding of the largest."""
+    rng = np.random.default_rng(0)
+    fixed = rng.standard_normal((30, 3)) * [1.0, 1e-3, 1e-5]
+    weights = csr_array(rng.integers(1, 5, (4, 30)).astype(np.float64))
+    targets = csr_array(rng.standard_normal((4, 30)))
+    options = {"unobserved_weight": 0.0, "regularization": 0.0}
+    for row, solution in enumerate(directly(weights, targets, fixed, **options)):
+        root = np.sqrt(weights.toarray()[row])
+        expected = np.linalg.lstsq(fixed * root[:, None], targets.toarray()[row] * root, rcond=1e-12)[0]
+        np.testing.assert_allclose(solution, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "said"), [(1e200, np.float64, "normal equations"), (1e-40, np.float32, "solutions")]
+)
+@pytest.mark.parametrize("tol", [0, 1e-5])
+def test_numbers_beyond_the_dtype_are_refused(value, dtype, said, tol):
+    fixed = np.array([[value, value], [value, -value]], dtype)
+    ones = csr_array(np.ones((1, 2)))
+    with pytest.raises(ValueError, match=f"{said}.*: expected finite values"):
+        fastrec.als_half_step(ones, ones, fixed, unobserved_weight=0, regularization=0, tol=tol)
 
 
 # ---- the loss -------------------------------------------------------------------------------------------------------

@@ -1,13 +1,18 @@
 """ImplicitALS: every half-step by its definition, and the laws of its objective."""
 
+import functools
+import itertools
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import fastrec
 from fastrec import reference
+from fastrec.evaluation import recall_scorer
+from strategies import BAD_RATINGS, in_sparse_form
 
 N_USERS, N_ITEMS, N_FACTORS = 20, 14, 5
 SOLVE = {"rtol": 1e-4, "atol": 1e-5}  # a float32 solution of a float64 solve, several half-steps on
@@ -28,6 +33,11 @@ def start(seed=3):
 
 def model(**options):
     return fastrec.ImplicitALS(N_FACTORS, **{"n_epochs": 2, "random_state": 0, "tol": 1e-7, **options})
+
+
+objectives = pytest.mark.parametrize(
+    ("alpha", "regularization", "unobserved_weight"), [*itertools.product([1.0, 1e6], [0.0, 1.0], [1.0, 0.0])]
+)
 
 
 def with_data(matrix, data):
@@ -85,6 +95,68 @@ def gradient_of_items(fitted, rows, w0=1.0, reg=0.01):
     return np.linalg.norm(gradient, axis=1), np.linalg.norm((weight * target).T @ x, axis=1)
 
 
+class TestPopularity:
+    """Unobserved weights by popularity: the reference is told every cell's."""
+
+    @staticmethod
+    def half_step(rows, unobserved, fixed, regularization, alpha=1.0):
+        values = rows.toarray().astype(np.float64)
+        weights = np.where(values != 0, 1 + alpha * np.abs(values), unobserved)
+        everywhere = np.arange(values.size) % values.shape[1], np.arange(0, values.size + 1, values.shape[1])
+        stored = [sp.csr_array((x.ravel(), *everywhere), shape=values.shape) for x in (weights, 1.0 * (values > 0))]
+        return reference.als_half_step(*stored, fixed, unobserved_weight=0.0, regularization=regularization)
+
+    @given(st.integers(0, 2**16), st.sampled_from([0.3, 0.5, 1.0, 2.0]), st.sampled_from([0.0, 0.5, 1.0]))
+    def test_equals_definition(self, seed, popularity_exponent, exponent):
+        rows = ratings(seed, negative=True)
+        options = {"unobserved_weight": 0.3, "regularization": 0.1, "regularization_exponent": exponent}
+        fitted = model(**options, popularity_exponent=popularity_exponent, dtype="float64", tol=1e-12, n_epochs=2)
+        fitted.fit(rows, init=start(), compute_loss=True)
+        counts = np.diff(rows.tocsc().indptr)
+        assume(counts.all())  # what the start of the others weighs does not matter for long
+        powers = counts**popularity_exponent
+        unobserved = 0.3 * powers / powers.mean()
+        of_users = 0.1 * (np.diff(rows.indptr) + unobserved.sum()) ** exponent
+        of_items = 0.1 * (counts + unobserved * N_USERS) ** exponent
+        items = start().astype(np.float64)
+        by_item = sp.csr_array(rows.T)
+        for _ in range(2):
+            users = self.half_step(rows, unobserved, items, of_users)
+            items = self.half_step(by_item, unobserved[:, None], users, of_items)
+        np.testing.assert_allclose(fitted.user_factors_, users, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(fitted.item_factors_, items, rtol=1e-6, atol=1e-9)
+        values = rows.toarray()
+        weights = np.where(values != 0, 1 + np.abs(values), unobserved)
+        loss = (weights * ((values > 0) - users @ items.T) ** 2).sum()
+        loss += of_users @ (users**2).sum(axis=1) + of_items @ (items**2).sum(axis=1)
+        np.testing.assert_allclose(fitted.loss_[-1], loss, rtol=1e-9)
+        np.testing.assert_array_equal(fitted.popularity_, counts)
+
+    def test_none_is_the_same_for_all(self):
+        rows = ratings(0)
+        one, other = model(popularity_exponent=1e-12).fit(rows), model().fit(rows)
+        np.testing.assert_allclose(one.item_factors_, other.item_factors_, **SOLVE)
+        assert np.abs(model(popularity_exponent=1.0).fit(rows).item_factors_ - other.item_factors_).max() > 1e-2
+
+    def test_items_that_nobody_has(self):
+        rows = ratings(9).tolil()
+        rows[:, 2] = 0
+        fitted = model(popularity_exponent=0.5).fit(rows)
+        assert np.isfinite(fitted.item_factors_).all()
+        assert not fitted.item_factors_[2].any()
+        nobody = model(popularity_exponent=0.5).fit(sp.csr_array((4, 3)))
+        assert not nobody.item_factors_.any()
+
+    def test_new_items_take_part(self):
+        rows = ratings(0)
+        fitted = model(popularity_exponent=0.5).fit(rows)
+        new = sp.csr_array(np.ones((1, N_USERS), np.float32))
+        fitted.partial_fit_items(new, items=[N_ITEMS + 1])
+        np.testing.assert_array_equal(fitted.popularity_[N_ITEMS:], [0, N_USERS])
+        fitted.partial_fit(sp.csr_array(np.ones((1, N_ITEMS + 2))), users=[0])
+        assert len(fitted.popularity_) == N_ITEMS + 2
+
+
 @given(st.integers(0, 2**16))
 def test_gradient_of_the_side_solved_last_is_zero(seed):
     rows = ratings(seed)
@@ -107,18 +179,6 @@ def test_loss_never_rises(seed, unobserved_weight, exponent):
     assert losses.dtype == np.float64
     assert losses.shape == (8,)
     assert (np.diff(losses) <= 1e-6 * losses[:-1]).all()
-
-
-@given(st.integers(0, 2**16), st.sampled_from([0.0, 0.4]))
-def test_folding_in_a_row_returns_its_factors(seed, exponent):
-    rows = ratings(seed)
-    fitted = model(regularization_exponent=exponent, n_epochs=1).fit(rows)
-    swapped = model(regularization_exponent=exponent, n_epochs=1)
-    swapped.user_factors_, swapped.item_factors_ = fitted.item_factors_, fitted.user_factors_
-    columns = rows.T.tocsr()
-    folded = swapped.recommend(None, columns, N_USERS, exclude_seen=False)
-    known = swapped.recommend(np.arange(N_ITEMS), columns, N_USERS, exclude_seen=False)
-    np.testing.assert_allclose(np.sort(folded.scores), np.sort(known.scores), **SOLVE)
 
 
 @given(st.integers(0, 2**16), st.sampled_from([0.25, 3.0]))
@@ -186,6 +246,74 @@ def test_huge_alpha_is_finite(alpha):
     fitted = model(alpha=alpha).fit(ratings(7))
     assert np.isfinite(fitted.user_factors_).all()
     assert np.isfinite(fitted.item_factors_).all()
+
+
+class TestBadNumbers:
+    """Rank-deficient sides, full rows, huge weights: the definition to what conditioning leaves, and never NaN."""
+
+    @objectives
+    @pytest.mark.parametrize("case", BAD_RATINGS)
+    def test_equals_definition(self, case, alpha, regularization, unobserved_weight):
+        rows = sp.csr_array(BAD_RATINGS[case])
+        options = {
+            "regularization": regularization,
+            "unobserved_weight": unobserved_weight,
+            "regularization_exponent": 0.0,
+        }
+        weights = with_data(rows, 1 + alpha * rows.data)
+        users, items, loss = epochs_by_definition(rows, weights, options, 3, awkward_start())
+        best = users @ items.T
+        for tol in (0, 1e-12):
+            fitted = model(alpha=alpha, n_epochs=3, dtype="float64", tol=tol, **options)
+            fitted.fit(rows, init=awkward_start(), compute_loss=True)
+            scores = fitted.user_factors_ @ fitted.item_factors_.T
+            np.testing.assert_allclose(scores, best, rtol=0, atol=1e-5 * np.abs(best).max())  # pinv drops a little
+            rounding = 1e-12 * weights.data.sum()
+            np.testing.assert_allclose(fitted.loss_[-1], loss, rtol=3e-5, atol=rounding)
+            assert (np.diff(fitted.loss_) <= 1e-6 * np.abs(fitted.loss_[:-1]) + rounding).all()
+
+    @objectives
+    @pytest.mark.parametrize("case", BAD_RATINGS)
+    def test_float32_comes_near(self, case, alpha, regularization, unobserved_weight):
+        rows = sp.csr_array(BAD_RATINGS[case].astype(np.float32))
+        options = {"alpha": alpha, "regularization": regularization, "unobserved_weight": unobserved_weight}
+        exact, near = (
+            fastrec.ImplicitALS(N_FACTORS, n_epochs=5, dtype=dtype, tol=tol, **options).fit(
+                rows, init=awkward_start(), compute_loss=True
+            )
+            for dtype, tol in (("float64", 0), ("float32", 1e-5))
+        )
+        assert np.isfinite(near.user_factors_).all()
+        assert np.isfinite(near.item_factors_).all()
+        loss_of_nothing = (1 + alpha * rows.data).sum()
+        np.testing.assert_allclose(near.loss_, exact.loss_, rtol=1e-3, atol=1e-3 * loss_of_nothing)
+
+    @pytest.mark.parametrize("case", BAD_RATINGS)
+    def test_a_failed_solve_would_show(self, case):
+        rows = sp.csr_array(BAD_RATINGS[case])
+        fitted = model(n_epochs=3, dtype="float64").fit(rows, init=awkward_start(), compute_loss=True)
+        assert fitted.loss_[-1] < 0.7 * (1 + rows.data).sum()
+
+
+def awkward_start():
+    return np.random.default_rng(3).normal(0, 0.01, (20, N_FACTORS))
+
+
+@pytest.mark.parametrize("form", ["int64", "read-only", "memory-mapped", "excess", "csr_matrix"])
+def test_forms_give_the_same_bits(form):
+    rows = ratings(0, negative=True)
+    rows.sum_duplicates()
+    weights = with_data(rows, np.arange(rows.nnz)).astype(np.float32)
+    other, other_weights = (in_sparse_form(x.data, x.indices, x.indptr, x.shape, form) for x in (rows, weights))
+    if form == "int64":
+        assert other.indptr.dtype == other.indices.dtype == np.int64
+    for given_ in ({}, {"weights": weights}):
+        fitted = model().fit(rows, **given_)
+        same = model().fit(other, **({"weights": other_weights} if given_ else {}))
+        np.testing.assert_array_equal(fitted.user_factors_, same.user_factors_)
+        np.testing.assert_array_equal(fitted.item_factors_, same.item_factors_)
+    np.testing.assert_array_equal(fitted.fold_in_users(rows), fitted.fold_in_users(other))
+    np.testing.assert_array_equal(fitted.partial_fit(rows).item_factors_, same.partial_fit(other).item_factors_)
 
 
 def test_more_factors_than_rows():
@@ -288,6 +416,7 @@ class TestFit:
             ({"alpha": "1"}, TypeError),
             ({"unobserved_weight": -1}, ValueError),
             ({"regularization_exponent": 1.5}, ValueError),
+            ({"popularity_exponent": -0.5}, ValueError),
             ({"n_epochs": -1}, ValueError),
             ({"tol": -1e-5}, ValueError),
             ({"random_state": -1}, ValueError),
@@ -309,6 +438,7 @@ class TestFit:
             ({"weights": ratings(1)}, "weights"),
             ({"weights": -ratings(0)}, "weights"),
             ({"weights": ratings(0)[:3]}, "weights"),
+            ({"init": start()[:, :3]}, "init"),
         ],
     )
     def test_bad_arguments(self, arguments, words):
@@ -318,6 +448,47 @@ class TestFit:
     def test_more_memory_than_there_is(self):
         with pytest.raises(MemoryError, match="GiB"):
             fastrec.ImplicitALS(2**31 - 1).fit(ratings(0))
+
+
+class TestEarlyStopping:
+    def test_by_loss(self):
+        whole = model(n_epochs=30).fit(ratings(0), compute_loss=True)
+        falls = -np.diff(whole.loss_) / whole.loss_[:-1]
+        calls = []
+        rule = fastrec.EarlyStopping(patience=1, min_improvement=0.01)
+        fitted = model(n_epochs=30).fit(ratings(0), early_stopping=rule, callback=lambda *call: calls.append(call))
+        n_run = int(np.argmax(falls <= 0.01)) + 2
+        assert 2 < n_run < 30
+        assert fitted.n_epochs_ == len(calls) == n_run
+        np.testing.assert_array_equal(fitted.loss_, whole.loss_[:n_run])
+        np.testing.assert_array_equal(fitted.item_factors_, model(n_epochs=n_run).fit(ratings(0)).item_factors_)
+
+    @pytest.mark.parametrize("tol", [0, 1e-7])
+    def test_by_score_keeps_the_best_in_the_basis_of_the_model(self, tol):
+        scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
+        rule = fastrec.EarlyStopping(lambda model: next(scores), patience=2)
+        fitted = model(n_epochs=5, tol=tol).fit(ratings(0), early_stopping=rule, compute_loss=True)
+        best = model(n_epochs=2, tol=tol).fit(ratings(0), compute_loss=True)
+        assert fitted.n_epochs_ == 2
+        np.testing.assert_array_equal(fitted.validation_scores_, [0.1, 0.5, 0.4, 0.3])
+        for name in ("user_factors_", "item_factors_", "loss_"):
+            np.testing.assert_array_equal(getattr(fitted, name), getattr(best, name))
+
+    def test_the_score_recommends(self):
+        rows = ratings(0)
+        scorer = functools.partial(recall_scorer(5), user_items=rows)
+        fitted = model(n_epochs=6).fit(rows, early_stopping=fastrec.EarlyStopping(scorer, patience=6))
+        expected = [scorer(model(n_epochs=n).fit(rows)) for n in range(1, 7)]
+        np.testing.assert_allclose(fitted.validation_scores_, expected)
+        assert fitted.n_epochs_ == np.argmax(expected) + 1
+
+    def test_is_saved(self, tmp_path):
+        rule = fastrec.EarlyStopping(lambda model: 1.0, patience=2)
+        fitted = model(n_epochs=6).fit(ratings(0), early_stopping=rule)
+        fitted.save(tmp_path / "model")
+        loaded = fastrec.load(tmp_path / "model")
+        assert loaded.n_epochs_ == fitted.n_epochs_ == 1
+        np.testing.assert_array_equal(loaded.validation_scores_, [1.0, 1.0, 1.0])
 
 
 def test_similar_users_is_the_cosine_of_factors():

@@ -1,4 +1,5 @@
-"""Peak memory of what could be tempted to form items x items: a process each, and 64 MiB left for the allocator."""
+"""Peak memory of what could be tempted to form items x items, or to copy its input: a process each, and some MiB left
+for the allocator."""
 
 import os
 
@@ -21,7 +22,12 @@ CASES = {
 }
 
 
-@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="a sanitizer keeps what is freed")
+keeps_what_is_freed = pytest.mark.skipif(
+    "asan" in os.environ.get("LD_PRELOAD", ""), reason="a sanitizer keeps what is freed"
+)
+
+
+@keeps_what_is_freed
 @pytest.mark.parametrize("case", CASES)
 def test_peak(case, tmp_path):
     call, bytes_an_interaction, head = CASES[case]
@@ -53,6 +59,45 @@ def test_peak(case, tmp_path):
     peak, n_answered, n_interactions = map(int, output.split())
     allowed = (INDEX + VALUE) * n_answered + bytes_an_interaction * n_interactions + head + SCRATCH + MARGIN
     assert allowed < N_ITEMS**2 // 3, "items x items of a byte each would not be seen"
+    print(f"{peak:,} bytes, of {allowed:,} allowed")
+    assert peak < allowed
+
+
+@keeps_what_is_freed
+def test_peak_of_a_fit_from_mapped_files(tmp_path):
+    """The files' pages, each side's weights and targets, ids and once more ids of the other side; the factors."""
+    n_users, each, n_factors = 100_000, 60, 16
+    output = processes.run(
+        f"""
+        import gc
+        import numpy as np
+        from scipy.sparse import csr_array
+        import fastrec
+        from fastrec.cli.bench import machine
+
+        N_USERS, N_ITEMS, EACH = {n_users}, {N_ITEMS}, {each}
+        items = (N_ITEMS * np.random.default_rng(0).random((N_USERS, EACH)) ** 2).astype(np.int32)
+        indptr = np.arange(0, items.size + 1, EACH, dtype=np.int32)
+        rows = csr_array((np.ones(items.size, np.float32), items.ravel(), indptr), shape=(N_USERS, N_ITEMS))
+        rows.sum_duplicates()
+        for name in ("data", "indices", "indptr"):
+            np.save(name, getattr(rows, name))
+        del rows, items, indptr
+        gc.collect()
+        mapped = tuple(np.load(f"{{name}}.npy", mmap_mode="r") for name in ("data", "indices", "indptr"))
+        rows = csr_array(mapped, shape=(N_USERS, N_ITEMS))
+        model = fastrec.ImplicitALS({n_factors}, n_epochs=1, random_state=0, n_threads={N_THREADS})
+        model.fit(rows[:100])
+        before = machine.peak_from_now_on()
+        model.fit(rows)
+        print(machine.peak() - before, rows.nnz)
+        """,
+        tmp_path,
+    )
+    peak, n_interactions = map(int, output.split())
+    mapped, by_user, by_item = INDEX + VALUE, 2 * VALUE, INDEX + 2 * VALUE + INDEX
+    factors = (n_users + N_ITEMS) * n_factors * VALUE
+    allowed = (mapped + by_user + by_item) * n_interactions + 2 * factors + (8 << 20)
     print(f"{peak:,} bytes, of {allowed:,} allowed")
     assert peak < allowed
 

@@ -10,25 +10,27 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastrec import _check, _random, _threads
-from fastrec._least_squares import Fixed, Side, Solutions, solve
+from fastrec._least_squares import Fixed, Side, Solutions, influences, solve
 from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
-from fastrec._types import Array, Csr
-from fastrec.models.base import FactorModel
+from fastrec._types import ENTRIES_AT_ONCE, Array, Csr, Explanation
+from fastrec.models.fold_in import Entries, FoldInModel, SideName, with_rows, with_zero_rows
+from fastrec.models.item_units import ItemUnits
+from fastrec.models.stopping import EarlyStopping, Learned, Watch
 
 _START_DEVIATION = 0.01
 
 
-class ImplicitALS(FactorModel):
+class ImplicitALS(FoldInModel):
     """Matrix factorisation of implicit feedback by alternating least squares, each solve exact.
 
     Minimises, over user factors x and item factors y,
 
-        sum_seen w (t - x.y)^2 + unobserved_weight sum_unseen (x.y)^2 + sum_u lam_u |x_u|^2 + sum_i lam_i |y_i|^2
+        sum_seen w (t - x.y)^2 + sum_unseen c (x.y)^2 + sum_u lam_u |x_u|^2 + sum_i lam_i |y_i|^2
 
-    where an interaction r > 0 has w = 1 + alpha r, t = 1, one r < 0 has w = 1 + alpha |r|, t = 0, and a row with n
-    interactions, of a matrix with n_other columns, has
-    lam = regularization (n + unobserved_weight n_other) ^ regularization_exponent.
+    where an interaction r > 0 has w = 1 + alpha r, t = 1, one r < 0 has w = 1 + alpha |r|, t = 0, all pairs without one
+    have c = unobserved_weight, and a row with n interactions has lam = regularization (n + sum c) ^
+    regularization_exponent, the sum over all of the row's pairs.
 
     Parameters
     ----------
@@ -40,6 +42,10 @@ class ImplicitALS(FactorModel):
         How an interaction's value raises its weight.
     unobserved_weight : float, at least 0
         Weight of every pair without an interaction.
+    popularity_exponent : float, at least 0
+        The weight of a pair without an interaction is in proportion to this power of the number of users who have the
+        item, and unobserved_weight on average over items (He et al. 2016): who lacks what many have knows it, perhaps.
+        0: the same for all.
     regularization_exponent : float, 0 to 1
         0 penalises all rows alike, 1 in proportion to their weight (Rendle et al. 2022).
     n_epochs : int, at least 0
@@ -59,15 +65,22 @@ class ImplicitALS(FactorModel):
     user_factors_ : ndarray, shape (n_users, n_factors)
     item_factors_ : ndarray, shape (n_items, n_factors)
         Rows without interactions are zero.
+    popularity_ : ndarray of float64, shape (n_items,)
+        Users who have each item.
     loss_ : ndarray of float64, shape (n_epochs,)
-        The loss after each epoch, when ``fit`` was asked for it.
+        The loss after each epoch that the factors have had, when ``fit`` was asked for it.
+    n_epochs_ : int
+        How many those are, when ``fit`` was given ``early_stopping``.
+    validation_scores_ : ndarray of float64
+        Every score that ``early_stopping`` looked at.
 
     Notes
     -----
-    Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008; solved as `als_half_step`
-    says. An epoch takes O(steps nnz n_factors + (n_users + n_items) n_factors^2), with 4 to 10 steps on usual data;
-    memory is the interactions twice, with their weights, the factors and a copy of one side's. The same bits at any
-    number of threads on one instruction set.
+    Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008; He et al., "Fast matrix
+    factorization for online recommendation with implicit feedback", 2016; solved as `als_half_step` says. An epoch
+    takes O(steps nnz n_factors + (n_users + n_items) n_factors^2), with 4 to 10 steps on usual data; memory is the
+    interactions twice, with their weights, the factors and a copy of one side's. The same bits at any number of threads
+    on one instruction set.
 
     Examples
     --------
@@ -78,8 +91,9 @@ class ImplicitALS(FactorModel):
     array([[2]], dtype=int32)
     """
 
-    _learned = ("user_factors_", "item_factors_")
-    _optional = ("loss_",)
+    _learned = ("user_factors_", "item_factors_", "popularity_")
+    _optional = ("loss_", "n_epochs_", "validation_scores_")
+    popularity_: Array
 
     def __init__(
         self,
@@ -88,6 +102,7 @@ class ImplicitALS(FactorModel):
         regularization: float = 0.01,
         alpha: float = 1.0,
         unobserved_weight: float = 1.0,
+        popularity_exponent: float = 0.0,
         regularization_exponent: float = 0.0,
         n_epochs: int = 15,
         tol: float = 1e-5,
@@ -99,6 +114,7 @@ class ImplicitALS(FactorModel):
         self.regularization = regularization
         self.alpha = alpha
         self.unobserved_weight = unobserved_weight
+        self.popularity_exponent = popularity_exponent
         self.regularization_exponent = regularization_exponent
         self.n_epochs = n_epochs
         self.tol = tol
@@ -114,6 +130,7 @@ class ImplicitALS(FactorModel):
         weights: Any = None,
         init: Any = None,
         compute_loss: bool = False,
+        early_stopping: EarlyStopping | None = None,
         callback: Callable[[int, float, float], Any] | None = None,
         progress: bool = False,
     ) -> Self:
@@ -128,9 +145,12 @@ class ImplicitALS(FactorModel):
         weights : sparse matrix, optional
             Stored at the same places as ``user_items``, at least 0: replaces w.
         init : array_like, shape (n_items, n_factors), optional
-            Item factors to start from.
+            Item factors to start from. An epoch solves the users first, so that the ``item_factors_`` of a model are
+            all that it takes to continue from it; `partial_fit` does so in place.
         compute_loss : bool
             Keep the loss after every epoch in ``loss_``.
+        early_stopping : EarlyStopping, optional
+            Ends before ``n_epochs``; ``loss_`` is kept too where it looks at the loss.
         callback : callable, optional
             Called as ``callback(epoch, seconds, loss)`` after every epoch, counted from 0; ``loss_`` is kept too.
         progress : bool
@@ -142,50 +162,108 @@ class ImplicitALS(FactorModel):
             The model itself. It is unchanged when anything was raised.
         """
         options, seed = self._options(), _random.seed_of(self.random_state)
-        compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None
-        entry_weights, targets = _weighted(user_items, weights, options.alpha, options.dtype)
-        n_users, n_items = entry_weights.shape
-        n_bytes = (float(n_users) + n_items) * options.n_factors * options.dtype.itemsize
-        _check.memory(n_bytes, f"factors of {n_users} users and {n_items} items", "use fewer factors")
-
-        users = options.side(entry_weights, targets)
-        items = options.side(*_transposed(entry_weights, targets, options.n_threads))
-        item_factors = Solutions(self._start(init, options, seed, n_items), None)
-        user_factors = Solutions(np.zeros((n_users, options.n_factors), options.dtype), None)
-        kept, losses = np.zeros(options.n_epochs), np.zeros(n_items) if compute_loss else None
+        watch = Watch(early_stopping, self, options.n_epochs)
+        compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None or watch.needs_loss
+        entries = _weighted(user_items, weights, "user_items", options)
+        n_users, n_items = entries.weights.shape
+        options.check_memory(n_users, n_items)
+        start = _start(init, options, seed, (n_users, n_items))
         with progress_bar(options.n_epochs, "ImplicitALS", _check.flag(progress, "progress")) as advance:
-            for epoch in range(options.n_epochs):
-                started = time.perf_counter()
-                user_factors = options.half_step(users, item_factors)
-                item_factors = options.half_step(items, user_factors, losses=losses)
-                if losses is not None:
-                    kept[epoch] = losses.sum() + _penalty(users, user_factors.factors)
-                if callback is not None:
-                    callback(epoch, time.perf_counter() - started, float(kept[epoch]))
-                advance()
-        self.user_factors_ = user_factors.upright(options.n_threads)
-        self.item_factors_ = item_factors.upright(options.n_threads)
-        if compute_loss:
-            self.loss_ = kept
-        elif hasattr(self, "loss_"):
-            del self.loss_
-        return self
+            return self._learn(_epochs(entries, start, options, watch, compute_loss, callback, advance))
 
-    def _start(self, init: Any, options: Options, seed: int, n_items: int) -> Array:
-        if init is None:
-            return _random.normal(seed, n_items, options.n_factors, _START_DEVIATION, options.dtype)
-        given = _check.finite(_check.dense(init, "init", what="items"), "init")
-        if given.shape != (n_items, options.n_factors):
-            raise ValueError(
-                f"init: expected item factors of shape ({n_items}, {options.n_factors}), got {given.shape}."
-            )
-        return given.astype(options.dtype, order="C")
+    def explain(self, user: int | None, item: int, user_items: Any, *, weights: Any = None) -> Explanation:
+        """Why an item is recommended: what each item of the user's row adds to its score.
+
+        Parameters
+        ----------
+        user : int or None
+            Whose row it is; the row says all, so that a new user is explained too.
+        item : int
+            The item to explain.
+        user_items : sparse matrix, shape (1, n_items)
+            The user's row.
+        weights : sparse matrix, optional
+            As in ``fit``.
+
+        Returns
+        -------
+        Explanation
+            ``items`` of the row by their ``contributions``, most first, which sum to ``score``: the one of `recommend`
+            with ``recalculate=True``. Items with r < 0 contribute 0.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            An argument is not as described, or shapes do not match.
+
+        Notes
+        -----
+        Hu, Koren and Volinsky 2008, section 5: with A the matrix of the user's normal equations, item j contributes
+        y_item' A^-1 y_j w_j t_j. In float64, in O(n_seen n_factors^2 + n_factors^3).
+        """
+        self._check_fitted()
+        if user is not None:
+            _check.integer(user, "user", 0)
+        item = _check.integer(item, "item", 0, self._n_items() - 1)
+        options = self._options_now()
+        entries = _weighted(user_items, weights, "user_items", options)
+        _check.row_of_each(entries.weights.shape, 1, "[user]", self._n_items())
+        row = options.side(self._units(options).as_columns(entries))
+        contributions = influences(row, self._fixed("items", options), self.item_factors_[item])
+        return Explanation.of(row.weights.indices, contributions)
 
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
-        options = self._options()._replace(n_threads=n_threads, dtype=self.item_factors_.dtype)
-        weights, targets = _confidence(rows, options.alpha, options.dtype)
-        items = self._derived("items", self.item_factors_, lambda: Fixed(self.item_factors_, n_threads))
-        return solve(options.side(weights, targets), items, options.tol, n_threads).upright(n_threads)
+        return self._solved(_confidence(rows, self._options_now()), "users", n_threads)
+
+    def _entries(self, rows: Any, weights: Any, name: str) -> Entries:
+        return _weighted(rows, weights, name, self._options_now())
+
+    def _solved(self, entries: Entries, of: SideName, n_threads: int) -> Array:
+        options = self._options_now()._replace(n_threads=n_threads)
+        if of == "users":
+            side = options.side(self._units(options).as_columns(entries))
+            return solve(side, self._fixed("items", options), options.tol, n_threads).upright(n_threads)
+        units = ItemUnits.by_popularity(_lengths(entries), self.popularity_, options.popularity_exponent)
+        side = options.side(units.as_rows(entries), units.relative)
+        return units.back(solve(side, self._fixed("users", options), options.tol, n_threads).upright(n_threads))
+
+    def _fixed(self, name: SideName, options: Options) -> Fixed:
+        if name == "users":
+            return self._derived(name, self.user_factors_, lambda: Fixed(self.user_factors_, options.n_threads))
+        return self._derived(
+            f"items at {options.popularity_exponent}",
+            self.item_factors_,
+            lambda: Fixed(self._units(options).into(self.item_factors_), options.n_threads),
+        )
+
+    def _units(self, options: Options) -> ItemUnits:
+        return ItemUnits.by_popularity(self.popularity_, self.popularity_, options.popularity_exponent)
+
+    def _also_known_of_items(self, entries: Entries, ids: Array) -> Learned:
+        popularity = with_rows(self.popularity_[:, None], ids, _lengths(entries)[:, None])
+        return {"popularity_": popularity[:, 0]}
+
+    def _learn_on(self, entries: Entries, n_epochs: int) -> Self:
+        options = self._options_now()._replace(n_epochs=n_epochs)
+        n_users, n_items = entries.weights.shape
+        options.check_memory(n_users, n_items)
+        if self.__sklearn_is_fitted__():
+            _check.at_least_as_many(entries.weights.shape, (self._n_users(), self._n_items()), "user_items")
+            start = Start(
+                lambda: with_zero_rows(self.user_factors_, n_users), lambda: with_zero_rows(self.item_factors_, n_items)
+            )
+        else:
+            start = _start(None, options, _random.seed_of(self.random_state), (n_users, n_items))
+        return self._learn(_epochs(entries, start, options, Watch(None, self, n_epochs)))
+
+    def _options_now(self) -> Options:
+        """The parameters, with the form of the factors that there are."""
+        options = self._options()
+        if not self.__sklearn_is_fitted__():
+            return options
+        return options._replace(n_factors=self.item_factors_.shape[1], dtype=self.item_factors_.dtype)
 
     def _options(self) -> Options:
         return Options(
@@ -193,6 +271,7 @@ class ImplicitALS(FactorModel):
             regularization=_check.real(self.regularization, "regularization", 0),
             alpha=_check.real(self.alpha, "alpha", 0),
             unobserved_weight=_check.real(self.unobserved_weight, "unobserved_weight", 0),
+            popularity_exponent=_check.real(self.popularity_exponent, "popularity_exponent", 0),
             regularization_exponent=_check.real(self.regularization_exponent, "regularization_exponent", 0, 1),
             n_epochs=_check.integer(self.n_epochs, "n_epochs", 0),
             tol=_check.real(self.tol, "tol", 0),
@@ -206,6 +285,7 @@ class ImplicitALS(FactorModel):
             _check.dense(self.item_factors_, "item_factors_"),
         )
         _check.same_size(users.shape[1], "user_factors_", items.shape[1], "item_factors_", "columns")
+        _check.row_values(self.popularity_, "popularity_", len(items))
 
 
 class Options(NamedTuple):
@@ -215,49 +295,127 @@ class Options(NamedTuple):
     regularization: float
     alpha: float
     unobserved_weight: float
+    popularity_exponent: float
     regularization_exponent: float
     n_epochs: int
     tol: float
     n_threads: int
     dtype: np.dtype[Any]
 
-    def side(self, weights: Csr, targets: Array) -> Side:
-        """One side's rows, with the regularisation of each."""
-        weight = np.diff(weights.indptr) + self.unobserved_weight * weights.shape[1]
-        regularization = self.regularization * weight**self.regularization_exponent
+    def side(self, entries: Entries, relative: Array | None = None) -> Side:
+        """One side's rows, with the regularisation of each; of items, in their units."""
+        weights, targets = entries
+        units = 1.0 if relative is None else relative
+        weight = np.diff(weights.indptr) + self.unobserved_weight * weights.shape[1] * units
+        regularization = self.regularization * weight**self.regularization_exponent / units
         return Side(weights, targets, regularization, self.unobserved_weight)
+
+    def check_memory(self, n_users: int, n_items: int) -> None:
+        """Refuse factors that do not fit."""
+        n_bytes = (float(n_users) + n_items) * self.n_factors * self.dtype.itemsize
+        _check.memory(n_bytes, f"factors of {n_users} users and {n_items} items", "use fewer factors")
 
     def half_step(self, side: Side, other: Solutions, *, losses: Array | None = None) -> Solutions:
         """Solve one side against the other; ``losses`` as in `solve`."""
         return solve(side, Fixed(other.factors, self.n_threads), self.tol, self.n_threads, losses=losses).against(other)
 
 
-def _weighted(user_items: Any, weights: Any, alpha: float, dtype: np.dtype[Any]) -> tuple[Csr, Array]:
+class Start(NamedTuple):
+    """Makes the factors to start from, so that nobody else holds them."""
+
+    users: Callable[[], Array]
+    items: Callable[[], Array]
+
+
+def _start(init: Any, options: Options, seed: int, shape: tuple[int, int]) -> Start:
+    """Users at zero, who are solved first; items as given, or drawn."""
+    (n_users, n_items), n_factors = shape, options.n_factors
+
+    def users() -> Array:
+        return np.zeros((n_users, n_factors), options.dtype)
+
+    if init is None:
+        return Start(users, lambda: _random.normal(seed, n_items, n_factors, _START_DEVIATION, options.dtype))
+    given = _check.finite(_check.dense(init, "init", what="items"), "init")
+    if given.shape != (n_items, n_factors):
+        raise ValueError(f"init: expected item factors of shape ({n_items}, {n_factors}), got {given.shape}.")
+    return Start(users, lambda: given.astype(options.dtype, order="C"))
+
+
+def _epochs(
+    entries: Entries,
+    start: Start,
+    options: Options,
+    watch: Watch,
+    compute_loss: bool = False,
+    callback: Callable[[int, float, float], Any] | None = None,
+    advance: Callable[[], Any] = lambda: None,
+) -> Learned:
+    """Solve the users, then the items, and again, from given factors."""
+    popularity = np.bincount(entries.weights.indices, minlength=entries.weights.shape[1]).astype(np.float64)
+    units = ItemUnits.by_popularity(popularity, popularity, options.popularity_exponent)
+    items = options.side(units.as_rows(_by_item(entries, options.n_threads)), units.relative)
+    users = options.side(units.as_columns(entries))
+    user_factors, item_factors = Solutions(start.users(), None), Solutions(units.into(start.items()), None)
+    kept: list[float] = []
+    losses = np.zeros(len(popularity)) if compute_loss else None
+
+    def learned() -> Learned:
+        sides = {
+            "user_factors_": user_factors.upright(options.n_threads),
+            "item_factors_": units.back(item_factors.upright(options.n_threads)),
+            "popularity_": popularity,
+        }
+        return sides | ({"loss_": np.array(kept)} if compute_loss else {})
+
+    for epoch in range(options.n_epochs):
+        started = time.perf_counter()
+        user_factors = options.half_step(users, item_factors)
+        item_factors = options.half_step(items, user_factors, losses=losses)
+        if losses is not None:
+            kept.append(float(losses.sum()) + _penalty(users, user_factors.factors))
+        if callback is not None:
+            callback(epoch, time.perf_counter() - started, kept[epoch])
+        advance()
+        if watch.is_over(kept[epoch] if compute_loss else 0.0, learned):
+            break
+    return watch.outcome(learned)
+
+
+def _by_item(entries: Entries, n_threads: int) -> Entries:
+    """Weights and targets travel together: a target of 0 as the sign of its weight."""
+    weights, targets = entries
+    columns = transposed(weights._replace(data=np.copysign(weights.data, targets - 0.5)), n_threads)
+    return Entries(columns._replace(data=np.abs(columns.data)), (~np.signbit(columns.data)).astype(targets.dtype))
+
+
+def _weighted(rows: Any, weights: Any, name: str, options: Options) -> Entries:
     """Weight and target of every interaction, by the rule or as given."""
     if weights is None:
-        return _confidence(_check.csr(user_items, "user_items"), alpha, dtype)
-    ratings, given = (
-        _check.csr(user_items, "user_items", keep_zeros=True),
-        _check.csr(weights, "weights", keep_zeros=True),
-    )
-    _check.same_pattern(ratings, "user_items", given, "weights")
+        return _confidence(_check.csr(rows, name), options)
+    ratings, given = _check.csr(rows, name, keep_zeros=True), _check.csr(weights, "weights", keep_zeros=True)
+    _check.same_pattern(ratings, name, given, "weights")
     _check.not_negative(given.data, "weights", "weights")
     stored = ratings.data != 0
-    kept = given._replace(data=_check.finite(given.data.astype(dtype), "weights")).where(stored)
-    return kept, (ratings.data[stored] > 0).astype(dtype)
+    kept = given._replace(data=_check.finite(given.data.astype(options.dtype), "weights")).where(stored)
+    return Entries(kept, (ratings.data[stored] > 0).astype(options.dtype))
 
 
-def _confidence(ratings: Csr, alpha: float, dtype: np.dtype[Any]) -> tuple[Csr, Array]:
+def _confidence(ratings: Csr, options: Options) -> Entries:
     """Weight 1 + alpha |r| and target 1 or 0 (Hu et al. 2008, with negative r as a sure dislike)."""
-    with np.errstate(over="ignore"):
-        weights = (1 + alpha * np.abs(ratings.data.astype(np.float64))).astype(dtype)
-    return ratings._replace(data=_check.finite(weights, "1 + alpha * |user_items|")), (ratings.data > 0).astype(dtype)
+    weights, targets = (np.empty(len(ratings.data), options.dtype) for _ in range(2))
+    for first in range(0, len(weights), ENTRIES_AT_ONCE):
+        tile = slice(first, first + ENTRIES_AT_ONCE)
+        values = ratings.data[tile].astype(np.float64)
+        targets[tile] = values > 0
+        with np.errstate(over="ignore"):
+            weights[tile] = 1 + options.alpha * np.abs(values)
+    return Entries(ratings._replace(data=_check.finite(weights, "1 + alpha * |user_items|")), targets)
 
 
-def _transposed(weights: Csr, targets: Array, n_threads: int) -> tuple[Csr, Array]:
-    """Both by columns. They travel together: a target of 0 as the sign of the weight."""
-    columns = transposed(weights._replace(data=np.copysign(weights.data, targets - 0.5)), n_threads)
-    return columns._replace(data=np.abs(columns.data)), (~np.signbit(columns.data)).astype(targets.dtype)
+def _lengths(entries: Entries) -> Array:
+    """Entries of every row."""
+    return np.diff(entries.weights.indptr).astype(np.float64)
 
 
 def _penalty(side: Side, factors: Array) -> float:

@@ -77,6 +77,14 @@ class Estimator(ABC):
         if not self.__sklearn_is_fitted__():
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
 
+    def _learn(self, learned: dict[str, Any]) -> Self:
+        """Take over what ``fit`` learned, and forget what an earlier one was asked for beside that."""
+        for name in self._optional:
+            self.__dict__.pop(name, None)
+        for name, value in learned.items():
+            setattr(self, name, value)
+        return self
+
     def _restore(self, learned: dict[str, Any]) -> None:
         """Take over what a file says was learned, if it is whole and holds together."""
         for name in (*self._learned, *self._optional):

@@ -4,23 +4,27 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "fastrec/simd/rank_update.hpp"
 
 namespace fastrec {
 namespace {
 
-// Factors a symmetric matrix into U'U in its upper triangle. False when a pivot keeps so little of its diagonal entry
-// that it may be rounding only: the error of a pivot is that of the entry times the condition of what was eliminated
-// before, so the limit leaves ample room, and the solver for singular systems decides.
+// Factors a symmetric matrix into U'U in its upper triangle. False when a pivot may be rounding only, so that the
+// solver for singular systems decides. Either it keeps little of its diagonal entry: its error is that of the entry
+// times the condition of what was eliminated before, so the limit leaves ample room. Or it is what that solver takes
+// for zero: a factor that all rows lack is in a turned basis not zero but noise, and the entry made of it keeps all of
+// itself.
 inline bool cholesky(double* matrix, std::ptrdiff_t n, std::ptrdiff_t width, const double* diagonal) noexcept {
   constexpr double least_share = 1e-9;
+  const double least = 32 * std::numeric_limits<double>::epsilon() * n * *std::max_element(diagonal, diagonal + n);
   static constexpr double minus[4] = {-1.0, -1.0, -1.0, -1.0};
   for (std::ptrdiff_t panel = 0; panel < n; panel += 4) {
     const std::ptrdiff_t panel_end = std::min(panel + 4, n);
     for (std::ptrdiff_t k = panel; k < panel_end; ++k) {
       double* pivot_row = matrix + k * width;
-      if (!(pivot_row[k] > least_share * diagonal[k])) return false;
+      if (!(pivot_row[k] > std::max(least, least_share * diagonal[k]))) return false;
       const double scale = 1.0 / std::sqrt(pivot_row[k]);
       for (std::ptrdiff_t j = k; j < width; ++j) pivot_row[j] *= scale;
       for (std::ptrdiff_t i = k + 1; i < panel_end; ++i) {
