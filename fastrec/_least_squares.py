@@ -26,6 +26,16 @@ class Side(NamedTuple):
     regularization: Array
     unobserved_weight: float
 
+    def of_dtype(self, dtype: npt.DTypeLike) -> Side:
+        """Weights and targets in a dtype."""
+        weights = self.weights._replace(data=self.weights.data.astype(dtype, copy=False))
+        return self._replace(weights=weights, targets=self.targets.astype(dtype, copy=False))
+
+    def penalty(self, solutions: Array) -> float:
+        """What the regularisation of these solutions adds to a loss, in float64."""
+        squares = np.einsum("ij,ij->i", solutions, solutions, dtype=np.float64)
+        return float((self.regularization * squares).sum())
+
 
 class Fixed:
     """The factors of the side that is held fixed, and what solves against them need, made once it is asked for.
@@ -113,10 +123,7 @@ def solve(side: Side, fixed: Fixed, tol: float, n_threads: int) -> Solutions:
     dtype = fixed.factors.dtype
     n_bytes = (float(n_rows) + n_fixed) * n_factors * dtype.itemsize + n_threads * 8.0 * n_factors**2
     _check.memory(n_bytes, f"a solution of {n_rows} rows by {n_factors} factors", "use fewer factors")
-    side = side._replace(
-        weights=side.weights._replace(data=side.weights.data.astype(dtype, copy=False)),
-        targets=side.targets.astype(dtype, copy=False),
-    )
+    side = side.of_dtype(dtype)
     if tol == 0 or 0 in (n_rows, n_fixed):
         return Solutions(_solve_directly(side, fixed, n_threads), None)
     basis = fixed.basis
@@ -130,6 +137,23 @@ def solve(side: Side, fixed: Fixed, tol: float, n_threads: int) -> Solutions:
         few = Side(weights, side.targets[places], side.regularization[rows], side.unobserved_weight)
         solutions[rows] = turned(_solve_directly(few, fixed, n_threads), basis.vectors.astype(dtype), n_threads)
     return Solutions(solutions, basis.vectors)
+
+
+def solve_nonnegative(side: Side, fixed: Fixed, n_bounded: int, n_threads: int) -> Array:
+    """Solve every row with the first ``n_bounded`` factors of its solution not negative: directly, in float64."""
+    n_rows, n_factors = side.weights.shape[0], fixed.factors.shape[1]
+    dtype = fixed.factors.dtype
+    n_bytes = float(n_rows) * n_factors * dtype.itemsize + n_threads * 16.0 * n_factors**2
+    _check.memory(n_bytes, f"a solution of {n_rows} rows by {n_factors} factors", "use fewer factors")
+    solutions, unsolved = np.zeros((n_rows, n_factors), dtype), np.zeros(n_rows, np.uint8)
+    if 0 in (n_rows, len(fixed.factors), len(side.targets)):
+        return solutions
+    _dispatch.kernel("nonnegative_solve", dtype)(
+        *_operands(side.of_dtype(dtype), fixed.factors), fixed.gram, n_bounded, solutions, unsolved, n_threads
+    )
+    if unsolved.any():
+        raise ArithmeticError(f"row {unsolved.argmax()} has no solution that float64 can hold; scale its values.")
+    return solutions
 
 
 def losses(side: Side, fixed: Fixed, solutions: Solutions, n_threads: int) -> Array:

@@ -162,7 +162,7 @@ class ImplicitALS(FactorModel):
                 user_factors, _ = options.half_step(users, item_factors)
                 item_factors, left = options.half_step(items, user_factors, compute_loss=compute_loss)
                 if compute_loss:
-                    kept[epoch] = left + users.regularization @ _squares(user_factors.factors)
+                    kept[epoch] = left + users.penalty(user_factors.factors)
                 if callback is not None:
                     callback(epoch, time.perf_counter() - started, float(kept[epoch]))
                 advance()
@@ -177,11 +177,7 @@ class ImplicitALS(FactorModel):
     def _start(self, init: Any, options: Options, seed: int, n_items: int) -> Array:
         if init is None:
             return _random.normal(seed, n_items, options.n_factors, _START_DEVIATION, options.dtype)
-        given = _check.finite(_check.dense(init, "init", what="items"), "init")
-        if given.shape != (n_items, options.n_factors):
-            raise ValueError(
-                f"init: expected item factors of shape ({n_items}, {options.n_factors}), got {given.shape}."
-            )
+        given = _check.start(init, "init", (n_items, options.n_factors))
         return given.astype(options.dtype, order="C")
 
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
@@ -258,9 +254,3 @@ def _confidence(ratings: Csr, alpha: float, dtype: np.dtype[Any]) -> tuple[Csr, 
     with np.errstate(over="ignore"):
         weights = (1 + alpha * np.abs(ratings.data.astype(np.float64))).astype(dtype)
     return ratings._replace(data=_check.finite(weights, "1 + alpha * |user_items|")), (ratings.data > 0).astype(dtype)
-
-
-def _squares(factors: Array) -> Array:
-    """Squared length of every row, in float64."""
-    squares: Array = np.einsum("ij,ij->i", factors, factors, dtype=np.float64)
-    return squares
