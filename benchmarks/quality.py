@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py [--data gowalla] [--ratings ml_100k]
 
-Recall@20 beside implicit, on a data set with a published split; RMSE beside cmfrec, on ratings of which a fifth is held out.
+Recall@20 beside implicit, on a data set with a published split; RMSE beside cmfrec, on ratings, a fifth of them hidden.
 
 Both fit the training part and rank every user's unseen items. implicit's cell of value c weighs alpha c where ours
 weighs 1 + alpha r, so alpha = 0 here is its alpha = 1 on binary data; its neighbours count the item itself.
@@ -81,7 +81,11 @@ def raters():
 
     def theirs(train, users, items):
         model = cmfrec.CMF(k=64, lambda_=0.1, scale_lam=True, use_cg=False, niter=15, random_state=0)
-        return model.fit(sp.coo_matrix(train)).predict(users, items)
+        model.fit(sp.coo_matrix(train))
+        rated = np.bincount(train.indices, minlength=train.shape[1]) > 0
+        of_items = np.where(rated, model.item_bias_, 0)  # it leaves those of items without ratings as they were
+        products = np.einsum("ij,ij->i", model.A_[users], np.where(rated[:, None], model.B_, 0)[items])
+        return model.glob_mean_ + model.user_bias_[users] + of_items[items] + products
 
     yield "fastrec ExplicitALS(64)", ours
     yield "cmfrec CMF(64, lambda_=.1, scale_lam), Cholesky", theirs

@@ -408,6 +408,14 @@ def test_answers_follow_what_is_learned():
     np.testing.assert_allclose(before.scores + 1, after.scores, rtol=1e-6)
 
 
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_new_users_have_as_many_factors_as_were_learned(nonnegative):
+    fitted = model(nonnegative=nonnegative).fit(ratings(4))
+    before = fitted.recommend(None, ratings(5), 3)
+    after = fitted.set_params(n_factors=900).recommend(None, ratings(5), 3)
+    np.testing.assert_array_equal(before.scores, after.scores)
+
+
 def test_similar_items_look_at_factors_only():
     fitted = model().fit(ratings(5))
     y = fitted.item_factors_.astype(np.float64)

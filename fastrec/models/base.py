@@ -324,14 +324,18 @@ class FactorModel(Recommender):
         return len(self.item_factors_)
 
 
-def pair_scores(queries: Array, items: Array, query_ids: Ids, item_ids: Ids) -> Array:
+def pair_scores(
+    queries: Callable[[npt.NDArray[np.int64]], Array],
+    items: Array,
+    query_ids: npt.NDArray[np.int64],
+    item_ids: npt.NDArray[np.int64],
+) -> Array:
     """Exact inner products of some queries with an item each: summed in eight lanes, as `top_k_inner_product` does."""
-    out = np.empty(len(query_ids), np.result_type(queries, items))
-    n_factors = queries.shape[1]
+    out, n_factors = np.empty(len(query_ids), items.dtype), items.shape[1]
     for first in range(0, len(out), _PAIRS_TOGETHER):
         pairs = slice(first, first + _PAIRS_TOGETHER)
-        left, right = queries[query_ids[pairs]].astype(np.float64), items[item_ids[pairs]]
-        left *= right
+        left = queries(query_ids[pairs]).astype(np.float64)
+        left *= items[item_ids[pairs]]
         lanes = np.zeros((len(left), 8))
         for j in range(0, n_factors, 8):
             lanes[:, : n_factors - j] += left[:, j : j + 8]

@@ -208,15 +208,14 @@ class ExplicitALS(FactorModel):
             An id is unknown, or there are not as many of both.
         """
         self._check_fitted()
-        user_ids = _check.item_ids(users, "users", self._n_users(), unit="users")
-        item_ids = _check.item_ids(items, "items", self._n_items())
+        user_ids = _check.ids_at_least_zero(users, "users", self._n_users(), unit="users")
+        item_ids = _check.ids_at_least_zero(items, "items", self._n_items())
         _check.same_size(len(user_ids), "users", len(item_ids), "items", "ids")
-        queries = Learned(self.user_factors_, self.user_biases_).queries(self.mean_)
-        return pair_scores(queries, self._ranked_items(), user_ids, item_ids)
+        return pair_scores(self._queries, self._ranked_items(), user_ids, item_ids)
 
     def _ranked_items(self) -> Array:
-        learned = self.item_factors_, self.item_biases_
-        return self._derived("ranked items", learned, lambda: Learned(*learned).ranked())
+        learned = Learned(self.item_factors_, self.item_biases_)
+        return self._derived("ranked items", tuple(learned), learned.ranked)
 
     def _queries(self, users: npt.NDArray[np.int64]) -> Array:
         return Learned(self.user_factors_[users], self.user_biases_[users]).queries(self.mean_)
@@ -224,9 +223,9 @@ class ExplicitALS(FactorModel):
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
         options = self._options()._replace(n_threads=n_threads, dtype=self.item_factors_.dtype)
         side = options.side(options.ratings(rows), self.mean_)
-        learned = self.item_factors_, self.item_biases_
-        items = self._derived("fixed items", learned, lambda: options.fixed(Learned(*learned)))
-        return options.solved(side, items, learned[1]).queries(self.mean_)
+        learned = Learned(self.item_factors_, self.item_biases_)
+        items = self._derived("fixed items", (*learned, options.biases), lambda: options.fixed(learned))
+        return options.solved(side, items, learned.biases).queries(self.mean_)
 
     def _options(self) -> Options:
         return Options(
@@ -325,7 +324,8 @@ class Options(NamedTuple):
         if self.biases:
             side = side._replace(targets=side.targets - fixed_biases[side.weights.indices])
         if self.nonnegative:
-            solutions = solve_nonnegative(side, fixed, self.n_factors, self.n_threads)
+            n_factors = fixed.factors.shape[1] - self.biases
+            solutions = solve_nonnegative(side, fixed, n_factors, self.n_threads)
         else:
             solutions = solve(side, fixed, self.tol, self.n_threads).upright(self.n_threads)
         _check.finite(solutions, "solutions for user_items")

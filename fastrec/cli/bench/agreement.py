@@ -247,15 +247,15 @@ def same_error(
 ) -> Agreement:
     """Compare two fits of ratings, of as many epochs, with penalties in proportion to a row's ratings.
 
-    They start from different places, so that their errors, RMSE on the ratings they learned from, may differ by a
-    tenth. Where rows are solved exactly, the gradient of the side solved last must be zero, to ``tolerance`` of its
+    They start from different places, so that the error of theirs, RMSE on the ratings it learned from, may be a quarter
+    larger. Where rows are solved exactly, the gradient of the side solved last must be zero, to ``tolerance`` of its
     right-hand side: that shows that both minimise the same.
     """
     errors = [rating_error(ratings, fit) for fit in (ours, theirs)]
     gradients = [last_gradient(ratings, fit, regularization, nonnegative) for fit in (ours, theirs)]
     text = f"RMSE {errors[1]:.4f}, ours {errors[0]:.4f}; last gradient {gradients[1]:.0e}, ours {gradients[0]:.0e}"
     solved = gradients[0] <= tolerance and (gradients[1] <= tolerance or not theirs.exact)
-    return Agreement(bool(solved and errors[1] <= 1.1 * errors[0]), text)
+    return Agreement(bool(solved and errors[1] <= (1 + _ALLOWED_ABOVE) * errors[0]), text)
 
 
 def rating_error(ratings: csr_array, fit: Rated) -> float:
