@@ -69,7 +69,7 @@ def als_half_step(
 
     Rows that may not be negative are solved by Cholesky too, of the factors that are not 0: block principal pivoting
     (Kim and Park, "Fast nonnegative matrix factorization: an active-set-like method and comparisons", 2011) finds in
-    some 5 to 10 steps which those are. The gradient is then at least -1e-11 of its terms, and 0 where the solution is
+    a few steps which those are. The gradient is then at least -1e-11 of its terms, and 0 where the solution is
     not; a singular system gets 1e-8 of its largest diagonal term added to the diagonal, which leaves it a solution
     near the least.
 

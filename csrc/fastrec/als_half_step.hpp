@@ -81,7 +81,7 @@ Status direct_solve(const Kernels& table, HalfStep<Value> step, Value* solutions
 template <class Value>
 Status nonnegative_solve(const Kernels& table, HalfStep<Value> step, std::ptrdiff_t n_bounded, Value* solutions,
                          std::uint8_t* unsolved, int n_threads, Poll poll) {
-  constexpr std::ptrdiff_t usual_steps = 6;
+  constexpr std::ptrdiff_t usual_steps = 4;
   const HalfStepKernels<Value>& kernels = table;
   const std::ptrdiff_t width = padded_width(step.n_factors);
   const DensePlan plan = plan_dense(step, usual_steps, n_threads);
