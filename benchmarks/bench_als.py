@@ -1,4 +1,4 @@
-"""Implicit ALS: a fit of a few epochs.
+"""ALS of interactions and of ratings: a fit of a few epochs.
 
 Measure what is installed, or compare two commits:
 
@@ -12,7 +12,7 @@ from . import cases
 
 
 def setup_cache() -> dict[str, Path]:
-    return cases.stored("implicit_als")
+    return cases.stored("implicit_als", "explicit_als", "explicit_als_nonnegative")
 
 
 setup_cache.timeout = 3600
@@ -20,3 +20,11 @@ setup_cache.timeout = 3600
 
 class ImplicitALS(cases._Benchmark):
     operation = "implicit_als"
+
+
+class ExplicitALS(cases._Benchmark):
+    operation = "explicit_als"
+
+
+class NonnegativeALS(cases._Benchmark):
+    operation = "explicit_als_nonnegative"

@@ -15,6 +15,7 @@ from fastrec import _machine
 from fastrec._types import Array, Csr, Ids, Pattern, is_sparse
 
 _MOST_ITEMS = np.iinfo(np.int32).max
+_MOST_SQUARED = 1e18
 _NOT_WORTH_ASKING = 1 << 16  # the system is asked in 50 microseconds
 
 
@@ -107,6 +108,33 @@ def finite(array: Array, name: str) -> Array:
     """No NaN, no inf."""
     if not np.isfinite(array).all():
         raise ValueError(_message(name, "finite values", "NaN or inf"))
+    return array
+
+
+def vector(values: Any, name: str, n: int | None = None) -> Array:
+    """A list of finite numbers, of which there may have to be ``n``."""
+    array = _as_array(values, name)
+    expected = "one dimension" if n is None else f"{n} numbers"
+    if array.ndim != 1 or (n is not None and len(array) != n):
+        raise ValueError(_message(name, expected, f"shape {array.shape}"))
+    if array.size == 0:
+        return np.empty(0, np.float32)
+    return finite(array.astype(_value_dtype(array.dtype, name), copy=False), name)
+
+
+def start(values: Any, name: str, shape: tuple[int, int]) -> Array:
+    """Factors to start from."""
+    factors = finite(dense(values, name, what="items"), name)
+    if factors.shape != shape:
+        raise ValueError(_message(name, f"item factors of shape {shape}", str(factors.shape)))
+    return factors
+
+
+def squarable(array: Array, name: str) -> Array:
+    """Values whose squares float32 holds."""
+    largest = float(np.abs(array).max(initial=0))
+    if largest > _MOST_SQUARED:
+        raise ValueError(_message(name, f"values of up to {_MOST_SQUARED:g}", f"{largest:g}", "scale them"))
     return array
 
 

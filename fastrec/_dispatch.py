@@ -31,6 +31,7 @@ _COMPILED = {
     "transpose": "products",
     "conjugate_gradients": "factorization",
     "direct_solve": "factorization",
+    "nonnegative_solve": "factorization",
     "row_losses": "factorization",
     "turn": "factorization",
     "gram": "factorization",

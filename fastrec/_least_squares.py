@@ -31,6 +31,16 @@ class Side(NamedTuple):
         weights, places = self.weights.rows(rows)
         return Side(weights, self.targets[places], self.regularization[rows], self.unobserved_weight)
 
+    def of_dtype(self, dtype: npt.DTypeLike) -> Side:
+        """Weights and targets in a dtype."""
+        weights = self.weights._replace(data=self.weights.data.astype(dtype, copy=False))
+        return self._replace(weights=weights, targets=self.targets.astype(dtype, copy=False))
+
+    def penalty(self, solutions: Array) -> float:
+        """What the regularisation of these solutions adds to a loss, summed in float64."""
+        squares = np.einsum("ij,ij->i", solutions, solutions)
+        return float((self.regularization * squares).sum())
+
 
 class Fixed:
     """The factors of the side that is held fixed, and what solves against them need, made once it is asked for.
@@ -128,10 +138,7 @@ def solve(side: Side, fixed: Fixed, tol: float, n_threads: int, *, losses: Array
     dtype = fixed.factors.dtype
     n_bytes = (float(n_rows) + n_fixed) * n_factors * dtype.itemsize + n_threads * 8.0 * n_factors**2
     _check.memory(n_bytes, f"a solution of {n_rows} rows by {n_factors} factors", "use fewer factors")
-    side = side._replace(
-        weights=side.weights._replace(data=side.weights.data.astype(dtype, copy=False)),
-        targets=side.targets.astype(dtype, copy=False),
-    )
+    side = side.of_dtype(dtype)
     if 0 in (n_rows, n_fixed):
         return Solutions(np.zeros((n_rows, n_factors), dtype), None)
     if tol == 0:
@@ -160,6 +167,23 @@ def solve(side: Side, fixed: Fixed, tol: float, n_threads: int, *, losses: Array
     return Solutions(solutions, basis.vectors)
 
 
+def solve_nonnegative(side: Side, fixed: Fixed, n_bounded: int, n_threads: int) -> Array:
+    """Solve every row with the first ``n_bounded`` factors of its solution not negative: directly, in float64."""
+    n_rows, n_factors = side.weights.shape[0], fixed.factors.shape[1]
+    dtype = fixed.factors.dtype
+    n_bytes = float(n_rows) * n_factors * dtype.itemsize + n_threads * 16.0 * n_factors**2
+    _check.memory(n_bytes, f"a solution of {n_rows} rows by {n_factors} factors", "use fewer factors")
+    solutions, unsolved = np.zeros((n_rows, n_factors), dtype), np.zeros(n_rows, np.uint8)
+    if 0 in (n_rows, len(fixed.factors), len(side.targets)):
+        return solutions
+    _dispatch.kernel("nonnegative_solve", dtype)(
+        *_operands(side.of_dtype(dtype), fixed.factors), fixed.gram, n_bounded, solutions, unsolved, n_threads
+    )
+    if unsolved.any():
+        raise ArithmeticError(f"row {unsolved.argmax()} has no solution that float64 can hold; scale its values.")
+    return solutions
+
+
 def losses_in(basis: Basis, side: Side, solutions: Array, n_threads: int) -> Array:
     """What every row's solution, told in the basis, leaves of its objective, in float64."""
     losses = np.zeros(len(solutions))
@@ -168,6 +192,14 @@ def losses_in(basis: Basis, side: Side, solutions: Array, n_threads: int) -> Arr
             *_operands(side, basis.factors), basis.curvatures, np.ascontiguousarray(solutions), losses, n_threads
         )
     return losses
+
+
+def losses_of_entries(side: Side, fixed: Array, solutions: Array, n_threads: int) -> Array:
+    """`losses_in` in float64 throughout and in any basis, but for the unobserved weight of all columns."""
+    wide = padded(fixed.astype(np.float64, copy=False))
+    width = wide.shape[1]
+    basis = Basis(np.zeros(width), np.empty((0, width)), wide)
+    return losses_in(basis, side.of_dtype(np.float64), padded(solutions.astype(np.float64, copy=False)), n_threads)
 
 
 def influences(side: Side, fixed: Fixed, vector: Array) -> Array:

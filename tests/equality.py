@@ -19,8 +19,18 @@ from fastrec import TopK
 # solve        systems of up to about 30 unknowns, solved in float64 by Cholesky or by eigenvectors of which those below
 #              32 n roundings of the largest are dropped: the right side is missed by so much of |A| |x| + |b|, and the
 #              solution by so much of |x| times the condition.
-# iteration    the same by conjugate gradients in the dtype itself, whose recurred residual drifts from the true one.
-TOLERANCES = {"exact": 0, "elementwise": 8, "reduction": 64, "solve": 1024, "iteration": 8}
+# pivoting     the same where solutions may not be negative: a gradient counts as negative below 1e-11 of its terms,
+# ridge        and a singular system has 1e-8 of its largest diagonal term added to the diagonal.
+# iteration    those solved by conjugate gradients in the dtype itself: the recurred residual drifts from the true one.
+TOLERANCES = {
+    "exact": 0,
+    "elementwise": 8,
+    "reduction": 64,
+    "solve": 1024,
+    "pivoting": 1 << 17,
+    "ridge": 1 << 27,
+    "iteration": 8,
+}
 
 
 def assert_same(got, expected):

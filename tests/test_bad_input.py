@@ -429,6 +429,7 @@ OPTIONS = {
     ("normalize", "axis"): [(VALUE, 2), (VALUE, -1), (TYPE, "1"), (TYPE, None), (TYPE, True), (TYPE, 1.0), (TYPE, [1])],
     ("als_half_step", "unobserved_weight"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan), (VALUE, np.inf)],
     ("als_half_step", "regularization"): NO_ROW_NUMBERS,
+    ("als_half_step", "nonnegative"): NO_FLAGS,
     ("als_half_step", "tol"): [*NO_NUMBERS, (VALUE, -1e-9), (VALUE, np.nan), (VALUE, np.inf)],
     ("implicit_loss", "unobserved_weight"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan)],
     ("implicit_loss", "user_regularization"): NO_ROW_NUMBERS,
@@ -548,6 +549,7 @@ TOO_LARGE = {
     "item_similarity, scratch": lambda: fastrec.item_similarity(csr_array((1, 10**7)), 1),
     "als_half_step, answer": lambda: fastrec.als_half_step(csr_array((10**6, 1)), csr_array((10**6, 1)), ones(1, 8)),
     "als_half_step, scratch": lambda: fastrec.als_half_step([[1.0]], [[1.0]], ones(1, 3000)),
+    "als_half_step, nonnegative": lambda: fastrec.als_half_step([[1.0]], [[1.0]], ones(1, 3000), nonnegative=True),
 }
 
 

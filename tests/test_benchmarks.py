@@ -150,6 +150,28 @@ def test_objectives():
     assert not agreement.same_objective(user_items, fit, poor, **options).agrees
 
 
+@pytest.mark.parametrize("operation", ["explicit_als", "explicit_als_nonnegative"])
+def test_errors_of_ratings(operation):
+    ratings, measured = data.load("small"), operations.OPERATIONS[operation]
+    inputs = measured.inputs(ratings, operations.Sizes(n_factors=6))
+    model = measured.call(**inputs, n_threads=1)
+    ours = COMPARED[operation].answer(inputs, model)
+    seen = ratings.tocoo()
+    missed = model.predict(seen.row, seen.col).astype(np.float64) - seen.data
+    assert agreement.rating_error(ratings, ours) == pytest.approx(np.sqrt((missed**2).mean()), rel=1e-6)
+
+    check = COMPARED[operation].check
+    assert check(inputs, ours, ours, 1e-3).agrees
+    larger = ours.items * np.where(np.arange(ours.items.shape[1]) < ours.n_factors, 1.02, 1)
+    assert not check(inputs, ours, ours._replace(items=larger), 1e-3).agrees
+    assert not check(inputs, ours, ours._replace(last="users"), 1e-3).agrees
+    assert not check(inputs, ours, ours._replace(users=0 * ours.users, exact=False), 1e-3).agrees
+    if operation == "explicit_als":
+        numpy_fit = COMPARED[operation].peers[0].prepare(inputs, 1).call()
+        assert check(inputs, ours, numpy_fit, 1e-3).agrees
+        assert agreement.rating_error(ratings, numpy_fit) == pytest.approx(agreement.rating_error(ratings, ours), 1e-5)
+
+
 # ---- the comparison -------------------------------------------------------------------------------------------------
 
 
@@ -201,10 +223,12 @@ def test_peers_are_of_known_operations():
     assert COMPARED.keys() == operations.OPERATIONS.keys()
 
 
-@pytest.mark.parametrize("operation", ["top_k_inner_product", "item_index_one_query_1m", "implicit_als"])
+@pytest.mark.parametrize(
+    "operation", ["top_k_inner_product", "item_index_one_query_1m", "implicit_als", "explicit_als"]
+)
 def test_sizes_are_kept(operation):
     inputs = operations.OPERATIONS[operation].inputs(data.load("small"), operations.Sizes(n_factors=7, k=3))
-    assert inputs["init" if operation == "implicit_als" else "items"].shape[1] == 7
+    assert inputs["init" if "als" in operation else "items"].shape[1] == 7
     assert inputs.get("k", 3) == 3
 
 

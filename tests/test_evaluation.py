@@ -11,7 +11,7 @@ from scipy.sparse import coo_array, csr_array
 
 import fastrec
 from fastrec import TopK
-from fastrec.evaluation import ndcg_at_k, ndcg_scorer, recall_at_k, recall_scorer, split_by_time
+from fastrec.evaluation import ndcg_at_k, ndcg_scorer, recall_at_k, recall_scorer, rmse, rmse_scorer, split_by_time
 from fastrec.reference import evaluation as reference
 
 METRICS = ("recall_at_k", "ndcg_at_k")
@@ -133,6 +133,38 @@ def test_metric_errors(metric, recommended, k, error, part):
     assert part in str(raised.value)
 
 
+numbers = st.lists(st.tuples(st.floats(-10, 10), st.floats(-10, 10)), max_size=30)
+
+
+@given(numbers)
+def test_rmse_equals_reference(pairs):
+    predicted, ratings = np.array(pairs, np.float64).reshape(-1, 2).T
+    expected = pytest.approx(reference.rmse(predicted, ratings), rel=1e-12, nan_ok=True)
+    assert rmse(predicted, ratings) == expected
+    assert rmse(predicted[::-1], list(ratings[::-1])) == pytest.approx(rmse(predicted, ratings), rel=0, nan_ok=True)
+
+
+def test_rmse_by_hand():
+    assert rmse([1, 2, 3], [1, 2, 5]) == math.sqrt(4 / 3)
+    assert rmse(np.float32([3.5]), np.int8([3])) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("predicted", "ratings", "error", "part"),
+    [
+        ([1.0, 2.0], [1.0], ValueError, "predicted has 2 values but ratings has 1"),
+        ([1.0, math.nan], [1.0, 2.0], ValueError, "predicted"),
+        ([1.0], [math.inf], ValueError, "ratings"),
+        ([[1.0]], [1.0], ValueError, "shape (1, 1)"),
+        (["1"], [1.0], TypeError, "predicted"),
+    ],
+)
+def test_rmse_errors(predicted, ratings, error, part):
+    with pytest.raises(error) as raised:
+        rmse(predicted, ratings)
+    assert part in str(raised.value)
+
+
 # ---- split ----------------------------------------------------------------------------------------------------------
 
 interactions = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5)), max_size=40)
@@ -245,6 +277,64 @@ def test_scorer_takes_every_model_and_travels(model):
     scorer = pickle.loads(pickle.dumps(recall_scorer(10)))
     user_items = blocks()
     assert 0 < scorer(model.fit(user_items), user_items) <= 1
+
+
+def rated(n_users=50, n_items=30, seed=0):
+    """Ratings of -2 to 2 that items differ in, with zeros among them."""
+    random = np.random.default_rng(seed)
+    pattern = random.random((n_users, n_items)) < 0.4
+    quality = np.clip(np.round(random.normal(0, 0.5, pattern.shape) + random.normal(0, 1, n_items)), -2, 2)
+    rows, columns = np.nonzero(pattern)
+    return csr_array((quality[rows, columns], (rows, columns)), shape=pattern.shape)
+
+
+class Rater:
+    """Predicts what is true, and a half more."""
+
+    def __init__(self, ratings):
+        self.truth, self.calls = ratings.toarray(), []
+
+    def recommend(self, users, rest, k, *, exclude_seen, candidates):
+        first = sum(len(shown) for shown, _ in self.calls)
+        self.calls.append((rest.toarray(), candidates))
+        scores = np.full(rest.shape, np.nan)
+        rows = np.repeat(np.arange(len(scores)), np.diff(candidates.indptr))
+        scores[rows, candidates.indices] = 0.5 + self.truth[first:][rows, candidates.indices]
+        return fastrec.top_k(scores, k)
+
+
+@pytest.mark.parametrize("together", [1, 100, 1 << 22])
+def test_rmse_scorer_asks_for_every_hidden_rating(together, monkeypatch):
+    monkeypatch.setattr("fastrec.evaluation.scorers._SCORES_TOGETHER", together)
+    ratings = rated()
+    assert (ratings.data == 0).any()
+    rater = Rater(ratings)
+    assert rmse_scorer(hidden_fraction=0.5)(rater, ratings) == -0.5
+    hidden = sum(candidates.nnz for _, candidates in rater.calls)
+    assert hidden == (np.diff(ratings.indptr) // 2).sum()
+    assert math.isnan(rmse_scorer(hidden_fraction=0)(Rater(ratings), ratings))
+
+
+def test_rmse_scorer_in_grid_search():
+    search = pytest.importorskip("sklearn.model_selection").GridSearchCV(
+        fastrec.ExplicitALS(n_factors=2, n_epochs=5, random_state=0),
+        {"regularization": [0.05, 100.0]},
+        scoring=pickle.loads(pickle.dumps(rmse_scorer())),
+        cv=3,
+        error_score="raise",
+    )
+    search.fit(rated())
+    assert search.best_params_ == {"regularization": 0.05}
+    assert -1 < search.best_score_ < 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [({"hidden_fraction": 2}, ValueError), ({"random_state": -1}, ValueError), ({"random_state": None}, TypeError)],
+)
+def test_rmse_scorer_errors(arguments, error):
+    with pytest.raises(error, match=next(iter(arguments))):
+        rmse_scorer(**arguments)
 
 
 @pytest.mark.parametrize("make", [recall_scorer, ndcg_scorer])

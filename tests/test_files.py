@@ -18,6 +18,7 @@ MODELS = {
     "ItemKNN": fastrec.ItemKNN(k=5, weighting="tfidf"),
     "UserKNN": fastrec.UserKNN(k=5),
     "RP3beta": fastrec.RP3beta(k=5, beta=0.5),
+    "ExplicitALS": fastrec.ExplicitALS(3, n_epochs=2, random_state=0),
     "ImplicitALS": fastrec.ImplicitALS(np.int64(4), n_epochs=2, random_state=0, dtype=np.float64),
     "ImplicitALS-generator": fastrec.ImplicitALS(4, n_epochs=1, random_state=np.random.default_rng(0)),
 }
@@ -78,10 +79,24 @@ def test_parameters_come_back(path, model):
             assert parameters[name] == value
 
 
-def test_loss_comes_back(tmp_path):
-    model = fastrec.ImplicitALS(3, n_epochs=2).fit(interactions(), compute_loss=True)
-    model.save(tmp_path / "m")
-    np.testing.assert_array_equal(fastrec.load(tmp_path / "m").loss_, model.loss_)
+@pytest.mark.parametrize("model", [fastrec.ImplicitALS, fastrec.ExplicitALS])
+def test_loss_comes_back(model, tmp_path):
+    fitted = model(3, n_epochs=2).fit(interactions(), compute_loss=True)
+    fitted.save(tmp_path / "m")
+    for name in fitted._optional:
+        np.testing.assert_array_equal(getattr(fastrec.load(tmp_path / "m"), name), getattr(fitted, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("item_biases_", np.zeros(3, np.float32)), ("user_factors_", np.zeros((30, 2), np.float32))]
+)
+def test_learned_arrays_must_fit_together(name, value, tmp_path):
+    fastrec.ExplicitALS(3, n_epochs=1).fit(interactions()).save(tmp_path / "m")
+    described = header(tmp_path / "m")
+    tensors = load_file(tmp_path / "m") | {name: value}
+    save_file(tensors, tmp_path / "m", metadata={"fastrec": json.dumps(described)})
+    with pytest.raises(ValueError, match=name):
+        fastrec.load(tmp_path / "m")
 
 
 def test_file_is_replaced_whole_and_readable(model, path):

@@ -269,6 +269,8 @@ LONG = {
         1e-5, 48, np.empty((2 * 10**4 - 1, 16), np.float32), np.empty(2 * 10**4 - 1, np.uint8), None, 2)""",
     "direct_solve": """fastrec.als_half_step(
         full(10_000, 1000), full(10_000, 1000), rng.random((1000, 128)), tol=0, n_threads=2)""",
+    "nonnegative_solve": """fastrec.als_half_step(
+        full(10_000, 1000), full(10_000, 1000), rng.random((1000, 128)), nonnegative=True, n_threads=2)""",
     "popular items, chosen": "with crowded(-1): fastrec.item_similarity(full(3, 10_000), 2, n_threads=2)",
     "popular items, their bits": "with crowded(4): fastrec.item_similarity(full(3, 10_000), 2, n_threads=2)",
     "transpose": """_dispatch.kernel("transpose", np.float32)(

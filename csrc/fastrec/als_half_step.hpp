@@ -1,4 +1,5 @@
-// Drivers of als_half_step: every row by conjugate gradients, or by a direct solve; and the loss that is left.
+// Drivers of als_half_step: every row by conjugate gradients, or by a direct solve, which may keep solutions from being
+// negative; and the loss that is left.
 #pragma once
 
 #include "fastrec/kernels.hpp"
@@ -100,27 +101,72 @@ Status conjugate_gradients(const Kernels& table, HalfStep<Value> step, Value tol
                            });
 }
 
+struct DensePlan {
+  int n_threads;
+  std::ptrdiff_t block;
+};
+
+// How to share rows each of which builds its system and factors it some times over.
 template <class Value>
-Status direct_solve(const Kernels& table, HalfStep<Value> step, Value* solutions, std::uint8_t* unsolved, int n_threads,
-                    Poll poll) {
-  const HalfStepKernels<Value>& kernels = table;
-  const std::ptrdiff_t n_rows = step.weights.rows;
-  const std::ptrdiff_t width = padded_width(step.n_factors);
-  const double terms = static_cast<double>(step.weights.indptr[n_rows]) + static_cast<double>(n_rows * width);
+DensePlan plan_dense(const HalfStep<Value>& step, std::ptrdiff_t n_factorisations, int n_threads) noexcept {
+  const std::ptrdiff_t n_rows = step.weights.rows, width = padded_width(step.n_factors);
+  const std::ptrdiff_t own_terms = n_factorisations * width;
+  const double terms = static_cast<double>(step.weights.indptr[n_rows]) + static_cast<double>(n_rows * own_terms);
   n_threads = worthwhile_threads(terms * static_cast<double>(width * width), n_threads);
 
   std::int64_t longest_row = 0;
   for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
     longest_row = std::max(longest_row, step.weights.indptr[row + 1] - step.weights.indptr[row]);
   }
-  const double row_operations = static_cast<double>(longest_row + width) * static_cast<double>(width * width);
+  const double row_operations = static_cast<double>(longest_row + own_terms) * static_cast<double>(width * width);
+  return {n_threads, block_length(n_rows, n_threads, 32, row_operations, 1e9)};
+}
 
-  const Scratch<double> system(n_threads, width * width), right(n_threads, width), gathered(n_threads, 4 * width);
-  if (!system || !right || !gathered) return Status::out_of_memory;
-  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 32, row_operations, 1e9), n_threads, poll,
+class DenseSystems {  // a DirectScratch for each worker
+ public:
+  DenseSystems(int n_threads, std::ptrdiff_t width)
+      : system_(n_threads, width * width), right_(n_threads, width), gathered_(n_threads, 4 * width) {}
+
+  explicit operator bool() const noexcept { return system_ && right_ && gathered_; }
+  DirectScratch operator[](int worker) const noexcept { return {system_[worker], right_[worker], gathered_[worker]}; }
+
+ private:
+  Scratch<double> system_, right_, gathered_;
+};
+
+template <class Value>
+Status direct_solve(const Kernels& table, HalfStep<Value> step, Value* solutions, std::uint8_t* unsolved, int n_threads,
+                    Poll poll) {
+  const HalfStepKernels<Value>& kernels = table;
+  const DensePlan plan = plan_dense(step, 1, n_threads);
+  const DenseSystems systems(plan.n_threads, padded_width(step.n_factors));
+  if (!systems) return Status::out_of_memory;
+  return parallel_for_rows(0, step.weights.rows, plan.block, plan.n_threads, poll,
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                             kernels.direct({first, last}, step, {system[worker], right[worker], gathered[worker]},
-                                            solutions, unsolved);
+                             kernels.direct({first, last}, step, systems[worker], solutions, unsolved);
+                           });
+}
+
+// The first n_bounded factors of every solution are not negative.
+template <class Value>
+Status nonnegative_solve(const Kernels& table, HalfStep<Value> step, std::ptrdiff_t n_bounded, Value* solutions,
+                         std::uint8_t* unsolved, int n_threads, Poll poll) {
+  constexpr std::ptrdiff_t usual_steps = 4;
+  const HalfStepKernels<Value>& kernels = table;
+  const std::ptrdiff_t width = padded_width(step.n_factors);
+  const DensePlan plan = plan_dense(step, usual_steps, n_threads);
+  const DenseSystems systems(plan.n_threads, width);
+  const Scratch<double> factors(plan.n_threads, width * width), vectors(plan.n_threads, 3 * width);
+  const Scratch<std::int32_t> free(plan.n_threads, width);
+  const Scratch<std::uint8_t> marks(plan.n_threads, 2 * width);
+  if (!systems || !factors || !vectors || !free || !marks) return Status::out_of_memory;
+  return parallel_for_rows(0, step.weights.rows, plan.block, plan.n_threads, poll,
+                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             double* own = vectors[worker];
+                             kernels.nonnegative({first, last}, step, n_bounded,
+                                                 {systems[worker], factors[worker], own, own + width, own + 2 * width,
+                                                  free[worker], marks[worker], marks[worker] + width},
+                                                 solutions, unsolved);
                            });
 }
 

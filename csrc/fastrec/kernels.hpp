@@ -366,6 +366,14 @@ struct DirectScratch {  // padded: n_factors up to a multiple of n_lanes
   double* gathered;     // (4, padded)
 };
 
+struct NonnegativeScratch {
+  DirectScratch equations;
+  double* factor;                      // (padded, padded)
+  double *reduced, *diagonal, *point;  // (padded)
+  std::int32_t* free;                  // (padded), unknowns that are not held at zero
+  std::uint8_t *held, *faulty;         // (padded)
+};
+
 template <class Value>
 struct HalfStepKernels {
   // Of a fixed side whose Gram matrix is diagonal; n_factors is a multiple of factors_together. With shared sums, of
@@ -377,6 +385,9 @@ struct HalfStepKernels {
   void (*add_sums)(HalfStep<Value>, std::int64_t first, std::int64_t last, const Value* x, Value* out) noexcept;
   // Solutions of any fixed side.
   void (*direct)(Rows, HalfStep<Value>, DirectScratch, Value* solutions, std::uint8_t* unsolved) noexcept;
+  // The same where the first n_bounded factors of a solution may not be negative.
+  void (*nonnegative)(Rows, HalfStep<Value>, std::ptrdiff_t n_bounded, NonnegativeScratch, Value* solutions,
+                      std::uint8_t* unsolved) noexcept;
   // Of a fixed side whose Gram matrix is diagonal: what is left of every row's objective.
   void (*losses)(Rows, HalfStep<Value>, const Value* solutions, double* losses) noexcept;
 };

@@ -170,6 +170,8 @@ cdef extern from "fastrec/als_half_step.hpp" namespace "fastrec" nogil:
                              Poll) noexcept
     Status direct_solve[Value](const Kernels&, HalfStep[Value], Value* solutions, uint8_t* unsolved, int n_threads,
                                Poll) noexcept
+    Status nonnegative_solve[Value](const Kernels&, HalfStep[Value], ptrdiff_t n_bounded, Value* solutions,
+                                    uint8_t* unsolved, int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/isa/list.hpp" namespace "fastrec":
     cppclass InstructionSet:

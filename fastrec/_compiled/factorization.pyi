@@ -29,6 +29,20 @@ def direct_solve(
     unsolved: Array,
     n_threads: int,
 ) -> None: ...
+def nonnegative_solve(
+    weights: Array,
+    indices: Ids,
+    indptr: Offsets,
+    targets: Array,
+    fixed: Array,
+    unobserved_weight: float,
+    regularization: Array,
+    gram: Array,
+    n_bounded: int,
+    solutions: Array,
+    unsolved: Array,
+    n_threads: int,
+) -> None: ...
 def row_losses(
     weights: Array,
     indices: Ids,

@@ -52,6 +52,19 @@ def direct_solve(const Value[::1] weights, const int32_t[::1] indices, const int
     finish(status)
 
 
+def nonnegative_solve(const Value[::1] weights, const int32_t[::1] indices, const int64_t[::1] indptr,
+                      const Value[::1] targets, const Value[:, ::1] fixed, double unobserved_weight,
+                      const double[::1] regularization, const double[:, ::1] gram, ptrdiff_t n_bounded,
+                      Value[:, ::1] solutions, uint8_t[::1] unsolved, int n_threads):
+    cdef csrc.HalfStep[Value] step
+    describe(&step, weights, indices, indptr, targets, fixed, unobserved_weight, regularization)
+    step.gram = &gram[0, 0]
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.nonnegative_solve(kernels[0], step, n_bounded, &solutions[0, 0], &unsolved[0], n_threads, poll)
+    finish(status)
+
+
 def row_losses(const Value[::1] weights, const int32_t[::1] indices, const int64_t[::1] indptr,
                const Value[::1] targets, const Value[:, ::1] fixed, double unobserved_weight,
                const double[::1] regularization, const double[::1] curvatures, const Value[:, ::1] solutions,

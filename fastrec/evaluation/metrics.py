@@ -1,4 +1,4 @@
-"""Ranking metrics as published tables define them, of recommended item ids against a sparse matrix of test items."""
+"""Metrics as published tables define them: of recommended ids against a sparse matrix of test items, of ratings."""
 
 from __future__ import annotations
 
@@ -100,6 +100,36 @@ def ndcg_at_k(recommended: Any, relevant: Any, k: int | None = None) -> float:
     # Summed one after the other, as above, so that a perfect ranking is exactly 1.
     ideal = np.concatenate([[0.0], np.cumsum(gains)])[np.minimum(hits.n_relevant, hits.k)]
     return _mean(dcg, ideal, hits.n_relevant)
+
+
+def rmse(predicted: Any, ratings: Any) -> float:
+    """Root of the mean squared difference between predicted and true ratings.
+
+    Parameters
+    ----------
+    predicted, ratings : array_like, shape (n_pairs,)
+        Finite; of the same pairs of a user and an item.
+
+    Returns
+    -------
+    float
+        NaN of no pairs. Same bits for pairs in any order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as described, or lengths do not match.
+
+    Examples
+    --------
+    >>> from fastrec.evaluation import rmse
+    >>> rmse([3.0, 5.0], [4, 2])
+    2.23606797749979
+    """
+    first, second = _check.vector(predicted, "predicted"), _check.vector(ratings, "ratings")
+    _check.same_size(len(first), "predicted", len(second), "ratings", "values")
+    missed = first.astype(np.float64) - second
+    return math.sqrt(math.fsum(missed * missed) / len(missed)) if len(missed) else math.nan
 
 
 class _Hits(NamedTuple):

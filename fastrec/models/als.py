@@ -336,9 +336,7 @@ def _start(init: Any, options: Options, seed: int, shape: tuple[int, int]) -> St
 
     if init is None:
         return Start(users, lambda: _random.normal(seed, n_items, n_factors, _START_DEVIATION, options.dtype))
-    given = _check.finite(_check.dense(init, "init", what="items"), "init")
-    if given.shape != (n_items, n_factors):
-        raise ValueError(f"init: expected item factors of shape ({n_items}, {n_factors}), got {given.shape}.")
+    given = _check.start(init, "init", (n_items, n_factors))
     return Start(users, lambda: given.astype(options.dtype, order="C"))
 
 
@@ -373,7 +371,7 @@ def _epochs(
         user_factors = options.half_step(users, item_factors)
         item_factors = options.half_step(items, user_factors, losses=losses)
         if losses is not None:
-            kept.append(float(losses.sum()) + _penalty(users, user_factors.factors))
+            kept.append(float(losses.sum()) + users.penalty(user_factors.factors))
         if callback is not None:
             callback(epoch, time.perf_counter() - started, kept[epoch])
         advance()
@@ -416,9 +414,3 @@ def _confidence(ratings: Csr, options: Options) -> Entries:
 def _lengths(entries: Entries) -> Array:
     """Entries of every row."""
     return np.diff(entries.weights.indptr).astype(np.float64)
-
-
-def _penalty(side: Side, factors: Array) -> float:
-    """What the regularisation of one side adds to the loss, summed in float64."""
-    squares = np.einsum("ij,ij->i", factors, factors)
-    return float((side.regularization * squares).sum())

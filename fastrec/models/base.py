@@ -19,6 +19,8 @@ from fastrec.models import files
 
 Result = TypeVar("Result")
 
+_PAIRS_TOGETHER = 4096  # so that they stay in the cache
+
 
 class NotFittedError(ValueError, AttributeError):
     """A model was used before ``fit``."""
@@ -98,10 +100,11 @@ class Estimator(ABC):
         """Refuse learned attributes that do not fit together."""
 
     def _derived(self, name: str, source: Any, make: Callable[[], Result]) -> Result:
-        """What is computed from a learned attribute, once for as long as that attribute stays."""
+        """What is computed from a learned attribute, or a tuple of them, once for as long as they stay."""
         kept = self.__dict__.setdefault("_kept", {})
-        if name not in kept or kept[name][0] is not source:
-            kept[name] = (source, make())
+        sources = source if isinstance(source, tuple) else (source,)
+        if name not in kept or any(one is not other for one, other in zip(kept[name][0], sources, strict=True)):
+            kept[name] = (sources, make())
         return kept[name][1]  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -129,6 +132,7 @@ class Ranking(NamedTuple):
 class Recommender(Estimator):
     """Ranks items for users; a model says how in `_rank`."""
 
+    _zeros_are_ratings: ClassVar[bool] = False  # or, of interactions, none at all
     n_threads: int | None
 
     def recommend(
@@ -208,7 +212,7 @@ class Recommender(Estimator):
             self._check_rows_not_needed(ids, rows_needed)
             assert ids is not None
             return Request(ids, None, len(ids))
-        rows = _check.csr(user_items, "user_items")
+        rows = _check.csr(user_items, "user_items", keep_zeros=self._zeros_are_ratings)
         n_rows = rows.shape[0] if ids is None else len(ids)
         _check.row_of_each(rows.shape, n_rows, "users", self._n_items())
         return Request(ids, rows, n_rows)
@@ -245,7 +249,10 @@ class NeighbourRequest(NamedTuple):
 
 
 class FactorModel(Recommender):
-    """A recommender whose score is the inner product of a user's and an item's factors."""
+    """A recommender whose score is the inner product of a user's and an item's factors.
+
+    A model whose score has more terms says in `_queries`, `_fold_in` and `_ranked_items` which columns add them.
+    """
 
     user_factors_: Array
     item_factors_: Array
@@ -282,21 +289,30 @@ class FactorModel(Recommender):
         return self._similar(self.user_factors_, users, "users", k, candidates, exclude, n_threads)
 
     def _rank(self, request: Request, ranking: Ranking) -> TopK:
-        queries = np.zeros((request.n_rows, self.item_factors_.shape[1]), self.item_factors_.dtype)
+        ranked = self._ranked_items()
+        queries = np.zeros((request.n_rows, ranked.shape[1]), ranked.dtype)
         known = np.zeros(request.n_rows, np.bool_)
         if request.users is not None and not ranking.recalculate:
             known = request.users < self._n_users()
-            queries[known] = self.user_factors_[request.users[known]]
+            queries[known] = self._queries(request.users[known])
         if not known.all():
             assert request.rows is not None
             new = Csr.of_canonical(request.rows.to_scipy()[np.flatnonzero(~known)])
             queries[~known] = self._fold_in(new, ranking.n_threads)
-        index = self._index(self.item_factors_, "inner_product")
+        index = self._index(ranked, "inner_product")
         return index.best(queries, ranking.k, ranking.exclude, ranking.candidates, ranking.n_threads)
+
+    def _ranked_items(self) -> Array:
+        """What inner products with queries score: the same array for as long as the model stays."""
+        return self.item_factors_
+
+    def _queries(self, users: npt.NDArray[np.int64]) -> Array:
+        """Queries of users of ``fit``."""
+        return self.user_factors_[users]
 
     @abstractmethod
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
-        """Factors of users that are known by their rows only."""
+        """Queries of users that are known by their rows only."""
 
     def _similar(
         self, factors: Array, ids: Any, name: str, k: int, candidates: Any, exclude: Any, n_threads: int | None
@@ -314,6 +330,27 @@ class FactorModel(Recommender):
 
     def _n_items(self) -> int:
         return len(self.item_factors_)
+
+
+def pair_scores(
+    queries: Callable[[npt.NDArray[np.int64]], Array],
+    items: Array,
+    query_ids: npt.NDArray[np.int64],
+    item_ids: npt.NDArray[np.int64],
+) -> Array:
+    """Exact inner products of some queries with an item each: summed in eight lanes, as `top_k_inner_product` does."""
+    out, n_factors = np.empty(len(query_ids), items.dtype), items.shape[1]
+    for first in range(0, len(out), _PAIRS_TOGETHER):
+        pairs = slice(first, first + _PAIRS_TOGETHER)
+        left = queries(query_ids[pairs]).astype(np.float64)
+        left *= items[item_ids[pairs]]
+        lanes = np.zeros((len(left), 8))
+        for j in range(0, n_factors, 8):
+            lanes[:, : n_factors - j] += left[:, j : j + 8]
+        halves = lanes[:, :4] + lanes[:, 4:]
+        quarters = halves[:, :2] + halves[:, 2:]
+        out[pairs] = quarters[:, 0] + quarters[:, 1]
+    return out
 
 
 def union(first: Pattern, second: Pattern, n_rows: int, n_items: int) -> Pattern:

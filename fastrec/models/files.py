@@ -23,7 +23,7 @@ class Content(NamedTuple):
 
     model: str
     parameters: dict[str, Any]
-    learned: dict[str, Any]  # arrays, sparse matrices and integers
+    learned: dict[str, Any]  # arrays, sparse matrices and numbers
 
 
 class NewerError(ValueError):
@@ -43,7 +43,7 @@ def write(content: Content, path: str | PathLike[str]) -> None:
         elif isinstance(value, np.ndarray):
             tensors[name] = np.ascontiguousarray(value)
         else:
-            numbers[name] = int(value)
+            numbers[name] = float(value) if isinstance(value, float | np.floating) else int(value)
     header = {
         "format_version": _FORMAT_VERSION,
         "model": content.model,

@@ -4,7 +4,7 @@ Same signatures as the operations; ``n_threads`` and ``progress`` are accepted a
 compare with these.
 """
 
-from fastrec.reference.evaluation import ndcg_at_k, recall_at_k, split_by_time
+from fastrec.reference.evaluation import ndcg_at_k, recall_at_k, rmse, split_by_time
 from fastrec.reference.factorization import als_half_step, implicit_loss
 from fastrec.reference.selection import (
     ItemIndex,
@@ -26,6 +26,7 @@ __all__ = [
     "ndcg_at_k",
     "normalize",
     "recall_at_k",
+    "rmse",
     "sparse_top_k_product",
     "split_by_time",
     "tfidf_weight",

@@ -41,6 +41,12 @@ def ndcg_at_k(recommended: Any, relevant: Any, k: int | None = None) -> float:
     return float(np.mean(ndcgs)) if ndcgs else math.nan
 
 
+def rmse(predicted: Any, ratings: Any) -> float:
+    """Root of the mean squared difference between predicted and true ratings."""
+    squares = [(float(p) - float(r)) ** 2 for p, r in zip(predicted, ratings, strict=True)]
+    return math.sqrt(sum(squares) / len(squares)) if squares else math.nan
+
+
 def _users(recommended: Any, relevant: Any, k: int | None) -> list[tuple[list[int], set[int]]]:
     """The first k items recommended, and the test items, of each user with test items. Padding is no test item."""
     items = np.asarray(recommended.items if isinstance(recommended, TopK) else recommended)[:, :k]

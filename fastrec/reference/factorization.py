@@ -17,10 +17,13 @@ def als_half_step(
     *,
     unobserved_weight: float = 1.0,
     regularization: Any = 0.01,
+    nonnegative: bool = False,
     tol: float = 1e-5,
     n_threads: int | None = None,
 ) -> Array:
     """See `fastrec.als_half_step`."""
+    from scipy.optimize import nnls
+
     weights, targets = sparse(weights, keep_zeros=True), sparse(targets, keep_zeros=True)
     fixed = dense(fixed)
     other = fixed.astype(np.float64)
@@ -33,6 +36,12 @@ def als_half_step(
         target = np.zeros(len(other))
         weight[weights.indices[entries]] = weights.data[entries]
         target[targets.indices[entries]] = targets.data[entries]
+        if nonnegative:
+            root, ridge = np.sqrt(weight), np.sqrt(regularization[row]) * np.eye(n_factors)
+            solutions[row] = nnls(
+                np.vstack([root[:, None] * other, ridge]), np.append(root * target, np.zeros(n_factors))
+            )[0]
+            continue
         system = (other.T * weight) @ other + regularization[row] * np.eye(n_factors)
         solutions[row] = np.linalg.pinv(system, rcond=1e-13, hermitian=True) @ (other.T @ (weight * target))
     return solutions

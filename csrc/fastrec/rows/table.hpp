@@ -5,6 +5,7 @@
 #include "fastrec/rows/exact_scores.hpp"
 #include "fastrec/rows/head_counts.hpp"
 #include "fastrec/rows/item_similarity.hpp"
+#include "fastrec/rows/nonnegative_solve.hpp"
 #include "fastrec/rows/pack_items.hpp"
 #include "fastrec/rows/row_losses.hpp"
 #include "fastrec/rows/screen.hpp"
@@ -34,8 +35,9 @@ const Kernels FASTREC_TABLE = {
     {item_similarity<std::int32_t, double>},
     {turn<float>, add_gram<float>},
     {turn<double>, add_gram<double>},
-    {conjugate_gradients<float>, add_sums<float>, direct_solve<float>, row_losses<float>},
-    {conjugate_gradients<double>, add_sums<double>, direct_solve<double>, row_losses<double>},
+    {conjugate_gradients<float>, add_sums<float>, direct_solve<float>, nonnegative_solve<float>, row_losses<float>},
+    {conjugate_gradients<double>, add_sums<double>, direct_solve<double>, nonnegative_solve<double>,
+     row_losses<double>},
 };
 
 }  // namespace fastrec

@@ -19,6 +19,7 @@ Inputs = dict[str, Any]
 
 NEIGHBOURS = 100
 ALS: dict[str, Any] = {"regularization": 0.1, "alpha": 10.0, "n_epochs": 3, "random_state": 0}
+EXPLICIT_ALS: dict[str, Any] = {"regularization": 0.1, "n_epochs": 5, "random_state": 0}
 _MOST_SCORES = 1 << 24
 _MOST_SCORES_IN_MEMORY = 400_000_000  # 10,000 x 40,000: no cache holds them
 _MOST_QUERIES = 30_000
@@ -278,8 +279,23 @@ def _interactions_and_start(user_items: csr_array, sizes: Sizes) -> Inputs:
     return {"user_items": user_items, "init": np.random.default_rng(0).normal(0, 0.01, shape).astype(np.float32)}
 
 
+def _ratings_and_start(user_items: csr_array, sizes: Sizes) -> Inputs:
+    """A start as ExplicitALS draws it."""
+    inputs = _interactions_and_start(user_items, sizes)
+    return {**inputs, "init": 10 * inputs["init"]}
+
+
 def _fit_als(user_items: csr_array, init: Any, n_threads: int | None) -> Any:
     return fastrec.ImplicitALS(init.shape[1], **ALS, n_threads=n_threads).fit(user_items, init=init)
+
+
+def _fit_explicit_als(nonnegative: bool = False) -> Callable[..., Any]:
+    def fit(user_items: csr_array, init: Any, n_threads: int | None) -> Any:
+        options = {**EXPLICIT_ALS, "biases": not nonnegative, "nonnegative": nonnegative}
+        model = fastrec.ExplicitALS(init.shape[1], **options, n_threads=n_threads)
+        return model.fit(user_items, init=abs(init) if nonnegative else init)
+
+    return fit
 
 
 OPERATIONS = {
@@ -312,4 +328,6 @@ OPERATIONS = {
     "tfidf_weight": Operation(_item_documents, fastrec.tfidf_weight),
     "normalize": Operation(_item_documents, fastrec.normalize),
     "implicit_als": Operation(_interactions_and_start, _fit_als),
+    "explicit_als": Operation(_ratings_and_start, _fit_explicit_als()),
+    "explicit_als_nonnegative": Operation(_ratings_and_start, _fit_explicit_als(nonnegative=True)),
 }

@@ -1,0 +1,351 @@
+"""Explicit alternating least squares: ratings, with biases."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+from numpy.typing import DTypeLike
+
+from fastrec import _check, _random, _threads
+from fastrec._least_squares import Fixed, Side, losses_of_entries, solve, solve_nonnegative
+from fastrec._progress import progress_bar
+from fastrec._transpose import transposed
+from fastrec._types import Array, Csr
+from fastrec.models.base import FactorModel, pair_scores
+
+_START_DEVIATION = 0.1
+
+
+class ExplicitALS(FactorModel):
+    """Matrix factorisation of ratings by alternating least squares, biases and all, each solve exact.
+
+    Predicts the rating of item i by user u as mean + b_u + b_i + x_u.y_i, and minimises, over the factors x and y and
+    the biases b,
+
+        sum_ratings (r - mean - b_u - b_i - x_u.y_i)^2 + sum_u lam_u (|x_u|^2 + b_u^2) + sum_i lam_i (|y_i|^2 + b_i^2)
+
+    where mean is that of all ratings, and a row with n ratings has lam = regularization n ^ regularization_exponent.
+    A user's bias is an unknown beside the user's factors, and solved with them; so is an item's.
+
+    Parameters
+    ----------
+    n_factors : int, at least 1
+        Length of every factor.
+    regularization : float, at least 0
+        0 gives the solutions of least norm. Ratings that are c times as large need c times as much.
+    regularization_exponent : float, 0 to 1
+        1 penalises a row in proportion to its ratings (ALS-WR, Zhou et al. 2008), 0 penalises all rows alike.
+    biases : bool
+        Without them nothing is subtracted: a rating is predicted as x_u.y_i, all biases and the mean are 0.
+    nonnegative : bool
+        Factors, but not biases, are at least 0. Such rows are solved directly, in float64, which takes longer.
+    n_epochs : int, at least 0
+        Passes; each solves the users, then the items.
+    tol : float, at least 0
+        Largest residual of each row's normal equations, in relation to their right side. 0: solved by Cholesky, in
+        float64, which takes longer.
+    random_state : int, Generator, RandomState or None
+        Seed of the start: item factors N(0, 0.1^2), of which ``nonnegative`` takes the magnitude, keyed by seed and
+        row; item biases start at 0.
+    n_threads : int, optional
+        Changes speed, never the result. Default: every core that the process may use.
+    dtype : float32 or float64
+        Of the factors and biases.
+
+    Attributes
+    ----------
+    user_factors_ : ndarray, shape (n_users, n_factors)
+    item_factors_ : ndarray, shape (n_items, n_factors)
+    user_biases_ : ndarray, shape (n_users,)
+    item_biases_ : ndarray, shape (n_items,)
+        Rows without ratings are zero.
+    mean_ : float
+        The mean rating, rounded to ``dtype``.
+    loss_ : ndarray of float64, shape (n_epochs,)
+        The loss after each epoch, when ``fit`` was asked for it.
+    rmse_ : ndarray of float64, shape (n_epochs,)
+        Root of the mean squared error on the ratings that are learned from, likewise; NaN where there are none.
+
+    Notes
+    -----
+    A stored zero is a rating of 0, here and in `recommend`; in a dense matrix a zero is no rating. Ratings stored twice
+    are summed, as everywhere in fastrec.
+
+    Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", 2009; Zhou et al., "Large-scale
+    parallel collaborative filtering for the Netflix Prize", 2008; solved as `als_half_step` says. An epoch takes
+    O(steps nnz n_factors + (n_users + n_items) n_factors^2), with ``nonnegative`` about
+    O(nnz n_factors^2 + (n_users + n_items) n_factors^3). Memory is the ratings by user and by item, each with weights
+    of 1 and with what the biases leave, the factors, and a copy of each side's. The same bits at any number of threads
+    on one instruction set.
+
+    Examples
+    --------
+    >>> import fastrec, numpy, scipy.sparse
+    >>> ratings = scipy.sparse.csr_array(numpy.array([[5, 4, 1], [4, 5, 2], [1, 0, 5]], dtype="float32"))
+    >>> model = fastrec.ExplicitALS(n_factors=2, regularization=0.01, random_state=0).fit(ratings)
+    >>> model.predict([0, 2], [0, 2]).round()
+    array([5., 5.], dtype=float32)
+    """
+
+    _learned = ("user_factors_", "item_factors_", "user_biases_", "item_biases_", "mean_")
+    _optional = ("loss_", "rmse_")
+    _zeros_are_ratings = True
+
+    def __init__(
+        self,
+        n_factors: int = 64,
+        *,
+        regularization: float = 0.1,
+        regularization_exponent: float = 1.0,
+        biases: bool = True,
+        nonnegative: bool = False,
+        n_epochs: int = 15,
+        tol: float = 1e-5,
+        random_state: Any = None,
+        n_threads: int | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.n_factors = n_factors
+        self.regularization = regularization
+        self.regularization_exponent = regularization_exponent
+        self.biases = biases
+        self.nonnegative = nonnegative
+        self.n_epochs = n_epochs
+        self.tol = tol
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.dtype = dtype
+
+    def fit(
+        self,
+        user_items: Any,
+        y: Any = None,
+        *,
+        init: Any = None,
+        compute_loss: bool = False,
+        callback: Callable[[int, float, float], Any] | None = None,
+        progress: bool = False,
+    ) -> Self:
+        """Learn factors and biases from ratings.
+
+        Parameters
+        ----------
+        user_items : sparse matrix, shape (n_users, n_items)
+            Any format, index dtype and order; stored zeros are ratings; duplicates are summed; NaN and inf are errors.
+        y : ignored
+            scikit-learn's pipelines pass it.
+        init : array_like, shape (n_items, n_factors), or a pair of it and one of shape (n_items,), optional
+            Item factors, and item biases (else 0), to start from.
+        compute_loss : bool
+            Keep the loss and the error after every epoch in ``loss_`` and ``rmse_``.
+        callback : callable, optional
+            Called as ``callback(epoch, seconds, loss)`` after every epoch, counted from 0; both are kept too.
+        progress : bool
+            Show a bar on stderr (needs tqdm).
+
+        Returns
+        -------
+        ExplicitALS
+            The model itself. It is unchanged when anything was raised.
+        """
+        options, seed = self._options(), _random.seed_of(self.random_state)
+        compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None
+        ratings = options.ratings(_check.csr(user_items, "user_items", keep_zeros=True))
+        n_users, n_items = ratings.shape
+        n_bytes = 2 * (float(n_users) + n_items) * (options.n_factors + 1) * options.dtype.itemsize
+        _check.memory(n_bytes, f"factors of {n_users} users and {n_items} items", "use fewer factors")
+
+        mean = options.mean(ratings)
+        users, items = options.side(ratings, mean), options.side(transposed(ratings, options.n_threads), mean)
+        of_items = options.start(init, seed, n_items)
+        of_users = Learned(np.zeros((n_users, options.n_factors), options.dtype), np.zeros(n_users, options.dtype))
+        losses, errors = np.zeros(options.n_epochs), np.zeros(options.n_epochs)
+        with progress_bar(options.n_epochs, "ExplicitALS", _check.flag(progress, "progress")) as advance:
+            for epoch in range(options.n_epochs):
+                started = time.perf_counter()
+                of_users = options.half_step(users, of_items)
+                of_items = options.half_step(items, of_users)
+                if compute_loss:
+                    missed = _squared_error(ratings, of_users.queries(mean), of_items.ranked(), options.n_threads)
+                    errors[epoch] = math.sqrt(missed / len(ratings.data)) if len(ratings.data) else math.nan
+                    losses[epoch] = missed + users.penalty(of_users.joined()) + items.penalty(of_items.joined())
+                if callback is not None:
+                    callback(epoch, time.perf_counter() - started, float(losses[epoch]))
+                advance()
+        self.user_factors_, self.user_biases_ = of_users
+        self.item_factors_, self.item_biases_ = of_items
+        self.mean_ = mean
+        for name, kept in (("loss_", losses), ("rmse_", errors)):
+            if compute_loss:
+                setattr(self, name, kept)
+            elif hasattr(self, name):
+                delattr(self, name)
+        return self
+
+    def predict(self, users: Any, items: Any) -> Array:
+        """Predict ratings of pairs.
+
+        Parameters
+        ----------
+        users, items : int or list of int, equally many
+            Ids of users and items of ``fit``.
+
+        Returns
+        -------
+        ndarray, shape (n_pairs,)
+            In the dtype of the factors; to the bit what `recommend` scores.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            An id is unknown, or there are not as many of both.
+        """
+        self._check_fitted()
+        user_ids = _check.ids_at_least_zero(users, "users", self._n_users(), unit="users")
+        item_ids = _check.ids_at_least_zero(items, "items", self._n_items())
+        _check.same_size(len(user_ids), "users", len(item_ids), "items", "ids")
+        return pair_scores(self._queries, self._ranked_items(), user_ids, item_ids)
+
+    def _ranked_items(self) -> Array:
+        learned = Learned(self.item_factors_, self.item_biases_)
+        return self._derived("ranked items", tuple(learned), learned.ranked)
+
+    def _queries(self, users: npt.NDArray[np.int64]) -> Array:
+        return Learned(self.user_factors_[users], self.user_biases_[users]).queries(self.mean_)
+
+    def _fold_in(self, rows: Csr, n_threads: int) -> Array:
+        options = self._options()._replace(n_threads=n_threads, dtype=self.item_factors_.dtype)
+        side = options.side(options.ratings(rows), self.mean_)
+        learned = Learned(self.item_factors_, self.item_biases_)
+        items = self._derived("fixed items", (*learned, options.biases), lambda: options.fixed(learned))
+        return options.solved(side, items, learned.biases).queries(self.mean_)
+
+    def _options(self) -> Options:
+        return Options(
+            n_factors=_check.integer(self.n_factors, "n_factors", 1, np.iinfo(np.int32).max),
+            regularization=_check.real(self.regularization, "regularization", 0),
+            regularization_exponent=_check.real(self.regularization_exponent, "regularization_exponent", 0, 1),
+            biases=_check.flag(self.biases, "biases"),
+            nonnegative=_check.flag(self.nonnegative, "nonnegative"),
+            n_epochs=_check.integer(self.n_epochs, "n_epochs", 0),
+            tol=_check.real(self.tol, "tol", 0),
+            n_threads=_threads.resolve(self.n_threads),
+            dtype=_check.float_dtype(self.dtype, "dtype"),
+        )
+
+    def _check_learned(self) -> None:
+        users, items = (
+            _check.dense(self.user_factors_, "user_factors_"),
+            _check.dense(self.item_factors_, "item_factors_"),
+        )
+        _check.same_size(users.shape[1], "user_factors_", items.shape[1], "item_factors_", "columns")
+        _check.vector(self.user_biases_, "user_biases_", len(users))
+        _check.vector(self.item_biases_, "item_biases_", len(items))
+        _check.real(self.mean_, "mean_")
+
+
+class Learned(NamedTuple):
+    """What is learned of the rows of one side."""
+
+    factors: Array
+    biases: Array
+
+    def joined(self) -> Array:
+        """A bias behind each row's factors."""
+        return _beside(self.factors, self.biases)
+
+    def queries(self, mean: float) -> Array:
+        """Users' rows whose inner products with ``ranked`` items are predictions."""
+        return _beside(self.factors, self.biases, mean, 1)
+
+    def ranked(self) -> Array:
+        """Items' rows for the same."""
+        return _beside(self.factors, 1, 1, self.biases)
+
+
+class Options(NamedTuple):
+    """Checked parameters."""
+
+    n_factors: int
+    regularization: float
+    regularization_exponent: float
+    biases: bool
+    nonnegative: bool
+    n_epochs: int
+    tol: float
+    n_threads: int
+    dtype: np.dtype[Any]
+
+    def ratings(self, given: Csr) -> Csr:
+        """In the dtype that is computed in."""
+        return given._replace(data=_check.squarable(given.data, "user_items").astype(self.dtype, copy=False))
+
+    def mean(self, ratings: Csr) -> float:
+        """What is subtracted from every rating."""
+        if not self.biases or not len(ratings.data):
+            return 0.0
+        return float(ratings.data.mean(dtype=np.float64).astype(self.dtype))
+
+    def start(self, init: Any, seed: int, n_items: int) -> Learned:
+        """Item factors and biases before the first epoch."""
+        shape, no_biases = (n_items, self.n_factors), np.zeros(n_items, self.dtype)
+        if init is None:
+            factors = _random.normal(seed, *shape, _START_DEVIATION, self.dtype)
+            return Learned(np.abs(factors) if self.nonnegative else factors, no_biases)
+        given, biases = init if isinstance(init, tuple) else (init, no_biases)
+        factors = _check.start(given, "init", shape).astype(self.dtype, order="C")
+        if self.nonnegative:
+            _check.not_negative(factors, "init", "nonnegative=True")
+        return Learned(factors, _check.vector(biases, "init[1]", n_items).astype(self.dtype))
+
+    def side(self, ratings: Csr, mean: float) -> Side:
+        """One side's rows without the mean, with weights of 1 and the regularisation of each."""
+        regularization = self.regularization * np.diff(ratings.indptr) ** self.regularization_exponent
+        centred = ratings.data - self.dtype.type(mean)
+        return Side(ratings._replace(data=np.ones_like(ratings.data)), centred, regularization, 0.0)
+
+    def fixed(self, other: Learned) -> Fixed:
+        """The other side, with a column that a bias multiplies."""
+        return Fixed(_beside(other.factors, 1) if self.biases else other.factors, self.n_threads)
+
+    def half_step(self, side: Side, other: Learned) -> Learned:
+        """Solve one side against the other."""
+        return self.solved(side, self.fixed(other), other.biases)
+
+    def solved(self, side: Side, fixed: Fixed, fixed_biases: Array) -> Learned:
+        """Factors and biases of rows whose ratings still hold the other side's biases."""
+        if self.biases:
+            side = side._replace(targets=side.targets - fixed_biases[side.weights.indices])
+        if self.nonnegative:
+            n_factors = fixed.factors.shape[1] - self.biases
+            solutions = solve_nonnegative(side, fixed, n_factors, self.n_threads)
+        else:
+            solutions = solve(side, fixed, self.tol, self.n_threads).upright(self.n_threads)
+        _check.finite(solutions, "solutions for user_items")
+        if not self.biases:
+            return Learned(solutions, np.zeros(len(solutions), solutions.dtype))
+        return Learned(np.ascontiguousarray(solutions[:, :-1]), solutions[:, -1].copy())
+
+
+def _beside(factors: Array, *columns: Any) -> Array:
+    """Factors and more columns, each a vector or one number."""
+    n_factors = factors.shape[1]
+    out = np.empty((len(factors), n_factors + len(columns)), factors.dtype)
+    out[:, :n_factors] = factors
+    for place, column in enumerate(columns, n_factors):
+        out[:, place] = column
+    return out
+
+
+def _squared_error(ratings: Csr, queries: Array, ranked: Array, n_threads: int) -> float:
+    """Sum over the ratings, in float64."""
+    no_penalty, ones = np.zeros(len(queries)), np.ones_like(ratings.data)
+    side = Side(ratings._replace(data=ones), ratings.data, no_penalty, 0.0)
+    return float(losses_of_entries(side, ranked, queries, n_threads).sum())
