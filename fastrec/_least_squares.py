@@ -37,7 +37,7 @@ class Side(NamedTuple):
         return self._replace(weights=weights, targets=self.targets.astype(dtype, copy=False))
 
     def penalty(self, solutions: Array) -> float:
-        """What the regularisation of these solutions adds to a loss, summed in float64."""
+        """What the regularisation of these solutions adds to a loss: a row's squares in their dtype, all in float64."""
         squares = np.einsum("ij,ij->i", solutions, solutions)
         return float((self.regularization * squares).sum())
 
