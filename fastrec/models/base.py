@@ -90,10 +90,11 @@ class Estimator(ABC):
         """Refuse learned attributes that do not fit together."""
 
     def _derived(self, name: str, source: Any, make: Callable[[], Result]) -> Result:
-        """What is computed from a learned attribute, once for as long as that attribute stays."""
+        """What is computed from a learned attribute, or a tuple of them, once for as long as they stay."""
         kept = self.__dict__.setdefault("_kept", {})
-        if name not in kept or kept[name][0] is not source:
-            kept[name] = (source, make())
+        sources = source if isinstance(source, tuple) else (source,)
+        if name not in kept or any(one is not other for one, other in zip(kept[name][0], sources, strict=True)):
+            kept[name] = (sources, make())
         return kept[name][1]  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -237,7 +238,10 @@ class NeighbourRequest(NamedTuple):
 
 
 class FactorModel(Recommender):
-    """A recommender whose score is the inner product of a user's and an item's factors."""
+    """A recommender whose score is the inner product of a user's and an item's factors.
+
+    A model whose score has more terms says in `_queries`, `_fold_in` and `_ranked_items` which columns add them.
+    """
 
     user_factors_: Array
     item_factors_: Array
@@ -274,21 +278,30 @@ class FactorModel(Recommender):
         return self._similar(self.user_factors_, users, "users", k, candidates, exclude, n_threads)
 
     def _rank(self, request: Request, ranking: Ranking) -> TopK:
-        queries = np.zeros((request.n_rows, self.item_factors_.shape[1]), self.item_factors_.dtype)
+        ranked = self._ranked_items()
+        queries = np.zeros((request.n_rows, ranked.shape[1]), ranked.dtype)
         known = np.zeros(request.n_rows, np.bool_)
         if request.users is not None and not ranking.recalculate:
             known = request.users < self._n_users()
-            queries[known] = self.user_factors_[request.users[known]]
+            queries[known] = self._queries(request.users[known])
         if not known.all():
             assert request.rows is not None
             new = Csr.of_canonical(request.rows.to_scipy()[np.flatnonzero(~known)])
             queries[~known] = self._fold_in(new, ranking.n_threads)
-        index = self._index(self.item_factors_, "inner_product")
+        index = self._index(ranked, "inner_product")
         return index.best(queries, ranking.k, ranking.exclude, ranking.candidates, ranking.n_threads)
+
+    def _ranked_items(self) -> Array:
+        """What inner products with queries score: the same array for as long as the model stays."""
+        return self.item_factors_
+
+    def _queries(self, users: npt.NDArray[np.int64]) -> Array:
+        """Queries of users of ``fit``."""
+        return self.user_factors_[users]
 
     @abstractmethod
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
-        """Factors of users that are known by their rows only."""
+        """Queries of users that are known by their rows only."""
 
     def _similar(
         self, factors: Array, ids: Any, name: str, k: int, candidates: Any, exclude: Any, n_threads: int | None

@@ -1,0 +1,154 @@
+"""Definition of stochastic gradient descent in blocks: one sample after the other, in float64.
+
+Which samples there are, and in what order, is part of the definition. Random number n of a place is
+``mixed(place + n)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastrec._types import Array
+from fastrec.reference._operands import sparse
+
+_WORD = 2**64 - 1
+_TRIES = 16
+
+
+class Sample(NamedTuple):
+    """A user, an item that the user has, one that the user has not, and what the interaction weighs."""
+
+    user: int
+    positive: int
+    negative: int
+    weight: float
+
+
+class Parameters:
+    """A matrix, or a vector, that steps of gradient descent change."""
+
+    def __init__(self, values: Array, learning_rate: float, *, adagrad: bool = False) -> None:
+        self.values = np.array(values, np.float64)
+        self.squares = np.ones_like(self.values) if adagrad else None
+        self.learning_rate = learning_rate
+
+    def ascend(self, row: int, gradient: Any) -> None:
+        """One step; Adagrad's is divided by the root of all squared gradients (Duchi et al. 2011)."""
+        if self.squares is not None:
+            self.squares[row] += gradient**2
+            gradient = gradient / np.sqrt(self.squares[row])
+        self.values[row] += self.learning_rate * gradient
+
+
+def bpr_epochs(
+    user_items: Any,
+    users: Array,
+    items: Array,
+    *,
+    epochs: range,
+    key: int,
+    n_blocks: int,
+    learning_rate: float = 0.05,
+    regularization: float = 0.002,
+    optimizer: str = "sgd",
+    negative_sampling: str = "uniform",
+    item_bias: bool = False,
+    sample_weight: str | None = None,
+) -> tuple[Array, Array, Array]:
+    """What `fastrec.BPR` makes of these factors: users, items and biases."""
+    adagrad = optimizer == "adagrad"
+    x, y = (Parameters(start, learning_rate, adagrad=adagrad) for start in (users, items))
+    b = Parameters(np.zeros(len(items)), learning_rate, adagrad=adagrad)
+    for epoch in epochs:
+        for user, i, j, weight in samples(
+            user_items, key, epoch, n_blocks, by_popularity=negative_sampling == "popularity"
+        ):
+            x_u, y_i, y_j, b_i, b_j = x.values[user].copy(), *y.values[[i, j]], *b.values[[i, j]]
+            pull = 1 / (1 + np.exp(x_u @ (y_i - y_j) + b_i - b_j))
+            pull *= weight if sample_weight == "value" else 1
+            x.ascend(user, pull * (y_i - y_j) - regularization * x_u)
+            y.ascend(i, pull * x_u - regularization * y_i)
+            y.ascend(j, -pull * x_u - regularization * y_j)
+            if item_bias:
+                b.ascend(i, pull - regularization * b_i)
+                b.ascend(j, -pull - regularization * b_j)
+    return x.values, y.values, b.values
+
+
+def samples(
+    user_items: Any, key: int, epoch: int, n_blocks: int, *, n_parts: int = 1, by_popularity: bool = False
+) -> Iterator[Sample]:
+    """The samples of an epoch in the order of one thread: by part, step and block of users."""
+    rows = sparse(user_items)
+    n_items, n_stored = rows.shape[1], rows.nnz
+    counts = np.bincount(rows.indices, minlength=n_items)
+    bounds = np.searchsorted(rows.indptr, np.arange(n_blocks + 1) * n_stored // n_blocks)
+    bounds[0], bounds[-1] = 0, rows.shape[0]
+    for part in range(n_parts):
+        order = shuffled(n_items, stream(key, epoch, -1 - part))
+        blocks = [order[b * n_items // n_blocks : (b + 1) * n_items // n_blocks] for b in range(n_blocks)]
+        for step in range(n_blocks):
+            for of_users in range(n_blocks):
+                of_items = (of_users + step) % n_blocks
+                block = blocks[of_items]
+                pool = np.repeat(block, counts[block]) if by_popularity else block
+                cell = [
+                    (user, at)
+                    for user in range(bounds[of_users], bounds[of_users + 1])
+                    for at in range(rows.indptr[user], rows.indptr[user + 1])
+                    if rows.indices[at] in block and part_of(at, n_parts, key, epoch) == part
+                ]
+                place = stream(key, epoch, (part * n_blocks + of_users) * n_blocks + of_items)
+                for number in range(len(cell)):
+                    word = mixed(place + number)
+                    other = number + (word >> 32) * (len(cell) - number) // 2**32
+                    cell[number], cell[other] = cell[other], cell[number]
+                    user, at = cell[number]
+                    negative = draw_negative(word, pool, rows.indices[rows.indptr[user] : rows.indptr[user + 1]])
+                    if negative is not None:
+                        yield Sample(user, int(rows.indices[at]), negative, float(rows.data[at]))
+
+
+def draw_negative(word: int, pool: Array, seen: Array) -> int | None:
+    """An item of the pool that is not among those seen; None when sixteen draws found none."""
+    for _ in range(_TRIES):
+        item = int(pool[below(word, len(pool))])
+        if item not in seen:
+            return item
+        word = mixed(word)
+    return None
+
+
+def part_of(at: int, n_parts: int, key: int, epoch: int) -> int:
+    """In which part of an epoch a stored interaction is."""
+    return 0 if n_parts == 1 else below(mixed(stream(key, epoch, -1) + at), n_parts)
+
+
+def shuffled(n: int, place: int) -> Array:
+    """Numbers below n in random order (Fisher and Yates)."""
+    order = np.arange(n)
+    for at in range(n - 1):
+        other = at + below(mixed(place + at), n - at)
+        order[at], order[other] = order[other], order[at]
+    return order
+
+
+def below(word: int, n: int) -> int:
+    """A number in [0, n) by the lower half of a word."""
+    return (word & 0xFFFFFFFF) * n // 2**32
+
+
+def stream(key: int, epoch: int, place: int) -> int:
+    """Where the random numbers of a place in an epoch begin."""
+    return mixed(mixed(mixed(key) ^ epoch) ^ (place & _WORD))
+
+
+def mixed(x: int) -> int:
+    """A bijection of 64-bit words in which every bit depends on every bit (splitmix64: Steele et al. 2014)."""
+    x = (x + 0x9E3779B97F4A7C15) & _WORD
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _WORD
+    return x ^ (x >> 31)
