@@ -7,7 +7,7 @@ from fastrec.factorization import als_half_step, implicit_loss
 from fastrec.item_index import ItemIndex
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import NotFittedError
-from fastrec.models.gradient import BPR
+from fastrec.models.gradient import BPR, WARP
 from fastrec.models.loading import load
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BPR",
+    "WARP",
     "EarlyStopping",
     "ImplicitALS",
     "ItemIndex",

@@ -45,6 +45,8 @@ _JIT = {
     "sort_into_cells": "blocks",
     "bpr_cell": "bpr",
     "bpr_fold_in": "bpr",
+    "warp_cell": "warp",
+    "warp_fold_in": "warp",
 }
 _C_NAMES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64": "int64_t"}
 

@@ -33,6 +33,7 @@ MODELS = {
         sample_weight="value",
         random_state=1,
     ),
+    "WARP": fastrec.WARP(4, n_epochs=3, random_state=0),
     "ImplicitALS-float64": fastrec.ImplicitALS(5, n_epochs=2, alpha=3.0, random_state=1, dtype="float64"),
 }
 N_USERS, N_ITEMS = 40, 25
@@ -298,7 +299,7 @@ def test_a_method_without_meaning_is_absent():
     assert not hasattr(fastrec.Popularity, "similar_items")
 
 
-ORDER_OF_USERS_SHOWS = {"UserKNN", "BPR", "BPR-all"}  # it breaks ties, and is that of the samples
+ORDER_OF_USERS_SHOWS = {"UserKNN", "BPR", "BPR-all", "WARP"}  # it breaks ties, and is that of the samples
 
 
 @given(st.integers(0, 2**16), st.sampled_from(sorted(set(MODELS) - ORDER_OF_USERS_SHOWS)))

@@ -40,7 +40,7 @@ def test_threads_really_run(case):
         return len(os.listdir("/proc/self/task"))
 
     # Beside the caller, who works too; the pool starts a thread only when none is idle.
-    enough = 2 if case in ("bm25_weight", "tfidf_weight", "normalize", "BPR") else 7
+    enough = 2 if case in ("bm25_weight", "tfidf_weight", "normalize", "BPR", "WARP") else 7
     caller = threading.Thread(target=repeat)
     before = n_threads()
     for _ in range(100):  # those of the test before may be leaving yet

@@ -1,7 +1,4 @@
-"""Bayesian personalised ranking: what one sample changes, and its loop over a cell of the block scheme.
-
-Rows of factors are told by where they begin in their matrix. With Adagrad each is followed by its sums of squares.
-"""
+"""Bayesian personalised ranking: the loop over a cell of the block scheme, and new users' factors."""
 
 from __future__ import annotations
 
@@ -12,68 +9,12 @@ import numpy as np
 
 from fastrec._jit.blocks import AHEAD, Words, ask_for, draw_negative, mixed, stream, take_pair
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, inverse_root, load, pointer, store, total, zeros
+from fastrec._jit.lanes import LANES, fused, load, pointer, store
+from fastrec._jit.steps import adapt_number, descend, descend_adagrad, margin
 from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)
-
-
-@kernel(part=True)
-def margin(users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any) -> Any:
-    """By how much a user's score of one item exceeds that of another."""
-    dot = zeros()
-    for column in range(0, width, LANES):
-        apart = load(items, positive + column) - load(items, negative + column)
-        dot = fused(load(users, user + column), apart, dot)
-    return total(dot)
-
-
-@kernel(part=True)
-def descend(
-    users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any, pull: Any, rate: Any,
-    penalty: Any,
-) -> None:  # fmt: skip
-    """A step of plain gradient descent, with ``pull`` on the margin."""
-    step, keep = rate * pull, _ONE - rate * penalty
-    for column in range(0, width, LANES):
-        x = load(users, user + column)
-        above, below = load(items, positive + column), load(items, negative + column)
-        store(users, user + column, fused(step, above - below, keep * x))
-        store(items, positive + column, fused(step, x, keep * above))
-        store(items, negative + column, fused(-step, x, keep * below))
-
-
-@kernel(part=True)
-def descend_adagrad(
-    users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any, pull: Any, rate: Any,
-    penalty: Any,
-) -> None:  # fmt: skip
-    """The same with a rate for every number, from its own squared gradients (Duchi et al. 2011)."""
-    for column in range(0, width, LANES):
-        x = load(users, user + column)
-        above, below = load(items, positive + column), load(items, negative + column)
-        adapt(users, user + column, width, x, pull * (above - below) - penalty * x, rate)
-        adapt(items, positive + column, width, above, pull * x - penalty * above, rate)
-        adapt(items, negative + column, width, below, -pull * x - penalty * below, rate)
-
-
-@kernel(part=True)
-def adapt(matrix: Any, at: Any, width: Any, value: Any, ascent: Any, rate: Any) -> None:
-    """Sixteen numbers of a row move along ``ascent``."""
-    squares = fused(ascent, ascent, load(matrix, at + width))
-    store(matrix, at + width, squares)
-    store(matrix, at, fused(rate, ascent * inverse_root(squares), value))
-
-
-@kernel(part=True)
-def adapt_number(values: Any, squares: Any, adaptive: Any, at: Any, ascent: Any, rate: Any) -> None:
-    """The same of one number, or plain descent."""
-    if adaptive:
-        squares[at] += ascent * ascent
-        values[at] += rate * ascent / np.float32(math.sqrt(squares[at]))
-    else:
-        values[at] += rate * ascent
 
 
 @kernel()

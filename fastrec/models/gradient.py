@@ -17,7 +17,6 @@ from fastrec._types import Array, Csr
 from fastrec.models.base import FactorModel
 from fastrec.models.stopping import EarlyStopping, Learned, Watch
 
-_START_DEVIATION = 0.06
 _START_OF_SQUARES = 1.0  # so that Adagrad begins with the steps of plain descent
 _FOLD_IN_PASSES = 30
 _NOTHING = np.empty(0, np.float32)
@@ -83,12 +82,22 @@ class Run(NamedTuple):
         return self.counts if self.options.by_popularity else np.ones_like(self.counts)
 
 
+class Kernels(NamedTuple):
+    """What a model computes with: names of kernels, and the arguments that only these have."""
+
+    cell: str
+    fold_in: str
+    own: tuple[Any, ...] = ()
+    folds_in_by_adagrad: bool = False
+
+
 class PairwiseModel(FactorModel):
     """Learns to score what users have above what they have not."""
 
     _learned = ("user_factors_", "item_factors_", "item_counts_", "seed_", "n_epochs_")
     _optional = ("item_biases_", "user_squares_", "item_squares_", "bias_squares_", "validation_scores_")
     _n_parts = 1  # of an epoch, each with blocks of items of its own
+    _start_deviation = 0.06
 
     n_factors: int
     learning_rate: float
@@ -193,14 +202,14 @@ class PairwiseModel(FactorModel):
         return self._take_over({**kept, **learned})
 
     @abstractmethod
-    def _learner(self, n_items: int) -> tuple[str, tuple[Any, ...]]:
-        """The kernel that learns from a cell, and the arguments that no other has."""
+    def _kernels(self, n_items: int) -> Kernels:
+        """What learns from cells and folds users in."""
 
     def _epochs(self, run: Run, state: State, watch: Watch, callback: Callback | None, progress: bool) -> Learned:
         """Run epochs, as many as the watch lets pass; what was learned."""
         options, n_samples = run.options, max(len(run.rows.indices), 1)
-        name, own = self._learner(run.rows.shape[1])
-        kernel = _dispatch.kernel(name)
+        kernels = self._kernels(run.rows.shape[1])
+        learn = _dispatch.kernel(kernels.cell)
         weights = run.rows.data if options.weighted else None
         key = _random.keyed(run.seed, _FOR_EPOCHS)
         blocks = Blocks(run.rows, weights, run.times_drawn, key, self._n_parts, options.n_threads)
@@ -208,7 +217,7 @@ class PairwiseModel(FactorModel):
         with progress_bar(len(run.epochs), type(self).__name__, progress) as advance:
             for epoch in run.epochs:
                 started = time.perf_counter()
-                loss = blocks.run_epoch(epoch, kernel, *state, options.adaptive, *steps, *own) / n_samples
+                loss = blocks.run_epoch(epoch, learn, *state, options.adaptive, *steps, *kernels.own) / n_samples
                 _check.converging(loss, epoch)
                 if callback is not None:
                     callback(epoch, time.perf_counter() - started, loss)
@@ -227,7 +236,7 @@ class PairwiseModel(FactorModel):
         biases = np.zeros(n_items * options.item_bias, np.float32)
         squares = np.full(n_items * options.item_bias * options.adaptive, _START_OF_SQUARES, np.float32)
         for of, rows_of, purpose in ((ids, users, _FOR_USERS), (np.arange(n_items), items, _FOR_ITEMS)):
-            uniform_start(rows_of, of, n, _random.keyed(seed, purpose), _START_DEVIATION, options.n_threads)
+            uniform_start(rows_of, of, n, _random.keyed(seed, purpose), self._start_deviation, options.n_threads)
         users[np.diff(rows.indptr) == 0, :n] = 0
         if known:
             old = np.flatnonzero(ids < len(known["user_factors_"]))
@@ -247,11 +256,13 @@ class PairwiseModel(FactorModel):
         drawn = self._derived(f"drawn by {self.negative_sampling}", self.item_counts_, lambda: self._pool(options))
         biases = self.item_biases_ if options.item_bias else _NOTHING
         weights = rows.data.astype(np.float32) if options.weighted else _NOTHING
-        out = aligned_rows(rows.shape[0], options.n_factors)
+        kernels, width = self._kernels(self._n_items()), padded(options.n_factors)
+        out = aligned_rows(rows.shape[0], options.n_factors, 1 + kernels.folds_in_by_adagrad)
+        out[:, width:] = _START_OF_SQUARES
         _threads.run_blocks(
-            _dispatch.kernel("bpr_fold_in"), rows.shape[0], n_threads, rows.indices, rows.indptr, weights,
+            _dispatch.kernel(kernels.fold_in), rows.shape[0], n_threads, rows.indices, rows.indptr, weights,
             filters_of(rows, n_threads), drawn, items, biases, _FOLD_IN_PASSES, options.learning_rate,
-            options.regularization, out, rows_a_block=_USERS_A_BLOCK,
+            options.regularization, out, *kernels.own, rows_a_block=_USERS_A_BLOCK,
         )  # fmt: skip
         return self._with_one(out[:, : options.n_factors])
 
@@ -412,8 +423,106 @@ class BPR(PairwiseModel):
         self.random_state = random_state
         self.n_threads = n_threads
 
-    def _learner(self, n_items: int) -> tuple[str, tuple[Any, ...]]:
-        return "bpr_cell", ()
+    def _kernels(self, n_items: int) -> Kernels:
+        return Kernels("bpr_cell", "bpr_fold_in")
+
+
+class WARP(PairwiseModel):
+    """Weighted approximate-rank pairwise loss: factors by which users score what they have well above the rest.
+
+    For every interaction (u, i) of every epoch, items j are drawn until one that u has not violates the margin,
+    s_uj > s_ui - 1, or ``max_draws`` are made. What is found after n draws is learned from with the weight
+    ln max(1, floor((n_items - 1) / n)), an estimate of the logarithm of i's rank, as a step on
+
+        w_ui ln(rank) (1 - s_ui + s_uj) + regularization / 2 (|x_u|^2 + |y_i|^2 + |y_j|^2),   s_ui = x_u . y_i + b_i
+
+    Parameters
+    ----------
+    n_factors : int, at least 1
+        Length of every factor.
+    learning_rate : float, at least 0
+        Length of a step. One that is too large ends ``fit`` with an error; plain descent needs a small one.
+    regularization : float, at least 0
+        Weight of the squared factors, and biases, of each sample.
+    n_epochs : int, at least 0
+        Passes; each takes every interaction once.
+    optimizer : {"adagrad", "sgd"}
+        Steps with a rate for every number, by its own past gradients, or plain ones.
+    max_draws : int, at least 1
+        Draws for an interaction; one for which they find nothing is left as it is.
+    negative_sampling : {"uniform", "popularity"}
+        Items j are drawn alike, or as often as users have them.
+    item_bias : bool
+        Whether items have a bias b_i; else it is 0.
+    sample_weight : {None, "value"}
+        w_ui is 1, or the value of the interaction.
+    random_state : int, Generator, RandomState or None
+        Seed of the start and of everything drawn.
+    n_threads : int, optional
+        Changes speed, never the result. Default: every core that the process may use.
+
+    Attributes
+    ----------
+    user_factors_, item_factors_, item_biases_, item_counts_, seed_, n_epochs_, validation_scores_
+        As in `BPR`.
+    user_squares_, item_squares_, bias_squares_ : ndarray of float32
+        Sums of squared gradients, with ``optimizer="adagrad"`` only.
+
+    Notes
+    -----
+    Weston, Bengio and Usunier, "WSABIE: scaling up to large vocabulary image annotation", 2011. Parallel and
+    reproducible as `BPR`; each epoch has four parts with blocks of items of their own: docs/gradient.md. The loss that
+    callbacks get is the mean of w ln(rank) (1 - s_ui + s_uj) over the samples as they were met, 0 where none violated.
+    An epoch takes O(nnz max_draws n_factors) at most.
+
+    New users, and known ones with ``recalculate``, are folded in by 30 passes of Adagrad over their rows, item factors
+    fixed, with draws that depend on the pass and the item only: the same row has the same factors.
+
+    Examples
+    --------
+    >>> import fastrec, numpy, scipy.sparse
+    >>> user_items = scipy.sparse.csr_array(numpy.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1]], dtype="float32"))
+    >>> model = fastrec.WARP(n_factors=2, n_epochs=200, random_state=0).fit(user_items)
+    >>> model.recommend(2, user_items[[2]], k=1, exclude_seen=False).items[0, 0] in (2, 3)
+    True
+    """
+
+    _n_parts = 4
+    _start_deviation = 0.02
+
+    def __init__(
+        self,
+        n_factors: int = 64,
+        *,
+        learning_rate: float = 0.05,
+        regularization: float = 0.0,
+        n_epochs: int = 20,
+        optimizer: str = "adagrad",
+        max_draws: int = 10,
+        negative_sampling: str = "uniform",
+        item_bias: bool = True,
+        sample_weight: str | None = None,
+        random_state: Any = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_factors = n_factors
+        self.learning_rate = learning_rate
+        self.regularization = regularization
+        self.n_epochs = n_epochs
+        self.optimizer = optimizer
+        self.max_draws = max_draws
+        self.negative_sampling = negative_sampling
+        self.item_bias = item_bias
+        self.sample_weight = sample_weight
+        self.random_state = random_state
+        self.n_threads = n_threads
+
+    def _options(self) -> Options:
+        _check.integer(self.max_draws, "max_draws", 1, np.iinfo(np.int32).max)
+        return super()._options()
+
+    def _kernels(self, n_items: int) -> Kernels:
+        return Kernels("warp_cell", "warp_fold_in", (n_items, int(self.max_draws)), folds_in_by_adagrad=True)
 
 
 def _interactions(user_items: Any) -> Csr:

@@ -7,12 +7,12 @@ from os import PathLike
 from fastrec.models import files
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import Recommender
-from fastrec.models.gradient import BPR
+from fastrec.models.gradient import BPR, WARP
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
 
 _MODELS: dict[str, type[Recommender]] = {
-    model.__name__: model for model in (BPR, ImplicitALS, ItemKNN, P3alpha, Popularity, RP3beta, UserKNN)
+    model.__name__: model for model in (BPR, ImplicitALS, ItemKNN, P3alpha, Popularity, RP3beta, UserKNN, WARP)
 }
 
 

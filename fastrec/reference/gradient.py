@@ -18,13 +18,15 @@ _WORD = 2**64 - 1
 _TRIES = 16
 
 
-class Sample(NamedTuple):
-    """A user, an item that the user has, one that the user has not, and what the interaction weighs."""
+class Positive(NamedTuple):
+    """An interaction, a random word for it, the items that negatives are drawn from, and those that the user has."""
 
     user: int
-    positive: int
-    negative: int
+    item: int
     weight: float
+    word: int
+    pool: Array
+    seen: Array
 
 
 class Parameters:
@@ -43,6 +45,40 @@ class Parameters:
         self.values[row] += self.learning_rate * gradient
 
 
+class Pairwise:
+    """Factors of users and items, and biases of items, that learn from pairs of items."""
+
+    def __init__(
+        self, users: Array, items: Array, learning_rate: float, regularization: float, optimizer: str, item_bias: bool
+    ) -> None:
+        self.x, self.y, self.b = (
+            Parameters(start, learning_rate, adagrad=optimizer == "adagrad")
+            for start in (users, items, np.zeros(len(items)))
+        )
+        self.regularization = regularization
+        self.item_bias = item_bias
+
+    def margin(self, user: int, i: int, j: int) -> float:
+        """By how much a user's score of i exceeds that of j."""
+        x, y, b = self.x.values, self.y.values, self.b.values
+        return float(x[user] @ (y[i] - y[j]) + b[i] - b[j])
+
+    def pull_apart(self, user: int, i: int, j: int, pull: float) -> None:
+        """One step on ``pull`` times the margin, less half the squares times the regularisation."""
+        x, y_i, y_j = self.x.values[user].copy(), *self.y.values[[i, j]]
+        b_i, b_j = self.b.values[[i, j]]
+        self.x.ascend(user, pull * (y_i - y_j) - self.regularization * x)
+        self.y.ascend(i, pull * x - self.regularization * y_i)
+        self.y.ascend(j, -pull * x - self.regularization * y_j)
+        if self.item_bias:
+            self.b.ascend(i, pull - self.regularization * b_i)
+            self.b.ascend(j, -pull - self.regularization * b_j)
+
+    def learned(self) -> tuple[Array, Array, Array]:
+        """Users, items, biases."""
+        return self.x.values, self.y.values, self.b.values
+
+
 def bpr_epochs(
     user_items: Any,
     users: Array,
@@ -59,32 +95,53 @@ def bpr_epochs(
     sample_weight: str | None = None,
 ) -> tuple[Array, Array, Array]:
     """What `fastrec.BPR` makes of these factors: users, items and biases."""
-    adagrad = optimizer == "adagrad"
-    x, y = (Parameters(start, learning_rate, adagrad=adagrad) for start in (users, items))
-    b = Parameters(np.zeros(len(items)), learning_rate, adagrad=adagrad)
+    model = Pairwise(users, items, learning_rate, regularization, optimizer, item_bias)
     for epoch in epochs:
-        for user, i, j, weight in samples(
-            user_items, key, epoch, n_blocks, by_popularity=negative_sampling == "popularity"
-        ):
-            x_u, y_i, y_j, b_i, b_j = x.values[user].copy(), *y.values[[i, j]], *b.values[[i, j]]
-            pull = 1 / (1 + np.exp(x_u @ (y_i - y_j) + b_i - b_j))
-            pull *= weight if sample_weight == "value" else 1
-            x.ascend(user, pull * (y_i - y_j) - regularization * x_u)
-            y.ascend(i, pull * x_u - regularization * y_i)
-            y.ascend(j, -pull * x_u - regularization * y_j)
-            if item_bias:
-                b.ascend(i, pull - regularization * b_i)
-                b.ascend(j, -pull - regularization * b_j)
-    return x.values, y.values, b.values
+        for user, i, weight, word, pool, seen in positives(user_items, key, epoch, n_blocks, 1, negative_sampling):
+            j = draw_negative(word, pool, seen)
+            if j is not None:
+                pull = 1 / (1 + np.exp(model.margin(user, i, j)))
+                model.pull_apart(user, i, j, pull * (weight if sample_weight == "value" else 1))
+    return model.learned()
 
 
-def samples(
-    user_items: Any, key: int, epoch: int, n_blocks: int, *, n_parts: int = 1, by_popularity: bool = False
-) -> Iterator[Sample]:
-    """The samples of an epoch in the order of one thread: by part, step and block of users."""
+def warp_epochs(
+    user_items: Any,
+    users: Array,
+    items: Array,
+    *,
+    epochs: range,
+    key: int,
+    n_blocks: int,
+    learning_rate: float = 0.05,
+    regularization: float = 0.0,
+    optimizer: str = "adagrad",
+    max_draws: int = 10,
+    negative_sampling: str = "uniform",
+    item_bias: bool = True,
+    sample_weight: str | None = None,
+) -> tuple[Array, Array, Array]:
+    """What `fastrec.WARP` makes of these factors: users, items and biases."""
+    model = Pairwise(users, items, learning_rate, regularization, optimizer, item_bias)
+    for epoch in epochs:
+        for user, i, weight, word, pool, seen in positives(user_items, key, epoch, n_blocks, 4, negative_sampling):
+            for n_draws in range(1, max_draws + 1):
+                j = int(pool[below(word, len(pool))])
+                word = mixed(word)
+                if model.margin(user, i, j) < 1 and j not in seen:
+                    pull = np.log(max(1, (len(items) - 1) // n_draws))
+                    model.pull_apart(user, i, j, pull * (weight if sample_weight == "value" else 1))
+                    break
+    return model.learned()
+
+
+def positives(
+    user_items: Any, key: int, epoch: int, n_blocks: int, n_parts: int = 1, negative_sampling: str = "uniform"
+) -> Iterator[Positive]:
+    """The interactions of an epoch in the order of one thread: by part, step and block of users."""
     rows = sparse(user_items)
     n_items, n_stored = rows.shape[1], rows.nnz
-    counts = np.bincount(rows.indices, minlength=n_items)
+    times = np.bincount(rows.indices, minlength=n_items) if negative_sampling == "popularity" else np.ones(n_items, int)
     bounds = np.searchsorted(rows.indptr, np.arange(n_blocks + 1) * n_stored // n_blocks)
     bounds[0], bounds[-1] = 0, rows.shape[0]
     for part in range(n_parts):
@@ -94,7 +151,6 @@ def samples(
             for of_users in range(n_blocks):
                 of_items = (of_users + step) % n_blocks
                 block = blocks[of_items]
-                pool = np.repeat(block, counts[block]) if by_popularity else block
                 cell = [
                     (user, at)
                     for user in range(bounds[of_users], bounds[of_users + 1])
@@ -107,9 +163,9 @@ def samples(
                     other = number + (word >> 32) * (len(cell) - number) // 2**32
                     cell[number], cell[other] = cell[other], cell[number]
                     user, at = cell[number]
-                    negative = draw_negative(word, pool, rows.indices[rows.indptr[user] : rows.indptr[user + 1]])
-                    if negative is not None:
-                        yield Sample(user, int(rows.indices[at]), negative, float(rows.data[at]))
+                    seen = rows.indices[rows.indptr[user] : rows.indptr[user + 1]]
+                    pool = np.repeat(block, times[block])
+                    yield Positive(user, int(rows.indices[at]), float(rows.data[at]), word, pool, seen)
 
 
 def draw_negative(word: int, pool: Array, seen: Array) -> int | None:
