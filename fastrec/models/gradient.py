@@ -224,8 +224,8 @@ class PairwiseModel(FactorModel):
                 advance()
                 if watch.is_over(loss, lambda: state.copied(options)):
                     break
-        largest = max(float(np.abs(part).max(initial=0)) for part in state)
-        _check.converging(largest, run.epochs.stop - 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            _check.converging(float(sum(part.sum() for part in state)), run.epochs.stop - 1)
         return watch.outcome(lambda: state.learned(options))
 
     def _continued(self, rows: Csr, ids: Array, known: Learned, options: Options, seed: int) -> State:
