@@ -8,6 +8,7 @@ from fastrec.item_index import ItemIndex
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import NotFittedError
 from fastrec.models.explicit_als import ExplicitALS
+from fastrec.models.gradient import BPR, WARP
 from fastrec.models.loading import load
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
@@ -19,6 +20,8 @@ from fastrec.weighting import bm25_weight, normalize, tfidf_weight
 __version__ = "0.1.0"
 
 __all__ = [
+    "BPR",
+    "WARP",
     "EarlyStopping",
     "Explanation",
     "ExplicitALS",

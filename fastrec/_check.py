@@ -307,6 +307,16 @@ def not_negative(data: Array, name: str, why: str) -> None:
         raise ValueError(_message(name, f"values of at least 0 ({why})", repr(float(data.min())), fix))
 
 
+def converging(value: float, epoch: int) -> None:
+    """What an epoch of gradient descent answered is a number still."""
+    if not math.isfinite(value):
+        expected, got = (
+            "a step that keeps the factors finite",
+            f"one with which epoch {epoch} (from 0) made them NaN or inf",
+        )
+        raise ValueError(_message("learning_rate", expected, got, "use a smaller one, or scale the sample weights"))
+
+
 def memory(n_bytes: float, what: str, fix: str) -> None:
     """Refuse what is larger than the memory there is, before it is tried."""
     if n_bytes < _NOT_WORTH_ASKING:
@@ -365,6 +375,13 @@ def parameter_names(given: Collection[str], known: Sequence[str], owner: str) ->
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise ValueError(f"{owner} has no parameter {unknown[0]!r}; it has {', '.join(known)}.")
+
+
+def attributes(there: dict[str, bool], expected: dict[str, bool]) -> None:
+    """Learned attributes that come together."""
+    for name, has in expected.items():
+        if there[name] != has:
+            raise ValueError(_message(name, "it beside what goes with it" if has else "none", "none" if has else "one"))
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------

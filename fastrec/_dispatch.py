@@ -36,7 +36,19 @@ _COMPILED = {
     "turn": "factorization",
     "gram": "factorization",
 }
-_JIT = {"bm25_weight": "weighting", "tfidf_weight": "weighting", "normalize": "weighting"}
+_JIT = {
+    "bm25_weight": "weighting",
+    "tfidf_weight": "weighting",
+    "normalize": "weighting",
+    "uniform_rows": "blocks",
+    "mark_items": "blocks",
+    "partition_items": "blocks",
+    "sort_into_cells": "blocks",
+    "bpr_cell": "bpr",
+    "bpr_fold_in": "bpr",
+    "warp_cell": "warp",
+    "warp_fold_in": "warp",
+}
 _C_NAMES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64": "int64_t"}
 
 

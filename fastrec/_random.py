@@ -26,6 +26,12 @@ def seed_of(random_state: Any) -> int:
     return _check.integer(random_state, "random_state", 0, _MOST_SEED, fix="pass an int, a Generator or None")
 
 
+def keyed(seed: int, purpose: int) -> np.uint64:
+    """A key for one purpose of a seed."""
+    key: np.uint64 = _mixed(_mixed(np.uint64(seed)) + np.uint64(purpose))
+    return key
+
+
 def normal(seed: int, n_rows: int, n_columns: int, scale: float, dtype: npt.DTypeLike) -> Array:
     """Normal variates N(0, scale^2), the same for a row however many rows there are (Box and Muller 1958)."""
     out = np.empty((n_rows, n_columns), dtype)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from fastrec import _check, _machine
 
@@ -35,24 +37,71 @@ def run_blocks(
     stopped = threading.Event()
 
     def work() -> None:
-        try:
-            while not stopped.is_set() and (first := next(firsts, None)) is not None:
-                kernel(first, min(first + rows_a_block, n_rows), *args)
-        except BaseException:
-            stopped.set()
-            raise
+        while not stopped.is_set() and (first := next(firsts, None)) is not None:
+            kernel(first, min(first + rows_a_block, n_rows), *args)
 
     n_blocks = -(-n_rows // rows_a_block)
-    n_others = min(n_threads, n_blocks) - 1
-    if n_others < 1:
-        work()
+    _together(work, stopped.set, min(n_threads, n_blocks))
+
+
+def run_in_order(
+    task: Callable[[int], None], needs: Callable[[int], Iterable[int]], n_tasks: int, n_threads: int
+) -> None:
+    """Call ``task(number)`` for all numbers, each when those that ``needs(number)`` names, all lower, have ended.
+
+    Tasks are begun in order, by this thread and others that live for this call. The lowest that has not ended therefore
+    waits for nobody, whatever the number of threads. After an exception, Ctrl-C included, no further task is begun and
+    every thread has ended before it is raised again.
+    """
+    numbers = iter(range(n_tasks))
+    ended = np.zeros(n_tasks, np.bool_)
+    changed = threading.Condition()
+    stopped = False
+
+    def is_due(number: int) -> bool:
+        return stopped or all(ended[needed] for needed in needs(number))
+
+    def work() -> None:
+        while (number := next(numbers, None)) is not None:
+            with changed:
+                changed.wait_for(functools.partial(is_due, number))
+            if stopped:
+                return
+            task(number)
+            with changed:
+                ended[number] = True
+                changed.notify_all()
+
+    def stop() -> None:
+        nonlocal stopped
+        with changed:
+            stopped = True
+            changed.notify_all()
+
+    _together(work, stop, min(n_threads, n_tasks))
+
+
+def _together(work: Callable[[], None], stop: Callable[[], None], n_threads: int) -> None:
+    """Run ``work`` on this thread and others that live for this call; ``stop`` is called where one raises."""
+
+    def stopping() -> None:
+        try:
+            work()
+        except BaseException:
+            stop()
+            raise
+
+    if n_threads < 2:
+        stopping()
         return
-    pool = ThreadPoolExecutor(n_others)
+    pool = ThreadPoolExecutor(n_threads - 1)
     try:
-        others = [pool.submit(work) for _ in range(n_others)]
-        work()
+        others = [pool.submit(stopping) for _ in range(n_threads - 1)]
+        stopping()
+    except BaseException:
+        stop()
+        raise
     finally:
-        stopped.set()
         pool.shutdown()
     for other in others:
         other.result()

@@ -20,6 +20,8 @@ MODELS = {
     "RP3beta": fastrec.RP3beta(k=5, beta=0.5),
     "ExplicitALS": fastrec.ExplicitALS(3, n_epochs=2, random_state=0),
     "ImplicitALS": fastrec.ImplicitALS(np.int64(4), n_epochs=2, random_state=0, dtype=np.float64),
+    "BPR": fastrec.BPR(4, n_epochs=2, optimizer="adagrad", item_bias=True, random_state=np.random.default_rng(0)),
+    "WARP": fastrec.WARP(4, n_epochs=2, random_state=0),
     "ImplicitALS-generator": fastrec.ImplicitALS(4, n_epochs=1, random_state=np.random.default_rng(0)),
 }
 

@@ -25,6 +25,17 @@ MODELS = {
     "ExplicitALS": fastrec.ExplicitALS(4, n_epochs=3, random_state=0),
     "ExplicitALS-nonnegative": fastrec.ExplicitALS(3, biases=False, nonnegative=True, n_epochs=2, random_state=0),
     "ImplicitALS": fastrec.ImplicitALS(4, n_epochs=3, random_state=0),
+    "BPR": fastrec.BPR(4, n_epochs=3, random_state=0),
+    "BPR-all": fastrec.BPR(
+        5,
+        n_epochs=2,
+        optimizer="adagrad",
+        negative_sampling="popularity",
+        item_bias=True,
+        sample_weight="value",
+        random_state=1,
+    ),
+    "WARP": fastrec.WARP(4, n_epochs=3, random_state=0),
     "ImplicitALS-float64": fastrec.ImplicitALS(5, n_epochs=2, alpha=3.0, random_state=1, dtype="float64"),
 }
 N_USERS, N_ITEMS = 40, 25
@@ -289,7 +300,10 @@ def test_a_method_without_meaning_is_absent():
     assert not hasattr(fastrec.Popularity, "similar_items")
 
 
-@given(st.integers(0, 2**16), st.sampled_from(sorted(set(MODELS) - {"UserKNN"})))  # whose ties are broken by user
+ORDER_OF_USERS_SHOWS = {"UserKNN", "BPR", "BPR-all", "WARP"}  # it breaks ties, and is that of the samples
+
+
+@given(st.integers(0, 2**16), st.sampled_from(sorted(set(MODELS) - ORDER_OF_USERS_SHOWS)))
 def test_permuting_users_permutes_answers(seed, name):
     rng = np.random.default_rng(seed)
     rows = interactions(seed)

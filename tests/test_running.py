@@ -40,7 +40,7 @@ def test_threads_really_run(case):
         return len(os.listdir("/proc/self/task"))
 
     # Beside the caller, who works too; the pool starts a thread only when none is idle.
-    enough = 2 if case in ("bm25_weight", "tfidf_weight", "normalize") else 7
+    enough = 2 if case in ("bm25_weight", "tfidf_weight", "normalize", "BPR", "WARP") else 7
     caller = threading.Thread(target=repeat)
     before = n_threads()
     for _ in range(100):  # those of the test before may be leaving yet
@@ -279,6 +279,8 @@ LONG = {
     "eigenvectors": """fastrec.als_half_step(
         full(10_000, 5), full(10_000, 5), rng.random((5, 250)), regularization=0, unobserved_weight=0, tol=0,
         n_threads=2)""",
+    "blocks": """fastrec.BPR(8, n_epochs=10**7, n_threads=2).fit(csr_array(rng.random((3000, 3000)) < 0.1))""",
+    "blocks, one thread": "fastrec.BPR(8, n_epochs=10**7, n_threads=1).fit(csr_array(np.eye(3000)))",
     "the pool": """_threads.run_blocks(
         _dispatch.kernel("normalize"), 10**7, 2, np.ones(10_000), np.tile([0, 10_000], 10**7), 2, np.ones(10_000))""",
     "the pool, one thread": """_threads.run_blocks(

@@ -35,7 +35,7 @@ from fastrec.cli.bench.operations import DEFAULT_SIZES, Sizes
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 PACKAGES = ("implicit", "rusket", "irspack", "cmfrec", "similaripy", "sparse_dot_topn", "faiss-cpu", "scann-core",
-            "threadpoolctl")  # fmt: skip
+            "lightfm-next", "threadpoolctl")  # fmt: skip
 
 
 def main(

@@ -12,9 +12,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 view: Any = numba.carray  # type: ignore[attr-defined]
 
 
-def kernel() -> Callable[[Function], Function]:
-    """Compile on first use, cached on disk: sequential, without the GIL, IEEE arithmetic, division as in NumPy."""
-    return cast("Callable[[Function], Function]", numba.njit(nogil=True, cache=True, error_model="numpy"))
+def kernel(*, part: bool = False) -> Callable[[Function], Function]:
+    """Compile on first use, cached on disk: sequential, without the GIL, IEEE arithmetic, division as in NumPy.
+
+    A ``part`` is always compiled into its caller: a call would count references to arrays, which stalls a processor.
+    """
+    compiled = numba.njit(nogil=True, cache=True, error_model="numpy", forceinline=part)
+    return cast("Callable[[Function], Function]", compiled)
 
 
 def callback(signature: str) -> Callable[[Function], Any]:

@@ -8,11 +8,13 @@ from fastrec.models import files
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import Recommender
 from fastrec.models.explicit_als import ExplicitALS
+from fastrec.models.gradient import BPR, WARP
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
 
 _MODELS: dict[str, type[Recommender]] = {
-    model.__name__: model for model in (ExplicitALS, ImplicitALS, ItemKNN, P3alpha, Popularity, RP3beta, UserKNN)
+    model.__name__: model
+    for model in (BPR, ExplicitALS, ImplicitALS, ItemKNN, P3alpha, Popularity, RP3beta, UserKNN, WARP)
 }
 
 

@@ -286,3 +286,34 @@ def last_gradient(ratings: csr_array, fit: Rated, regularization: float, nonnega
             gradient = np.where(x > 0, gradient, np.minimum(gradient, 0))
         worst = max(worst, float(np.linalg.norm(gradient) / (np.linalg.norm(right) or 1.0)))
     return worst
+
+
+# ---- stochastic models ----------------------------------------------------------------------------------------------
+
+
+def as_good(user_items: csr_array, held_out: csr_array, ours: Factors, theirs: Factors, tolerance: float) -> Agreement:
+    """Compare what two fits recommend with what was held out: ours may be worse by a share of theirs.
+
+    Two stochastic fits never agree, and nor do two seeds of one.
+    """
+    mine, other = (ndcg_at_20(user_items, held_out, fit) for fit in (ours, theirs))
+    return Agreement(mine >= (1 - tolerance) * other, f"NDCG@20 {other:.4f}, ours {mine:.4f}")
+
+
+def ndcg_at_20(user_items: csr_array, held_out: csr_array, fit: Factors, most_users: int = 10_000) -> float:
+    """Mean over users with something held out, of their unseen items ranked by inner products."""
+    users = np.flatnonzero(np.diff(held_out.indptr))
+    users = np.random.default_rng(0).permutation(users)[:most_users]
+    gains = 1 / np.log2(np.arange(2, 22))
+    total, block = 0.0, 500
+    for start in range(0, len(users), block):
+        some = users[start : start + block]
+        scores = fit.users[some] @ fit.items.T
+        seen = user_items[some].tocoo()
+        scores[seen.row, seen.col] = -np.inf
+        best = np.argpartition(-scores, min(20, scores.shape[1] - 1), axis=1)[:, :20]
+        best = np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, 1), axis=1), 1)
+        wanted = np.take_along_axis(held_out[some].toarray(), best, 1) > 0
+        ideal = np.cumsum(gains)[np.minimum(np.diff(held_out.indptr)[some], 20) - 1]
+        total += float(((wanted * gains[: wanted.shape[1]]).sum(axis=1) / ideal).sum())
+    return total / max(len(users), 1)

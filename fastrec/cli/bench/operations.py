@@ -20,6 +20,9 @@ Inputs = dict[str, Any]
 NEIGHBOURS = 100
 ALS: dict[str, Any] = {"regularization": 0.1, "alpha": 10.0, "n_epochs": 3, "random_state": 0}
 EXPLICIT_ALS: dict[str, Any] = {"regularization": 0.1, "n_epochs": 5, "random_state": 0}
+PAIRWISE: dict[str, Any] = {"learning_rate": 0.05, "n_epochs": 10}
+BPR_PENALTY = 0.002
+_HELD_OUT = 0.2  # of the interactions, for the quality of what is learned
 _MOST_SCORES = 1 << 24
 _MOST_SCORES_IN_MEMORY = 400_000_000  # 10,000 x 40,000: no cache holds them
 _MOST_QUERIES = 30_000
@@ -36,7 +39,7 @@ class Sizes(NamedTuple):
     Attributes
     ----------
     n_factors : int
-        Of ALS, and of what `top_k_inner_product` and `ItemIndex` search.
+        Of models, and of what `top_k_inner_product` and `ItemIndex` search.
     k : int
         Length of the rankings. Similarities and sparse products keep ``NEIGHBOURS`` a row instead.
     """
@@ -298,6 +301,30 @@ def _fit_explicit_als(nonnegative: bool = False) -> Callable[..., Any]:
     return fit
 
 
+def _interactions_held_out(user_items: csr_array, sizes: Sizes) -> Inputs:
+    """Some interactions to learn from and the others to be recommended."""
+    entries = user_items.tocoo()
+    held_out = np.random.default_rng(0).random(entries.nnz) < _HELD_OUT
+    parts = (
+        csr_array((np.ones(chosen.sum(), np.float32), (entries.row[chosen], entries.col[chosen])), entries.shape)
+        for chosen in (~held_out, held_out)
+    )
+    return {**dict(zip(("user_items", "held_out"), parts, strict=True)), "n_factors": sizes.n_factors}
+
+
+def _without_held_out(inputs: Inputs) -> Inputs:
+    return {name: value for name, value in inputs.items() if name != "held_out"}
+
+
+def _fit_bpr(user_items: csr_array, n_factors: int, n_threads: int | None) -> Any:
+    model = fastrec.BPR(n_factors, **PAIRWISE, regularization=BPR_PENALTY, random_state=0, n_threads=n_threads)
+    return model.fit(user_items)
+
+
+def _fit_warp(user_items: csr_array, n_factors: int, n_threads: int | None) -> Any:
+    return fastrec.WARP(n_factors, **PAIRWISE, random_state=0, n_threads=n_threads).fit(user_items)
+
+
 OPERATIONS = {
     "top_k": Operation(_scores(), fastrec.top_k),
     "top_k_ascending": Operation(_scores(_ascending), fastrec.top_k),
@@ -330,4 +357,6 @@ OPERATIONS = {
     "implicit_als": Operation(_interactions_and_start, _fit_als),
     "explicit_als": Operation(_ratings_and_start, _fit_explicit_als()),
     "explicit_als_nonnegative": Operation(_ratings_and_start, _fit_explicit_als(nonnegative=True)),
+    "bpr": Operation(_interactions_held_out, _fit_bpr, _without_held_out),
+    "warp": Operation(_interactions_held_out, _fit_warp, _without_held_out),
 }

@@ -1,6 +1,6 @@
 """Other libraries, an adapter for each that does an operation. None is imported before it is run."""
 
-from fastrec.cli.bench.peers import als, explicit_als, inner_products, products, selection, weighting
+from fastrec.cli.bench.peers import als, explicit_als, gradient, inner_products, products, selection, weighting
 
 COMPARED = {
     **selection.COMPARED,
@@ -9,4 +9,5 @@ COMPARED = {
     **weighting.COMPARED,
     **als.COMPARED,
     **explicit_als.COMPARED,
+    **gradient.COMPARED,
 }

@@ -1,0 +1,146 @@
+"""Epochs of stochastic gradient descent in blocks that touch nothing in common: the same bits at any number of threads.
+
+Users are cut into contiguous blocks with as many interactions each, items into equal blocks that are drawn anew for
+each part of an epoch. What a block of users has in a block of items is a cell. In step s, block i of users learns from
+block (i + s) mod n_blocks of items. Random numbers belong to a place in a cell of an epoch: docs/gradient.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastrec import _dispatch, _threads
+from fastrec._types import Array, Csr, Offsets
+
+_LANES = 16
+_ALIGNMENT = 64
+_MOST_BLOCKS = 64
+_LEAST_IN_CELL = 8192  # interactions, on average: less would not be worth a task
+_LEAST_ITEMS, _LEAST_USERS = 64, 8  # in a block: fewer would leave few negatives to draw
+
+
+class Blocks:
+    """Interactions, and the order in which each epoch goes through them."""
+
+    def __init__(
+        self, rows: Csr, weights: Array | None, times_drawn: Offsets, key: np.uint64, n_parts: int, n_threads: int
+    ) -> None:
+        """``times_drawn`` says how often each item is among those that negatives are drawn from."""
+        n_users, n_items = rows.shape
+        n_stored = len(rows.indices)
+        self.n_blocks = blocks_for(n_stored, n_users, n_items)
+        self._rows, self._key, self._times_drawn = rows, key, times_drawn
+        self._n_parts, self._n_threads = n_parts, n_threads
+        self._user_bounds = np.searchsorted(rows.indptr, np.arange(self.n_blocks + 1) * n_stored // self.n_blocks)
+        self._user_bounds[0], self._user_bounds[-1] = 0, n_users
+        self._weights = np.empty(0, np.float32) if weights is None else weights.astype(np.float32)
+        self._filters = filters_of(rows, n_threads)
+        # What every epoch writes anew: blocks of items, what is drawn from them, interactions by cell.
+        self._block_of = np.empty((n_parts, n_items), np.uint8)
+        self._pools = np.empty((n_parts, int(times_drawn.sum())), np.int32)
+        self._pool_starts = np.empty((n_parts, self.n_blocks + 1), np.int64)
+        self._pairs, self._pair_weights = np.empty(n_stored, np.uint64), np.empty_like(self._weights)
+        self._cell_starts = np.empty((self.n_blocks, n_parts * self.n_blocks + 1), np.int64)
+
+    def run_epoch(self, epoch: int, learn: Callable[..., float], *args: Any) -> float:
+        """Let the kernel ``learn`` work on every cell; the sum of what it answers, in one order."""
+        n_parts, n_blocks = self._n_parts, self.n_blocks
+        n_before = n_parts + n_blocks
+        answers = np.zeros(n_parts * n_blocks * n_blocks)
+
+        def task(number: int) -> None:
+            if number < n_parts:
+                self._partition(epoch, number)
+            elif number < n_before:
+                self._sort(epoch, number - n_parts)
+            else:
+                part, step, of_users = self._at(number - n_before)
+                cell = self._cell(part, of_users, (of_users + step) % n_blocks)
+                answers[number - n_before] = learn(*cell[:2], self._key, epoch, *cell[2:], *args)
+
+        def needs(number: int) -> Iterable[int]:
+            if number < n_parts:
+                return ()
+            if number < n_before:
+                return range(n_parts)
+            part, step, of_users = self._at(number - n_before)
+            before = number - of_users - n_blocks  # the first task of the step before
+            if step:
+                return before + of_users, before + (of_users + 1) % n_blocks
+            return range(before, before + n_blocks) if part else (n_parts + of_users,)
+
+        _threads.run_in_order(task, needs, n_before + len(answers), self._n_threads)
+        return float(answers.sum())
+
+    def _cell(self, part: int, of_users: int, of_items: int) -> tuple[Any, ...]:
+        """Where the interactions of a cell begin and end, and what its kernel needs beside its own."""
+        starts, pool_starts = self._cell_starts[of_users], self._pool_starts[part]
+        first = part * self.n_blocks + of_items
+        place = (part * self.n_blocks + of_users) * self.n_blocks + of_items
+        return (
+            int(starts[first]), int(starts[first + 1]), place, self._pairs, self._pair_weights, self._pools[part],
+            int(pool_starts[of_items]), int(pool_starts[of_items + 1]), self._rows.indices, self._rows.indptr,
+            self._filters,
+        )  # fmt: skip
+
+    def _at(self, number: int) -> tuple[int, int, int]:
+        """Part, step and block of users of the cells in the order of their tasks."""
+        rest, of_users = divmod(number, self.n_blocks)
+        return *divmod(rest, self.n_blocks), of_users
+
+    def _partition(self, epoch: int, part: int) -> None:
+        _dispatch.kernel("partition_items")(
+            self._times_drawn, self._key, epoch, part, self._block_of[part], self._pools[part], self._pool_starts[part]
+        )
+
+    def _sort(self, epoch: int, of_users: int) -> None:
+        first, last = self._user_bounds[of_users : of_users + 2].tolist()
+        _dispatch.kernel("sort_into_cells")(
+            first, last, self._rows.indices, self._rows.indptr, self._weights, self._key, epoch, self._block_of,
+            self.n_blocks, self._pairs, self._pair_weights, self._cell_starts[of_users],
+        )  # fmt: skip
+
+
+def blocks_for(n_stored: int, n_users: int, n_items: int) -> int:
+    """Number of blocks: a power of two that depends on the data only."""
+    n_blocks = 1
+    while (
+        2 * n_blocks <= _MOST_BLOCKS
+        and n_stored >= (2 * n_blocks) ** 2 * _LEAST_IN_CELL
+        and n_items >= 2 * n_blocks * _LEAST_ITEMS
+        and n_users >= 2 * n_blocks * _LEAST_USERS
+    ):
+        n_blocks *= 2
+    return n_blocks
+
+
+def aligned_rows(n_rows: int, n_columns: int, n_matrices: int = 1) -> npt.NDArray[np.float32]:
+    """Zeros for some matrices side by side, the rows of each a whole number of the kernels' vectors."""
+    width = n_matrices * padded(n_columns)
+    n_bytes = n_rows * width * np.float32().itemsize
+    room = np.zeros(n_bytes + _ALIGNMENT, np.uint8)
+    first = -room.ctypes.data % _ALIGNMENT
+    return room[first : first + n_bytes].view(np.float32).reshape(n_rows, width)
+
+
+def padded(n_columns: int) -> int:
+    """Columns as the kernels have them."""
+    return -(-n_columns // _LANES) * _LANES
+
+
+def uniform_start(rows: Array, ids: Array, n_columns: int, key: np.uint64, deviation: float, n_threads: int) -> None:
+    """Fill columns with numbers of mean 0, keyed by each row's id: uniform, for that is drawn ten times as fast."""
+    kernel = _dispatch.kernel("uniform_rows")
+    _threads.run_blocks(kernel, len(rows), n_threads, rows, ids, n_columns, key, deviation)
+
+
+def filters_of(rows: Csr, n_threads: int) -> npt.NDArray[np.uint16]:
+    """Filters of what users have."""
+    filters = np.zeros(len(rows.indices), np.uint16)
+    kernel = _dispatch.kernel("mark_items")
+    _threads.run_blocks(kernel, rows.shape[0], n_threads, rows.indices, rows.indptr, filters)
+    return filters

@@ -1,0 +1,211 @@
+"""What stochastic models share: random numbers by place, items in blocks, interactions in cells, verified negatives.
+
+The definition of all of it, in plain Python: fastrec/reference/gradient.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastrec._jit.decorator import kernel
+from fastrec._jit.lanes import LANES, prefetch
+from fastrec._types import Array, Ids, Offsets
+
+Words = npt.NDArray[np.uint64]
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_U27, _U30, _U31, _U32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
+_U20, _LOW20 = np.uint64(20), np.uint64(0xFFFFF)
+_MARKS = np.uint64(16)  # bits of a user's filter for an interaction
+
+AHEAD = 8  # samples that are drawn, and asked of memory, before they are learned from
+TRIES = 16  # draws of a negative; a sample that finds none is left out
+
+
+# ---- random numbers -------------------------------------------------------------------------------------------------
+
+
+@kernel(part=True)
+def mixed(x: Any) -> Any:
+    """A bijection of 64-bit words in which every bit depends on every bit: `fastrec._random` has the same."""
+    x = x + _STEP
+    x = (x ^ (x >> _U30)) * _FIRST
+    x = (x ^ (x >> _U27)) * _SECOND
+    return x ^ (x >> _U31)
+
+
+@kernel(part=True)
+def stream(seed: Any, epoch: Any, place: Any) -> Any:
+    """Where the random numbers of a place in an epoch begin; number n of them is ``mixed`` of that plus n."""
+    return mixed(mixed(mixed(seed) ^ np.uint64(epoch)) ^ np.uint64(place))
+
+
+@kernel(part=True)
+def below(word: Any, n: Any) -> Any:
+    """A number in [0, n) from 32 random bits."""
+    return np.int64(((word & _LOW) * np.uint64(n)) >> _U32)
+
+
+@kernel()
+def uniform_rows(first: int, last: int, out: Array, ids: Offsets, n_columns: int, key: Any, deviation: float) -> None:
+    """Rows [first, last) of numbers with mean 0 and a standard deviation; each row's are keyed by its id."""
+    unit = np.float32(deviation * np.sqrt(12.0) / 2.0**32)
+    for row in range(first, last):
+        place = mixed(key ^ np.uint64(ids[row]))
+        for pair in range((n_columns + 1) // 2):
+            word = mixed(place + np.uint64(pair))
+            out[row, 2 * pair] = unit * np.float32(np.int32(word & _LOW))
+            if 2 * pair + 1 < n_columns:
+                out[row, 2 * pair + 1] = unit * np.float32(np.int32(word >> _U32))
+
+
+# ---- what users have ------------------------------------------------------------------------------------------------
+
+
+@kernel(part=True)
+def mark_of(word: Any, which: Any, n_marks: Any) -> Any:
+    """One of the three bits that an item, by its random word, sets in a filter (Bloom 1970)."""
+    part = (word >> (_U20 * np.uint64(which))) & _LOW20
+    return np.int64((part * n_marks) >> _U20)
+
+
+@kernel()
+def mark_items(first: int, last: int, indices: Ids, indptr: Offsets, marks: Array) -> None:
+    """Set the bits of users [first, last): sixteen an interaction, from the user's first one on."""
+    for user in range(first, last):
+        start, n_marks = indptr[user], _MARKS * np.uint64(indptr[user + 1] - indptr[user])
+        for at in range(start, indptr[user + 1]):
+            word = mixed(np.uint64(indices[at]))
+            for which in range(3):
+                mark = mark_of(word, which, n_marks)
+                marks[start + (mark >> 4)] |= np.uint16(1 << (mark & 15))
+
+
+@kernel(part=True)
+def has(user: Any, item: Any, indices: Any, indptr: Any, marks: Any) -> Any:
+    """Whether a user has an item: by the filter, which leaves one search in 200 to be done in vain. Takes pointers."""
+    low, high = indptr[user], indptr[user + 1]
+    n_marks = _MARKS * np.uint64(high - low)
+    word = mixed(np.uint64(item))
+    one, two, three = mark_of(word, 0, n_marks), mark_of(word, 1, n_marks), mark_of(word, 2, n_marks)
+    set_in_all = (
+        (marks[low + (one >> 4)] >> (one & 15))
+        & (marks[low + (two >> 4)] >> (two & 15))
+        & (marks[low + (three >> 4)] >> (three & 15))
+    )
+    if not set_in_all & 1:
+        return False
+    end = high
+    while low < high:
+        middle = (low + high) >> 1
+        if indices[middle] < item:
+            low = middle + 1
+        else:
+            high = middle
+    return low < end and indices[low] == item
+
+
+# ---- blocks and cells -----------------------------------------------------------------------------------------------
+
+
+@kernel()
+def partition_items(
+    counts: Offsets, seed: Any, epoch: int, part: int, block_of: Array, pool: Ids, pool_starts: Offsets
+) -> None:
+    """Draw equal blocks of items for one part of an epoch, and what negatives are drawn from in each.
+
+    The pool has an item as often as ``counts`` says, block after block.
+    """
+    n_items, n_blocks = len(counts), len(pool_starts) - 1
+    key = stream(seed, epoch, -1 - part)
+    order = np.arange(n_items)
+    for at in range(n_items - 1):
+        other = at + below(mixed(key + np.uint64(at)), n_items - at)
+        order[at], order[other] = order[other], order[at]
+    filled = 0
+    for block in range(n_blocks):
+        pool_starts[block] = filled
+        for at in range(block * n_items // n_blocks, (block + 1) * n_items // n_blocks):
+            item = order[at]
+            block_of[item] = block
+            for _ in range(counts[item]):
+                pool[filled] = item
+                filled += 1
+    pool_starts[n_blocks] = filled
+
+
+@kernel()
+def sort_into_cells(
+    first: int, last: int, indices: Ids, indptr: Offsets, weights: Array, seed: Any, epoch: int, blocks: Array,
+    n_blocks: int, pairs: Words, pair_weights: Array, starts: Offsets,
+) -> None:  # fmt: skip
+    """Gather the interactions of a block of users by part of the epoch and block of items.
+
+    ``blocks[p]`` are those of part p. Cell ``part * n_blocks + block`` of them begins at ``starts[cell]``.
+    """
+    n_parts = len(blocks)
+    starts[:] = 0
+    for at in range(indptr[first], indptr[last]):
+        part = part_of(at, n_parts, seed, epoch)
+        starts[part * n_blocks + blocks[part, indices[at]] + 1] += 1
+    starts[0] = indptr[first]
+    for cell in range(n_parts * n_blocks):
+        starts[cell + 1] += starts[cell]
+    ends = starts[:-1].copy()
+    for user in range(first, last):
+        for at in range(indptr[user], indptr[user + 1]):
+            item = indices[at]
+            part = part_of(at, n_parts, seed, epoch)
+            cell = part * n_blocks + blocks[part, item]
+            pairs[ends[cell]] = (np.uint64(user) << _U32) | np.uint64(item)
+            if len(weights):
+                pair_weights[ends[cell]] = weights[at]
+            ends[cell] += 1
+
+
+@kernel(part=True)
+def part_of(at: Any, n_parts: Any, seed: Any, epoch: Any) -> Any:
+    """In which part of an epoch an interaction is learned from."""
+    if n_parts == 1:
+        return 0
+    return below(mixed(stream(seed, epoch, -1) + np.uint64(at)), n_parts)
+
+
+@kernel(part=True)
+def take_pair(at: Any, last: Any, word: Any, pairs: Any, weights: Any, weighted: Any) -> Any:
+    """Exchange interaction ``at`` of a cell with a random one of those not taken before (Fisher and Yates).
+
+    Takes pointers, as all that follow.
+    """
+    other = at + below(word >> _U32, last - at)
+    taken = pairs[other]
+    pairs[other] = pairs[at]
+    pairs[at] = taken
+    if weighted:
+        weight = weights[other]
+        weights[other] = weights[at]
+        weights[at] = weight
+    return taken
+
+
+@kernel(part=True)
+def draw_negative(user: Any, word: Any, pool: Any, first: Any, last: Any, indices: Any, indptr: Any, marks: Any) -> Any:
+    """An item of the pool that the user has not; -1 when none was found."""
+    for _ in range(TRIES):
+        item = pool[first + below(word, last - first)]
+        if not has(user, item, indices, indptr, marks):
+            return np.int64(item)
+        word = mixed(word)
+    return np.int64(-1)
+
+
+@kernel(part=True)
+def ask_for(matrix: Any, first: Any, width: Any) -> None:
+    """Let memory bring a row."""
+    for column in range(0, width, LANES):
+        prefetch(matrix, first + column)

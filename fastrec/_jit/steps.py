@@ -1,0 +1,73 @@
+"""What one sample changes: a user's row and those of two items, by plain descent or by Adagrad.
+
+Rows of factors are told by where they begin in their matrix. With Adagrad each is followed by its sums of squares.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastrec._jit.decorator import kernel
+from fastrec._jit.lanes import LANES, fused, inverse_root, load, store, total, zeros
+
+_ONE = np.float32(1)
+
+
+@kernel(part=True)
+def margin(users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any) -> Any:
+    """By how much a user's score of one item exceeds that of another."""
+    dot = zeros()
+    for column in range(0, width, LANES):
+        apart = load(items, positive + column) - load(items, negative + column)
+        dot = fused(load(users, user + column), apart, dot)
+    return total(dot)
+
+
+@kernel(part=True)
+def descend(
+    users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any, pull: Any, rate: Any,
+    penalty: Any,
+) -> None:  # fmt: skip
+    """A step of plain gradient descent, with ``pull`` on the margin."""
+    step, keep = rate * pull, _ONE - rate * penalty
+    for column in range(0, width, LANES):
+        x = load(users, user + column)
+        above, below = load(items, positive + column), load(items, negative + column)
+        store(users, user + column, fused(step, above - below, keep * x))
+        store(items, positive + column, fused(step, x, keep * above))
+        store(items, negative + column, fused(-step, x, keep * below))
+
+
+@kernel(part=True)
+def descend_adagrad(
+    users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any, pull: Any, rate: Any,
+    penalty: Any,
+) -> None:  # fmt: skip
+    """The same with a rate for every number, from its own squared gradients (Duchi et al. 2011)."""
+    for column in range(0, width, LANES):
+        x = load(users, user + column)
+        above, below = load(items, positive + column), load(items, negative + column)
+        adapt(users, user + column, width, x, pull * (above - below) - penalty * x, rate)
+        adapt(items, positive + column, width, above, pull * x - penalty * above, rate)
+        adapt(items, negative + column, width, below, -pull * x - penalty * below, rate)
+
+
+@kernel(part=True)
+def adapt(matrix: Any, at: Any, width: Any, value: Any, ascent: Any, rate: Any) -> None:
+    """Sixteen numbers of a row move along ``ascent``."""
+    squares = fused(ascent, ascent, load(matrix, at + width))
+    store(matrix, at + width, squares)
+    store(matrix, at, fused(rate, ascent * inverse_root(squares), value))
+
+
+@kernel(part=True)
+def adapt_number(values: Any, squares: Any, adaptive: Any, at: Any, ascent: Any, rate: Any) -> None:
+    """The same of one number, or plain descent."""
+    if adaptive:
+        squares[at] += ascent * ascent
+        values[at] += rate * ascent / np.float32(math.sqrt(squares[at]))
+    else:
+        values[at] += rate * ascent

@@ -1,0 +1,122 @@
+"""Weighted approximate-rank pairwise loss: the loop over a cell of the block scheme, and new users' factors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastrec._jit.blocks import AHEAD, Words, ask_for, below, has, mixed, stream, take_pair
+from fastrec._jit.decorator import kernel
+from fastrec._jit.lanes import LANES, load, pointer
+from fastrec._jit.steps import adapt, adapt_number, descend, descend_adagrad, margin
+from fastrec._types import Array, Ids, Offsets
+
+_U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+_ONE = np.float32(1)
+_ASKED_FOR = 4  # of the negatives: the others are seldom drawn
+
+
+@kernel(part=True)
+def rank_weight(n_items: Any, n_draws: Any) -> Any:
+    """Logarithm of a positive's rank, as the number of draws that found a violation says (Weston et al. 2011)."""
+    return np.float32(math.log(max((n_items - 1) // n_draws, 1)))
+
+
+@kernel()
+def warp_cell(
+    first: int, last: int, seed: Any, epoch: int, place: int, pairs: Words, pair_weights: Array, pool: Ids,
+    pool_first: int, pool_last: int, indices: Ids, indptr: Offsets, marks: Array, users: Array, items: Array,
+    biases: Array, bias_squares: Array, adaptive: bool, rate: float, penalty: float, n_items: int, max_draws: int,
+) -> float:  # fmt: skip
+    """Learn from the interactions [first, last) of a cell, each once, in random order.
+
+    The answer sums their losses: weighted by rank, what the negative that was found lacks to a margin of 1.
+    """
+    stride = users.shape[1]
+    width = stride // 2 if adaptive else stride
+    weighted, biased = len(pair_weights) > 0, len(biases) > 0
+    pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool)
+    indices_, indptr_, marks_ = pointer(indices), pointer(indptr), pointer(marks)
+    x, y, b, b_squares = pointer(users), pointer(items), pointer(biases), pointer(bias_squares)
+    words, n_pool = np.empty(AHEAD, np.uint64), pool_last - pool_first
+
+    key = stream(seed, epoch, place)
+    losses = np.float64(0)
+    for at in range(first, last + AHEAD):
+        slot = at & (AHEAD - 1)
+        if at >= first + AHEAD:
+            pair, word = pairs_[at - AHEAD], words[slot]
+            user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
+            of_user, above = user * stride, positive * stride
+            for n_draws in range(1, max_draws + 1):
+                negative = np.int64(pool_[pool_first + below(word, n_pool)])
+                word = mixed(word)
+                under = negative * stride
+                apart = margin(x, of_user, y, above, under, width)
+                if biased:
+                    apart += b[positive] - b[negative]
+                if apart >= _ONE or has(user, negative, indices_, indptr_, marks_):
+                    continue
+                pull = rank_weight(n_items, n_draws)
+                if weighted:
+                    pull *= weights_[at - AHEAD]
+                if adaptive:
+                    descend_adagrad(x, of_user, y, above, under, width, pull, rate, penalty)
+                else:
+                    descend(x, of_user, y, above, under, width, pull, rate, penalty)
+                if biased:
+                    adapt_number(b, b_squares, adaptive, positive, pull - penalty * b[positive], rate)
+                    adapt_number(b, b_squares, adaptive, negative, -pull - penalty * b[negative], rate)
+                losses += pull * (_ONE - apart)
+                break
+        if at < last:
+            word = mixed(key + np.uint64(at - first))
+            pair = take_pair(at, last, word, pairs_, weights_, weighted)
+            words[slot] = word
+            ask_for(x, np.int64(pair >> _U32) * stride, stride)
+            ask_for(y, np.int64(pair & _LOW) * stride, stride)
+            for _ in range(min(_ASKED_FOR, max_draws)):
+                ask_for(y, np.int64(pool_[pool_first + below(word, n_pool)]) * stride, width)
+                word = mixed(word)
+    return losses
+
+
+@kernel()
+def warp_fold_in(
+    first: int, last: int, indices: Ids, indptr: Offsets, weights: Array, marks: Array, pool: Ids, items: Array,
+    biases: Array, n_passes: int, rate: float, penalty: float, out: Array, n_items: int, max_draws: int,
+) -> None:  # fmt: skip
+    """Factors of users [first, last) from their items alone, whose factors stay: passes over each row, with Adagrad.
+
+    What is drawn depends on the pass and the item only, so that the same row has the same factors everywhere. ``out``
+    holds zeros, and beside them the squares to begin with.
+    """
+    stride = out.shape[1]
+    width = stride // 2
+    pool_, indices_, indptr_, marks_ = pointer(pool), pointer(indices), pointer(indptr), pointer(marks)
+    x, y = pointer(out), pointer(items)
+    for user in range(first, last):
+        of_user = user * stride
+        for number in range(n_passes):
+            key = stream(np.uint64(0), number, 0)
+            for at in range(indptr[user], indptr[user + 1]):
+                positive = np.int64(indices[at])
+                word = mixed(key + np.uint64(positive))
+                for n_draws in range(1, max_draws + 1):
+                    negative = np.int64(pool_[below(word, len(pool))])
+                    word = mixed(word)
+                    apart = margin(x, of_user, y, positive * width, negative * width, width)
+                    if len(biases):
+                        apart += biases[positive] - biases[negative]
+                    if apart >= _ONE or has(user, negative, indices_, indptr_, marks_):
+                        continue
+                    pull = rank_weight(n_items, n_draws)
+                    if len(weights):
+                        pull *= weights[at]
+                    for column in range(0, width, LANES):
+                        now = load(x, of_user + column)
+                        pair = load(y, positive * width + column) - load(y, negative * width + column)
+                        adapt(x, of_user + column, width, now, pull * pair - penalty * now, rate)
+                    break

@@ -1,0 +1,85 @@
+"""BPR and WARP with the same factors, rate, penalty and epochs: implicit, rusket, LightFM.
+
+Samples, starts and orders are everybody's own, so that what is compared is how well held-out interactions are ranked.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_matrix, csr_matrix
+
+from fastrec.cli.bench.agreement import Agreement, Factors, as_good
+from fastrec.cli.bench.operations import BPR_PENALTY, PAIRWISE, Inputs
+from fastrec.cli.bench.peers.peer import Compared, Peer, Run
+
+_EPOCHS, _RATE = PAIRWISE["n_epochs"], PAIRWISE["learning_rate"]
+_WITHIN = 0.02  # seeds differ by half a percent
+
+
+def _implicit(inputs: Inputs, n_threads: int) -> Run:
+    bpr = import_module("implicit.cpu.bpr").BayesianPersonalizedRanking
+    user_items, n_factors = csr_matrix(inputs["user_items"]), inputs["n_factors"]
+
+    def call() -> Any:
+        model = bpr(factors=n_factors, learning_rate=_RATE, regularization=BPR_PENALTY, iterations=_EPOCHS,
+                    num_threads=n_threads, random_state=0)  # fmt: skip
+        model.fit(user_items, show_progress=False)
+        return model
+
+    return Run(call, lambda model: Factors(model.user_factors, model.item_factors))
+
+
+def _rusket(inputs: Inputs, n_threads: int) -> Run:
+    bpr = import_module("rusket").BPR
+    user_items, n_factors = csr_matrix(inputs["user_items"]), inputs["n_factors"]
+
+    def call() -> Any:
+        model = bpr(factors=n_factors, learning_rate=_RATE, regularization=BPR_PENALTY, iterations=_EPOCHS, seed=0)
+        return model.fit(user_items)
+
+    return Run(call, lambda model: Factors(np.asarray(model.user_factors), np.asarray(model.item_factors)))
+
+
+def _lightfm(loss: str, penalty: float) -> Any:
+    def prepare(inputs: Inputs, n_threads: int) -> Run:
+        lightfm = import_module("lightfm").LightFM
+        interactions, n_factors = coo_matrix(inputs["user_items"]), inputs["n_factors"]
+
+        def call() -> Any:
+            model = lightfm(no_components=n_factors, loss=loss, learning_rate=_RATE, user_alpha=penalty,
+                            item_alpha=penalty, random_state=0)  # fmt: skip
+            return model.fit(interactions, epochs=_EPOCHS, num_threads=n_threads)
+
+        def answer(model: Any) -> Factors:
+            ones = np.ones((len(model.user_embeddings), 1), np.float32)
+            items = np.column_stack([model.item_embeddings, model.item_biases])
+            return Factors(np.column_stack([model.user_embeddings, ones]), items)
+
+        return Run(call, answer)
+
+    return prepare
+
+
+def _answer(inputs: Inputs, model: Any) -> Factors:
+    users = np.arange(len(model.user_factors_))
+    return Factors(model._queries(users), model._ranked_items())
+
+
+def _check(inputs: Inputs, ours: Factors, theirs: Factors, tolerance: float) -> Agreement:
+    return as_good(inputs["user_items"], inputs["held_out"], ours, theirs, tolerance)
+
+
+COMPARED = {
+    "bpr": Compared(
+        _answer,
+        _check,
+        (
+            Peer("implicit", "implicit", _implicit, _WITHIN, note="negatives by popularity, item biases"),
+            Peer("rusket", "rusket", _rusket, _WITHIN),
+        ),
+    ),
+    "warp": Compared(_answer, _check, (Peer("LightFM", "lightfm", _lightfm("warp", 0.0), _WITHIN),)),
+}

@@ -1,0 +1,210 @@
+"""Definition of stochastic gradient descent in blocks: one sample after the other, in float64.
+
+Which samples there are, and in what order, is part of the definition. Random number n of a place is
+``mixed(place + n)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastrec._types import Array
+from fastrec.reference._operands import sparse
+
+_WORD = 2**64 - 1
+_TRIES = 16
+
+
+class Positive(NamedTuple):
+    """An interaction, a random word for it, the items that negatives are drawn from, and those that the user has."""
+
+    user: int
+    item: int
+    weight: float
+    word: int
+    pool: Array
+    seen: Array
+
+
+class Parameters:
+    """A matrix, or a vector, that steps of gradient descent change."""
+
+    def __init__(self, values: Array, learning_rate: float, *, adagrad: bool = False) -> None:
+        self.values = np.array(values, np.float64)
+        self.squares = np.ones_like(self.values) if adagrad else None
+        self.learning_rate = learning_rate
+
+    def ascend(self, row: int, gradient: Any) -> None:
+        """One step; Adagrad's is divided by the root of all squared gradients (Duchi et al. 2011)."""
+        if self.squares is not None:
+            self.squares[row] += gradient**2
+            gradient = gradient / np.sqrt(self.squares[row])
+        self.values[row] += self.learning_rate * gradient
+
+
+class Pairwise:
+    """Factors of users and items, and biases of items, that learn from pairs of items."""
+
+    def __init__(
+        self, users: Array, items: Array, learning_rate: float, regularization: float, optimizer: str, item_bias: bool
+    ) -> None:
+        self.x, self.y, self.b = (
+            Parameters(start, learning_rate, adagrad=optimizer == "adagrad")
+            for start in (users, items, np.zeros(len(items)))
+        )
+        self.regularization = regularization
+        self.item_bias = item_bias
+
+    def margin(self, user: int, i: int, j: int) -> float:
+        """By how much a user's score of i exceeds that of j."""
+        x, y, b = self.x.values, self.y.values, self.b.values
+        return float(x[user] @ (y[i] - y[j]) + b[i] - b[j])
+
+    def pull_apart(self, user: int, i: int, j: int, pull: float) -> None:
+        """One step on ``pull`` times the margin, less half the squares times the regularisation."""
+        x, y_i, y_j = self.x.values[user].copy(), *self.y.values[[i, j]]
+        b_i, b_j = self.b.values[[i, j]]
+        self.x.ascend(user, pull * (y_i - y_j) - self.regularization * x)
+        self.y.ascend(i, pull * x - self.regularization * y_i)
+        self.y.ascend(j, -pull * x - self.regularization * y_j)
+        if self.item_bias:
+            self.b.ascend(i, pull - self.regularization * b_i)
+            self.b.ascend(j, -pull - self.regularization * b_j)
+
+    def learned(self) -> tuple[Array, Array, Array]:
+        """Users, items, biases."""
+        return self.x.values, self.y.values, self.b.values
+
+
+def bpr_epochs(
+    user_items: Any,
+    users: Array,
+    items: Array,
+    *,
+    epochs: range,
+    key: int,
+    n_blocks: int,
+    learning_rate: float = 0.05,
+    regularization: float = 0.002,
+    optimizer: str = "sgd",
+    negative_sampling: str = "uniform",
+    item_bias: bool = False,
+    sample_weight: str | None = None,
+) -> tuple[Array, Array, Array]:
+    """What `fastrec.BPR` makes of these factors: users, items and biases."""
+    model = Pairwise(users, items, learning_rate, regularization, optimizer, item_bias)
+    for epoch in epochs:
+        for user, i, weight, word, pool, seen in positives(user_items, key, epoch, n_blocks, 1, negative_sampling):
+            j = draw_negative(word, pool, seen)
+            if j is not None:
+                pull = 1 / (1 + np.exp(model.margin(user, i, j)))
+                model.pull_apart(user, i, j, pull * (weight if sample_weight == "value" else 1))
+    return model.learned()
+
+
+def warp_epochs(
+    user_items: Any,
+    users: Array,
+    items: Array,
+    *,
+    epochs: range,
+    key: int,
+    n_blocks: int,
+    learning_rate: float = 0.05,
+    regularization: float = 0.0,
+    optimizer: str = "adagrad",
+    max_draws: int = 10,
+    negative_sampling: str = "uniform",
+    item_bias: bool = True,
+    sample_weight: str | None = None,
+) -> tuple[Array, Array, Array]:
+    """What `fastrec.WARP` makes of these factors: users, items and biases."""
+    model = Pairwise(users, items, learning_rate, regularization, optimizer, item_bias)
+    for epoch in epochs:
+        for user, i, weight, word, pool, seen in positives(user_items, key, epoch, n_blocks, 4, negative_sampling):
+            for n_draws in range(1, max_draws + 1):
+                j = int(pool[below(word, len(pool))])
+                word = mixed(word)
+                if model.margin(user, i, j) < 1 and j not in seen:
+                    pull = np.log(max(1, (len(items) - 1) // n_draws))
+                    model.pull_apart(user, i, j, pull * (weight if sample_weight == "value" else 1))
+                    break
+    return model.learned()
+
+
+def positives(
+    user_items: Any, key: int, epoch: int, n_blocks: int, n_parts: int = 1, negative_sampling: str = "uniform"
+) -> Iterator[Positive]:
+    """The interactions of an epoch in the order of one thread: by part, step and block of users."""
+    rows = sparse(user_items)
+    n_items, n_stored = rows.shape[1], rows.nnz
+    times = np.bincount(rows.indices, minlength=n_items) if negative_sampling == "popularity" else np.ones(n_items, int)
+    bounds = np.searchsorted(rows.indptr, np.arange(n_blocks + 1) * n_stored // n_blocks)
+    bounds[0], bounds[-1] = 0, rows.shape[0]
+    for part in range(n_parts):
+        order = shuffled(n_items, stream(key, epoch, -1 - part))
+        blocks = [order[b * n_items // n_blocks : (b + 1) * n_items // n_blocks] for b in range(n_blocks)]
+        for step in range(n_blocks):
+            for of_users in range(n_blocks):
+                of_items = (of_users + step) % n_blocks
+                block = blocks[of_items]
+                cell = [
+                    (user, at)
+                    for user in range(bounds[of_users], bounds[of_users + 1])
+                    for at in range(rows.indptr[user], rows.indptr[user + 1])
+                    if rows.indices[at] in block and part_of(at, n_parts, key, epoch) == part
+                ]
+                place = stream(key, epoch, (part * n_blocks + of_users) * n_blocks + of_items)
+                for number in range(len(cell)):
+                    word = mixed(place + number)
+                    other = number + (word >> 32) * (len(cell) - number) // 2**32
+                    cell[number], cell[other] = cell[other], cell[number]
+                    user, at = cell[number]
+                    seen = rows.indices[rows.indptr[user] : rows.indptr[user + 1]]
+                    pool = np.repeat(block, times[block])
+                    yield Positive(user, int(rows.indices[at]), float(rows.data[at]), word, pool, seen)
+
+
+def draw_negative(word: int, pool: Array, seen: Array) -> int | None:
+    """An item of the pool that is not among those seen; None when sixteen draws found none."""
+    for _ in range(_TRIES):
+        item = int(pool[below(word, len(pool))])
+        if item not in seen:
+            return item
+        word = mixed(word)
+    return None
+
+
+def part_of(at: int, n_parts: int, key: int, epoch: int) -> int:
+    """In which part of an epoch a stored interaction is."""
+    return 0 if n_parts == 1 else below(mixed(stream(key, epoch, -1) + at), n_parts)
+
+
+def shuffled(n: int, place: int) -> Array:
+    """Numbers below n in random order (Fisher and Yates)."""
+    order = np.arange(n)
+    for at in range(n - 1):
+        other = at + below(mixed(place + at), n - at)
+        order[at], order[other] = order[other], order[at]
+    return order
+
+
+def below(word: int, n: int) -> int:
+    """A number in [0, n) by the lower half of a word."""
+    return (word & 0xFFFFFFFF) * n // 2**32
+
+
+def stream(key: int, epoch: int, place: int) -> int:
+    """Where the random numbers of a place in an epoch begin."""
+    return mixed(mixed(mixed(key) ^ epoch) ^ (place & _WORD))
+
+
+def mixed(x: int) -> int:
+    """A bijection of 64-bit words in which every bit depends on every bit (splitmix64: Steele et al. 2014)."""
+    x = (x + 0x9E3779B97F4A7C15) & _WORD
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _WORD
+    return x ^ (x >> 31)
