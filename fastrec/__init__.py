@@ -7,9 +7,11 @@ from fastrec.factorization import als_half_step, implicit_loss
 from fastrec.item_index import ItemIndex
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import NotFittedError
+from fastrec.models.linear import EASE
 from fastrec.models.loading import load
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
+from fastrec.models.svd import PureSVD
 from fastrec.selection import merge_top_k_products, sparse_top_k_product, top_k, top_k_inner_product
 from fastrec.similarity import item_similarity, user_similarity
 from fastrec.weighting import bm25_weight, normalize, tfidf_weight
@@ -17,12 +19,14 @@ from fastrec.weighting import bm25_weight, normalize, tfidf_weight
 __version__ = "0.1.0"
 
 __all__ = [
+    "EASE",
     "ImplicitALS",
     "ItemIndex",
     "ItemKNN",
     "NotFittedError",
     "P3alpha",
     "Popularity",
+    "PureSVD",
     "RP3beta",
     "TopK",
     "UserKNN",

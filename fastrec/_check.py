@@ -260,6 +260,14 @@ def row_of_each(shape: tuple[int, int], n_rows: int, of: str, n_items: int) -> N
         )
 
 
+def positive_definite(found: bool, penalty: float, name: str, dtype: np.dtype[Any]) -> None:
+    """Refuse a penalty under which a matrix is not positive definite, as far as a dtype can tell."""
+    if not found:
+        expected = f"a penalty that makes user_items' user_items + {name} I positive definite in {dtype}"
+        fix = "raise it" + ("" if dtype == np.float64 else ", or use dtype=float64")
+        raise ValueError(_message(name, expected, repr(penalty), fix))
+
+
 def not_negative(data: Array, name: str, why: str) -> None:
     """Counts."""
     if data.size and data.min() < 0:

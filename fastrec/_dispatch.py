@@ -35,7 +35,13 @@ _COMPILED = {
     "turn": "factorization",
     "gram": "factorization",
 }
-_JIT = {"bm25_weight": "weighting", "tfidf_weight": "weighting", "normalize": "weighting"}
+_JIT = {
+    "bm25_weight": "weighting",
+    "tfidf_weight": "weighting",
+    "normalize": "weighting",
+    "gram_triangle": "linear",
+    "scores_by_weights": "linear",
+}
 _C_NAMES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64": "int64_t"}
 
 

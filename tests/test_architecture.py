@@ -53,6 +53,7 @@ LAYERS = [
         "_transpose",
         "_measures",
         "_least_squares",
+        "_cholesky",
     },
     {"API"},
     {"models", "evaluation", "data"},

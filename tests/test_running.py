@@ -196,6 +196,7 @@ SHOWN = {
         factors("float64")[0], 5, **o)),
     "ItemKNN": ("neighbours", 800, knn(fastrec.ItemKNN(5, weighting="tfidf"))),
     "UserKNN": ("neighbours", 1000, knn(fastrec.UserKNN(5))),
+    "EASE": ("EASE (0.0 GiB)", 12, knn(fastrec.EASE())),
     "P3alpha": ("neighbours", 800, knn(fastrec.P3alpha(5))),
     "RP3beta": ("neighbours", 800, knn(fastrec.RP3beta(5))),
 }  # fmt: skip
@@ -273,6 +274,7 @@ LONG = {
     "eigenvectors": """fastrec.als_half_step(
         full(10_000, 5), full(10_000, 5), rng.random((5, 250)), regularization=0, unobserved_weight=0, tol=0,
         n_threads=2)""",
+    "EASE": "fastrec.EASE(n_threads=2).fit(csr_array((1, 20_000), dtype=np.float32))",
     "the pool": """_threads.run_blocks(
         _dispatch.kernel("normalize"), 10**7, 2, np.ones(10_000), np.tile([0, 10_000], 10**7), 2, np.ones(10_000))""",
     "the pool, one thread": """_threads.run_blocks(

@@ -141,6 +141,14 @@ def same_entries(ours: csr_array, theirs: Any, tolerance: float) -> Agreement:
     return Agreement(True, "same entries")
 
 
+def same_matrix(ours: Array, theirs: Array, tolerance: float) -> Agreement:
+    """Compare two dense matrices, entry by entry, relative to the largest of the first."""
+    if ours.shape != theirs.shape:
+        return Agreement(False, f"shape {theirs.shape} instead of {ours.shape}")
+    apart = float(np.abs(ours - theirs).max(initial=0.0) / np.abs(ours).max(initial=1e-300))
+    return Agreement(apart <= tolerance, f"entries differ by {apart:.0e} of the largest")
+
+
 # ---- ALS ------------------------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ Inputs = dict[str, Any]
 
 NEIGHBOURS = 100
 ALS: dict[str, Any] = {"regularization": 0.1, "alpha": 10.0, "n_epochs": 3, "random_state": 0}
+EASE_PENALTY = 500.0
 _MOST_SCORES = 1 << 24
 _MOST_SCORES_IN_MEMORY = 400_000_000  # 10,000 x 40,000: no cache holds them
 _MOST_QUERIES = 30_000
@@ -282,6 +283,17 @@ def _fit_als(user_items: csr_array, init: Any, n_threads: int | None) -> Any:
     return fastrec.ImplicitALS(init.shape[1], **ALS, n_threads=n_threads).fit(user_items, init=init)
 
 
+def _ones(user_items: csr_array, sizes: Sizes) -> Inputs:
+    """Which items a user has, as the linear models are published."""
+    ones = user_items.copy()
+    ones.data = np.ones_like(ones.data)
+    return {"user_items": ones}
+
+
+def _fit_ease(user_items: csr_array, n_threads: int | None) -> Any:
+    return fastrec.EASE(EASE_PENALTY, n_threads=n_threads).fit(user_items)
+
+
 OPERATIONS = {
     "top_k": Operation(_scores(), fastrec.top_k),
     "top_k_ascending": Operation(_scores(_ascending), fastrec.top_k),
@@ -311,5 +323,6 @@ OPERATIONS = {
     "bm25_weight": Operation(_item_documents, fastrec.bm25_weight),
     "tfidf_weight": Operation(_item_documents, fastrec.tfidf_weight),
     "normalize": Operation(_item_documents, fastrec.normalize),
+    "ease": Operation(_ones, _fit_ease),
     "implicit_als": Operation(_interactions_and_start, _fit_als),
 }

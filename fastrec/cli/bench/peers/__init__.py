@@ -1,6 +1,6 @@
 """Other libraries, an adapter for each that does an operation. None is imported before it is run."""
 
-from fastrec.cli.bench.peers import als, inner_products, products, selection, weighting
+from fastrec.cli.bench.peers import als, inner_products, linear, products, selection, weighting
 
 COMPARED = {
     **selection.COMPARED,
@@ -8,4 +8,5 @@ COMPARED = {
     **products.COMPARED,
     **weighting.COMPARED,
     **als.COMPARED,
+    **linear.COMPARED,
 }
