@@ -12,7 +12,7 @@ from . import cases
 
 
 def setup_cache() -> dict[str, Path]:
-    return cases.stored("ease")
+    return cases.stored("ease", "slim")
 
 
 setup_cache.timeout = 3600
@@ -20,3 +20,7 @@ setup_cache.timeout = 3600
 
 class EASE(cases._Benchmark):
     operation = "ease"
+
+
+class SLIM(cases._Benchmark):
+    operation = "slim"

@@ -2,12 +2,12 @@
 
 from fastrec import reference
 from fastrec._config import show_config
-from fastrec._types import TopK
+from fastrec._types import Explanation, TopK
 from fastrec.factorization import als_half_step, implicit_loss
 from fastrec.item_index import ItemIndex
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import NotFittedError
-from fastrec.models.linear import EASE
+from fastrec.models.linear import EASE, SLIM
 from fastrec.models.loading import load
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
@@ -20,6 +20,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "EASE",
+    "SLIM",
+    "Explanation",
     "ImplicitALS",
     "ItemIndex",
     "ItemKNN",

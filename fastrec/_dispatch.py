@@ -41,6 +41,9 @@ _JIT = {
     "normalize": "weighting",
     "gram_triangle": "linear",
     "scores_by_weights": "linear",
+    "count_partners": "slim",
+    "item_products": "slim",
+    "slim_weights": "slim",
 }
 _C_NAMES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64": "int64_t"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -50,6 +51,30 @@ class TopK(NamedTuple):
         place = np.arange(rows.nnz) - np.repeat(rows.indptr[:-1], lengths)
         out.items[row, place], out.scores[row, place] = rows.indices, rows.data
         return out
+
+
+class Explanation(NamedTuple):
+    """What every item of a user's row adds to the score of one item, most first; equal ones: lower item first.
+
+    Attributes
+    ----------
+    items : ndarray of int32, shape (n_seen,)
+        The user's row.
+    contributions : ndarray of float64, shape (n_seen,)
+        They sum to the score.
+    score : float
+        Of the item explained.
+    """
+
+    items: Ids
+    contributions: Array
+    score: float
+
+    @classmethod
+    def of(cls, items: Ids, contributions: Array) -> Explanation:
+        """Put ascending items in order of what they contribute."""
+        order = np.argsort(-contributions, kind="stable")
+        return cls(items[order], contributions[order], math.fsum(contributions))
 
 
 class Csr(NamedTuple):

@@ -142,6 +142,13 @@ def test_matrices():
     assert not agreement.same_matrix(matrix, matrix * np.nan, 1e-5).agrees
 
 
+def test_elastic_nets():
+    rows, weights = csr_array(np.array([[1.0, 2.0], [0.0, 3.0]])), csr_array(np.array([[0.0, -0.5], [1.0, 0.0]]))
+    errors = rows.toarray() - rows.toarray() @ weights.toarray()
+    expected = (errors**2).sum() / 2 + 4.0 / 2 * (0.25 + 1) + 3.0 * 1.5
+    assert agreement.elastic_net(rows, weights, 3.0, 4.0) == pytest.approx(expected)
+
+
 def test_objectives():
     user_items = data.load("small")
     numpy_fit, options = COMPARED["implicit_als"].peers[0], {"alpha": 10.0, "regularization": 0.1, "tolerance": 1e-2}

@@ -20,6 +20,7 @@ MODELS = {
     "RP3beta": fastrec.RP3beta(k=5, beta=0.5),
     "PureSVD": fastrec.PureSVD(3, random_state=0),
     "EASE": fastrec.EASE(5.0, dtype="float64"),
+    "SLIM": fastrec.SLIM(0.5, 2.0, k=5),
     "ImplicitALS": fastrec.ImplicitALS(np.int64(4), n_epochs=2, random_state=0, dtype=np.float64),
     "ImplicitALS-generator": fastrec.ImplicitALS(4, n_epochs=1, random_state=np.random.default_rng(0)),
 }

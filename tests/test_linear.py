@@ -10,6 +10,7 @@ from sklearn.base import clone
 import fastrec
 from equality import assert_close, assert_rejects, assert_same, digest
 from fastrec import _cholesky, reference
+from fastrec._jit import slim
 from fastrec.models import linear
 from fastrec.reference import linear as definitions
 
@@ -200,8 +201,195 @@ def test_ease_says_what_it_needs(memory_of, capfd):
     assert "EASE (0.0 GiB)" in capfd.readouterr().err
 
 
+# ---- SLIM -----------------------------------------------------------------------------------------------------------
+
+
+by_settings = given(
+    seed=st.integers(0, 2**16),
+    l1=st.sampled_from([0.0, 0.5, 4.0]),
+    l2=st.sampled_from([0.5, 20.0]),
+    positive=st.booleans(),
+)
+
+
+def fitted_slim(rows, l1, l2, **options):
+    return fastrec.SLIM(l1, l2, **{"tol": 1e-9, "n_epochs": 10**6, **options}).fit(rows).similarity_.toarray()
+
+
+@by_settings
+def test_slim_equals_reference(seed, l1, l2, positive):
+    rows = interactions(seed, "float64", n_items=8)
+    expected = definitions.slim_weights(rows, l1, l2, positive=positive)
+    got = fitted_slim(rows, l1, l2, positive=positive)
+    condition = np.linalg.cond(gram(rows) + l2 * np.eye(8))
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-7 * condition)
+
+
+def law_of_optimality(fit):
+    @by_settings
+    def law(seed, l1, l2, positive):
+        rows = interactions(seed, "float64")
+        assert_optimal(rows, fit(rows, l1, l2, positive=positive), l1, l2, positive, tol=1e-9)
+
+    return law
+
+
+def assert_optimal(rows, weights, l1, l2, positive, tol):
+    """No condition is missed by more than asked, and by the rounding of what it is computed from."""
+    products = gram(rows)
+    slopes = products - products @ weights - l2 * weights
+    missed = np.where(weights != 0, np.abs(slopes - np.sign(weights) * l1), (slopes if positive else abs(slopes)) - l1)
+    np.fill_diagonal(missed, 0)
+    np.fill_diagonal(products, 0)
+    assert (np.diagonal(weights) == 0).all()
+    assert not positive or (weights >= 0).all()
+    assert (missed <= tol * np.abs(products).max(axis=0) + 1e-10).all()
+
+
+test_slim_is_optimal = law_of_optimality(fitted_slim)
+
+
+@pytest.mark.parametrize("broken", [lambda w: 1.001 * w, lambda w: w.T, lambda w: -w, lambda w: w * (w < w.max())])
+def test_the_law_of_optimality_can_fail(broken):
+    def fit(rows, l1, l2, **options):
+        return broken(fitted_slim(rows, l1, l2, **options))
+
+    assert_rejects(law_of_optimality, fit)
+
+
+@given(seed=st.integers(0, 2**16), density=st.sampled_from([0.02, 0.2, 0.7]), positive=st.booleans())
+def test_slim_whose_coordinates_descend_a_few_at_a_time(seed, density, positive):
+    """Where more have weights than may be together, and where products stand in full or not."""
+    rng = np.random.default_rng(seed)
+    rows = sp.random_array((60, 90), density=density, rng=rng, format="csr")
+    weights = fitted_slim(rows, 0.0, 1.0, positive=positive, tol=1e-6)
+    assert_optimal(rows, weights, 0.0, 1.0, positive, 1e-6)
+
+
+def test_slim_with_more_weights_than_descend_together():
+    rows = sp.csr_array(np.random.default_rng(0).standard_normal((40, slim._MOST_TOGETHER + 40)))
+    weights = fastrec.SLIM(0.0, 50.0, positive=False, tol=1e-3).fit(rows).similarity_.toarray()
+    assert (weights != 0).sum(axis=0).max() > slim._MOST_TOGETHER
+    assert_optimal(rows, weights, 0.0, 50.0, False, 1e-3)
+
+
+@given(seed=st.integers(0, 2**16), positive=st.booleans())
+def test_nothing_lowers_the_objective_of_slim(seed, positive):
+    rng = np.random.default_rng(seed)
+    rows = interactions(seed, "float64")
+    weights = fitted_slim(rows, 1.0, 2.0, positive=positive)
+    least = definitions.slim_objective(rows, weights, 1.0, 2.0)
+    for size in (1e-4, 1e-2):
+        other = weights + size * rng.standard_normal(weights.shape)
+        other = np.maximum(other, 0) if positive else other
+        np.fill_diagonal(other, 0)
+        assert (definitions.slim_objective(rows, other, 1.0, 2.0) >= least * (1 - 1e-12)).all()
+
+
+@given(seed=st.integers(0, 2**16), k=st.integers(1, 25))
+def test_slim_keeps_the_largest_weights(seed, k):
+    rows = interactions(seed)
+    weights = fastrec.SLIM(0.5, 2.0, positive=False).fit(rows).similarity_.toarray()
+    order = np.argsort(-np.abs(weights), axis=0, kind="stable")
+    expected = np.where(np.argsort(order, axis=0) < k, weights, 0)
+    assert_same(fastrec.SLIM(0.5, 2.0, positive=False, k=k).fit(rows).similarity_.toarray(), expected)
+
+
+def test_slim_without_an_l1_penalty_nor_a_sign_is_ease():
+    rows = interactions(3, "float64")
+    weights = fitted_slim(rows, 0.0, 2.0, positive=False, tol=1e-12)
+    np.testing.assert_allclose(weights, fitted_ease(rows), rtol=0, atol=1e-9)
+
+
+def test_a_large_penalty_leaves_nothing():
+    rows = interactions(4)
+    largest = np.abs(gram(rows) - np.diag(np.diagonal(gram(rows)))).max()
+    assert fastrec.SLIM(float(largest)).fit(rows).similarity_.nnz == 0
+    assert fastrec.SLIM(0.99 * float(largest), positive=False).fit(rows).similarity_.nnz > 0
+
+
+def test_collinear_items_have_weights():
+    rows = np.ones((3, 4), np.float32)
+    rows[:, 3] = 0
+    weights = fastrec.SLIM(0.0, 0.0).fit(rows).similarity_.toarray()
+    np.testing.assert_allclose(rows[:, :3] @ weights[:3, :3], rows[:, :3], rtol=1e-3)
+    assert not weights[3].any()
+    assert not weights[:, 3].any()
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 8])
+def test_slim_at_any_number_of_threads(n_threads):
+    rows = sp.random_array((200, 300), density=0.05, rng=np.random.default_rng(0), format="csr", dtype=np.float32)
+    first, other = (fastrec.SLIM(0.1, 0.1, n_threads=n).fit(rows) for n in (1, n_threads))
+    assert digest(other.similarity_) == digest(first.similarity_)
+
+
+def test_slim_says_when_it_was_not_done():
+    model = fastrec.SLIM(0.0, 0.0, positive=False, n_epochs=1, tol=0.0)
+    with pytest.warns(RuntimeWarning, match=r"weights of \d+ of 20 items are not within tol"):
+        model.fit(interactions(0))
+    assert np.isfinite(model.similarity_.data).all()
+
+
+def test_products_beyond_memory(memory_of):
+    memory_of(10**6)
+    with pytest.raises(MemoryError, match=r"products of 900 items needs .* leave out rare items"):
+        fastrec.SLIM().fit(sp.csr_array(np.ones((1, 900), np.float32)))
+
+
+def test_squares_beyond_the_dtype():
+    with pytest.raises(ValueError, match=r"squares of user_items: expected finite values"):
+        fastrec.SLIM().fit(np.full((2, 2), 1e30, np.float32))
+
+
+# ---- explain --------------------------------------------------------------------------------------------------------
+
+EXPLAINED = [fastrec.EASE(2.0), fastrec.EASE(2.0, dtype="float64"), fastrec.SLIM(0.5, 2.0), fastrec.ItemKNN(3)]
+
+
+@pytest.mark.parametrize("model", EXPLAINED, ids=repr)
+def test_contributions_sum_to_the_score(model):
+    rows = interactions(7)
+    model = clone(model).fit(rows)
+    top = model.recommend(np.arange(N_USERS), rows, N_ITEMS)
+    weights = model.similarity_ if isinstance(model, fastrec.EASE) else model.similarity_.toarray()
+    for user in range(N_USERS):
+        for item, score in zip(top.items[user], top.scores[user], strict=True):
+            if item < 0:
+                continue
+            why = model.explain(user, int(item), rows[[user]])
+            assert (np.diff(why.contributions) <= 0).all()
+            row = rows[[user]].toarray()[0].astype(np.float64)
+            np.testing.assert_array_equal(why.contributions, row[why.items] * weights[why.items, item])
+            assert sorted(why.items) == np.flatnonzero(row).tolist()
+            assert_close(np.asarray([why.score]).astype(top.scores.dtype), np.asarray([score]), "reduction",
+                         magnitude=np.abs(why.contributions).sum())  # fmt: skip
+
+
+def test_explaining_nobody_nothing_and_what_is_wrong():
+    model = fastrec.EASE(2.0).fit(interactions(7))
+    nothing = model.explain(None, 3, sp.csr_array((1, N_ITEMS), dtype=np.float32))
+    assert (len(nothing.items), len(nothing.contributions), nothing.score) == (0, 0, 0.0)
+    row = interactions(7)[[0]]
+    for arguments, error, words in [
+        ((0, N_ITEMS, row), ValueError, "item"),
+        ((0, 1.0, row), TypeError, "item"),
+        ((-1, 0, row), ValueError, "user"),
+        ((0, 0, interactions(7)), ValueError, "user_items"),
+        ((0, 0, row[:, :5]), ValueError, "user_items"),
+    ]:
+        with pytest.raises(error, match=words):
+            model.explain(*arguments)
+    with pytest.raises(fastrec.NotFittedError):
+        fastrec.SLIM().explain(0, 1, row)
+
+
+# ---- both -----------------------------------------------------------------------------------------------------------
+
+
 def test_partial_fit_is_absent():
     assert not hasattr(fastrec.EASE, "partial_fit")
+    assert not hasattr(fastrec.SLIM, "partial_fit")
 
 
 @pytest.mark.parametrize("damage", [lambda w: w[:-1], lambda w: w[:, :-1], lambda w: w * np.nan])

@@ -26,6 +26,8 @@ MODELS = {
     "PureSVD-dense": fastrec.PureSVD(15, dtype="float64"),
     "EASE": fastrec.EASE(5.0),
     "EASE-float64": fastrec.EASE(5.0, dtype="float64"),
+    "SLIM": fastrec.SLIM(0.5, 2.0),
+    "SLIM-signed": fastrec.SLIM(0.5, 2.0, k=5, positive=False),
     "ImplicitALS": fastrec.ImplicitALS(4, n_epochs=3, random_state=0),
     "ImplicitALS-float64": fastrec.ImplicitALS(5, n_epochs=2, alpha=3.0, random_state=1, dtype="float64"),
 }

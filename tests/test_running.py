@@ -197,6 +197,7 @@ SHOWN = {
     "ItemKNN": ("neighbours", 800, knn(fastrec.ItemKNN(5, weighting="tfidf"))),
     "UserKNN": ("neighbours", 1000, knn(fastrec.UserKNN(5))),
     "EASE": ("EASE (0.0 GiB)", 12, knn(fastrec.EASE())),
+    "SLIM": ("SLIM", 800, knn(fastrec.SLIM(50.0))),
     "P3alpha": ("neighbours", 800, knn(fastrec.P3alpha(5))),
     "RP3beta": ("neighbours", 800, knn(fastrec.RP3beta(5))),
 }  # fmt: skip
@@ -275,6 +276,8 @@ LONG = {
         full(10_000, 5), full(10_000, 5), rng.random((5, 250)), regularization=0, unobserved_weight=0, tol=0,
         n_threads=2)""",
     "EASE": "fastrec.EASE(n_threads=2).fit(csr_array((1, 20_000), dtype=np.float32))",
+    "SLIM": """fastrec.SLIM(0, 0.001, positive=False, tol=0, n_threads=2).fit(
+        rng.standard_normal((300, 4000), np.float32))""",
     "the pool": """_threads.run_blocks(
         _dispatch.kernel("normalize"), 10**7, 2, np.ones(10_000), np.tile([0, 10_000], 10**7), 2, np.ones(10_000))""",
     "the pool, one thread": """_threads.run_blocks(

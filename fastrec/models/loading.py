@@ -7,13 +7,14 @@ from os import PathLike
 from fastrec.models import files
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import Recommender
-from fastrec.models.linear import EASE
+from fastrec.models.linear import EASE, SLIM
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
 from fastrec.models.svd import PureSVD
 
 _MODELS: dict[str, type[Recommender]] = {
-    model.__name__: model for model in (EASE, ImplicitALS, ItemKNN, P3alpha, Popularity, PureSVD, RP3beta, UserKNN)
+    model.__name__: model
+    for model in (EASE, ImplicitALS, ItemKNN, P3alpha, Popularity, PureSVD, RP3beta, SLIM, UserKNN)
 }
 
 

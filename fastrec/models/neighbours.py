@@ -63,7 +63,7 @@ class NeighbourModel(SimilarityModel):
         self.similarity_, self.user_items_ = similarity, after
         return self
 
-    def _learn(self, ratings: Csr, *, progress: bool) -> csr_array:
+    def _similarity_of(self, ratings: Csr, *, progress: bool) -> csr_array:
         return self._similar(ratings, None, progress=progress)
 
     @abstractmethod

@@ -41,3 +41,39 @@ def linear_scores(user_items: Any, weights: Any) -> Array:
         for at in range(rows.indptr[row], rows.indptr[row + 1]):
             sums[row] += np.float64(rows.data[at]) * weights[rows.indices[at]].astype(np.float64)
     return sums.astype(np.result_type(rows.dtype, weights.dtype))
+
+
+def slim_objective(
+    user_items: Any, weights: Any, l1_regularization: float = 1.0, l2_regularization: float = 1.0
+) -> Array:
+    """What `fastrec.SLIM` minimises, an item each: the column of its weights."""
+    x, b = sparse(user_items).toarray().astype(np.float64), np.asarray(weights, np.float64)
+    squares = ((x - x @ b) ** 2).sum(axis=0) + l2_regularization * (b**2).sum(axis=0)
+    objective: Array = squares / 2 + l1_regularization * np.abs(b).sum(axis=0)
+    return objective
+
+
+def slim_weights(
+    user_items: Any,
+    l1_regularization: float = 1.0,
+    l2_regularization: float = 1.0,
+    *,
+    positive: bool = True,
+    n_epochs: int = 2000,
+) -> Array:
+    """See `fastrec.SLIM`: by coordinate descent, one weight after the other, without any selection."""
+    x = sparse(user_items).toarray().astype(np.float64)
+    gram = x.T @ x
+    weights = np.zeros_like(gram)
+    for item in range(len(gram)):
+        for _ in range(n_epochs):
+            before = weights[:, item].copy()
+            for other in np.flatnonzero(np.diagonal(gram)):
+                if other != item:
+                    slope = gram[other, item] - gram[other] @ weights[:, item]
+                    slope += gram[other, other] * weights[other, item]
+                    size = max(0.0, (slope if positive else abs(slope)) - l1_regularization)
+                    weights[other, item] = np.sign(slope) * size / (gram[other, other] + l2_regularization)
+            if np.array_equal(before, weights[:, item]):
+                break
+    return weights

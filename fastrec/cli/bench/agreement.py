@@ -149,6 +149,18 @@ def same_matrix(ours: Array, theirs: Array, tolerance: float) -> Agreement:
     return Agreement(apart <= tolerance, f"entries differ by {apart:.0e} of the largest")
 
 
+def elastic_net(user_items: csr_array, weights: csr_array, l1: float, l2: float) -> float:
+    """Evaluate the objective of SLIM in float64, a block of users at a time."""
+    penalty = (
+        l2 / 2 * np.square(weights.data, dtype=np.float64).sum() + l1 * np.abs(weights.data, dtype=np.float64).sum()
+    )
+    squares = 0.0
+    for start in range(0, user_items.shape[0], 1024):
+        rows = user_items[start : start + 1024].astype(np.float64)
+        squares += float(np.square((rows - rows @ weights).data).sum())
+    return squares / 2 + float(penalty)
+
+
 # ---- ALS ------------------------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ Inputs = dict[str, Any]
 NEIGHBOURS = 100
 ALS: dict[str, Any] = {"regularization": 0.1, "alpha": 10.0, "n_epochs": 3, "random_state": 0}
 EASE_PENALTY = 500.0
+SLIM: dict[str, float] = {"alpha": 0.01, "l1_ratio": 0.1}  # of the mean squared error
 _MOST_SCORES = 1 << 24
 _MOST_SCORES_IN_MEMORY = 400_000_000  # 10,000 x 40,000: no cache holds them
 _MOST_QUERIES = 30_000
@@ -294,6 +295,16 @@ def _fit_ease(user_items: csr_array, n_threads: int | None) -> Any:
     return fastrec.EASE(EASE_PENALTY, n_threads=n_threads).fit(user_items)
 
 
+def slim_penalties(n_users: int) -> tuple[float, float]:
+    """L1 and L2 of the sum of squared errors."""
+    alpha, ratio = SLIM["alpha"] * n_users, SLIM["l1_ratio"]
+    return alpha * ratio, alpha * (1 - ratio)
+
+
+def _fit_slim(user_items: csr_array, n_threads: int | None) -> Any:
+    return fastrec.SLIM(*slim_penalties(user_items.shape[0]), n_threads=n_threads).fit(user_items)
+
+
 OPERATIONS = {
     "top_k": Operation(_scores(), fastrec.top_k),
     "top_k_ascending": Operation(_scores(_ascending), fastrec.top_k),
@@ -324,5 +335,6 @@ OPERATIONS = {
     "tfidf_weight": Operation(_item_documents, fastrec.tfidf_weight),
     "normalize": Operation(_item_documents, fastrec.normalize),
     "ease": Operation(_ones, _fit_ease),
+    "slim": Operation(_ones, _fit_slim),
     "implicit_als": Operation(_interactions_and_start, _fit_als),
 }

@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array, csr_matrix
 
-from fastrec.cli.bench.agreement import Agreement, same_matrix
-from fastrec.cli.bench.operations import EASE_PENALTY, Inputs
+from fastrec.cli.bench.agreement import Agreement, elastic_net, same_matrix
+from fastrec.cli.bench.operations import EASE_PENALTY, SLIM, Inputs, slim_penalties
 from fastrec.cli.bench.peers.peer import Compared, Peer, Run
 
 
@@ -33,6 +33,19 @@ def _irspack_ease(inputs: Inputs, n_threads: int) -> Run:
     return Run(lambda: model(user_items, reg=EASE_PENALTY).learn(), lambda fit: np.asarray(fit.W))
 
 
+def _irspack_slim(inputs: Inputs, n_threads: int) -> Run:
+    model = import_module("irspack.recommenders").SLIMRecommender
+    user_items = csr_matrix(inputs["user_items"])
+    return Run(lambda: model(user_items, **SLIM, n_threads=n_threads).learn(), lambda fit: csr_array(csr_matrix(fit.W)))
+
+
+def _check_objective(inputs: Inputs, ours: Any, theirs: Any, tolerance: float) -> Agreement:
+    user_items, penalties = inputs["user_items"], slim_penalties(inputs["user_items"].shape[0])
+    first, second = (elastic_net(user_items, weights, *penalties) for weights in (ours, theirs))
+    change = second / first - 1
+    return Agreement(abs(change) <= tolerance, f"objective {100 * change:+.5f} %, {ours.nnz} and {theirs.nnz} weights")
+
+
 def _check_weights(inputs: Inputs, ours: Any, theirs: Any, tolerance: float) -> Agreement:
     return same_matrix(ours, theirs, tolerance)
 
@@ -50,4 +63,5 @@ COMPARED = {
             Peer("irspack", "irspack", _irspack_ease, tolerance=1e-4),
         ),
     ),
+    "slim": Compared(_weights, _check_objective, (Peer("irspack", "irspack", _irspack_slim, tolerance=1e-4),)),
 }
