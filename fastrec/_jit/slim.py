@@ -146,7 +146,11 @@ def descend(
 @kernel()
 def join(gains: Array, room: int, places: Ids, members: Ids, n: int) -> int:
     """Let up to ``room`` items join the ``n`` members: those with the largest gains, to a factor of two."""
-    n_found, least = 0, gains.max()
+    n_found, least = 0, 0.0
+    for at in range(n):
+        gains[members[at]] = 0
+    for gain in gains:
+        least = max(least, gain)
     while n_found < room and least > 0:
         n_found, n_more = 0, 0
         for gain in gains:
@@ -175,7 +179,10 @@ def solve_item(
     places[:] = -1
     add_row(item, 1.0, full, rows, data, indices, indptr, gradient)
     gradient[item] = 0
-    limit = tol * max(gradient.max(), -gradient.min())
+    largest = 0.0
+    for product in gradient:
+        largest = max(largest, abs(product))
+    limit = tol * largest
     n, n_sweeps = 0, 0
     while True:
         worst, n_weights = 0.0, 0
@@ -190,14 +197,14 @@ def solve_item(
         if n_sweeps >= n_epochs:
             return False
         if n == len(members):
-            places[members] = -1
+            places[:] = -1
             n = 0
-        gains[members[:n]] = 0
         before = n
         n = join(gains, min(len(members) - n, max(_FIRST_TOGETHER, n_weights)), places, members, n)
         for at in range(before, n):
             copy_products(members[at], members, n, places, full, rows, data, indices, indptr, products[at])
-            products[:before, at] = products[at, :before]
+            for other in range(before):
+                products[other, at] = products[at, other]
         for at in range(n):
             slopes[at], found[at] = gradient[members[at]], weights[members[at]]
         n_sweeps += descend(products, slopes, found, n, l1, l2, positive, limit / 2, n_epochs - n_sweeps)
@@ -211,35 +218,20 @@ def solve_item(
 @kernel()
 def slim_weights(
     first: int, last: int, full: Offsets, rows: Array, data: Array, indices: Ids, indptr: Offsets, squares: Array,
-    l1: float, l2: float, positive: bool, tol: float, n_epochs: int,
-) -> tuple[Array, Ids, Offsets, int]:  # fmt: skip
-    """Weights of all items for the items [first, last), as sparse rows, and for how many of these n_epochs ended it."""
+    l1: float, l2: float, positive: bool, tol: float, n_epochs: int, out: Array,
+) -> int:  # fmt: skip
+    """Weights of all items for each of the items [first, last), a row each; says for how many n_epochs ended it."""
     n_items = len(squares)
     gradient, weights, gains = np.empty(n_items), np.empty(n_items), np.empty(n_items)
     n_together = min(_MOST_TOGETHER, n_items)
     places, members = np.empty(n_items, np.int32), np.empty(n_together, np.int32)
     products, slopes, found = np.empty((n_together, n_together)), np.empty(n_together), np.empty(n_together)
-    out, out_indices = np.empty(64, data.dtype), np.empty(64, np.int32)
-    lengths = np.zeros(last - first, np.int64)
-    n, n_unsolved = 0, 0
+    n_unsolved = 0
     for item in range(first, last):
         n_unsolved += not solve_item(
             item, full, rows, data, indices, indptr, squares, l1, l2, positive, tol, n_epochs, gradient, weights,
             gains, places, members, products, slopes, found,
         )  # fmt: skip
         for other in range(n_items):
-            if weights[other] != 0:
-                if n == len(out):
-                    out, out_indices = twice(out), twice(out_indices)
-                out[n], out_indices[n] = weights[other], other
-                lengths[item - first] += 1
-                n += 1
-    return out[:n].copy(), out_indices[:n].copy(), lengths, n_unsolved
-
-
-@kernel()
-def twice(values: Array) -> Array:
-    """The same values with as much room again."""
-    more = np.empty(2 * len(values), values.dtype)
-    more[: len(values)] = values
-    return more
+            out[item - first, other] = weights[other]
+    return n_unsolved

@@ -206,7 +206,9 @@ class SLIM(ItemSimilarityModel):
         kernel = _dispatch.kernel("slim_weights")
 
         def solve(first: int, last: int) -> None:
-            blocks[first] = _Weights(*kernel(first, last, *products, squares, *penalties, positive, tol, n_epochs))
+            weights = np.empty((last - first, n_items), ratings.data.dtype)
+            unsolved = kernel(first, last, *products, squares, *penalties, positive, tol, n_epochs, weights)
+            blocks[first] = _Weights.of(weights, unsolved)
             if bar is not None:
                 with told:
                     bar(last - first)
@@ -262,6 +264,12 @@ class _Weights(NamedTuple):
     indices: Ids
     lengths: Offsets
     n_unsolved: int
+
+    @classmethod
+    def of(cls, weights: Array, n_unsolved: int) -> _Weights:
+        rows, columns = np.nonzero(weights)
+        lengths = np.bincount(rows, minlength=len(weights))
+        return cls(weights[rows, columns], columns.astype(np.int32), lengths, n_unsolved)
 
 
 def _joined(blocks: list[_Weights], n_items: int, dtype: np.dtype[Any]) -> Csr:
