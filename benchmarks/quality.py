@@ -1,6 +1,6 @@
 """Quality of fastrec beside implicit with the same settings, and beside published tables.
 
-    python benchmarks/quality.py                                     # gowalla: Recall@20, NDCG@20
+    python benchmarks/quality.py                                     # gowalla: Recall@20, NDCG@20; half an hour
     python benchmarks/quality.py --data ml_1m                        # leave-one-out, 99 negatives: HR@10, NDCG@10
     python benchmarks/quality.py --data gowalla --model "EASE"       # those with this in their names; 6.4 GiB
 
