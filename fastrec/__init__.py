@@ -9,10 +9,12 @@ from fastrec.models.als import ImplicitALS
 from fastrec.models.base import NotFittedError
 from fastrec.models.explicit_als import ExplicitALS
 from fastrec.models.gradient import BPR, WARP
+from fastrec.models.linear import EASE, SLIM
 from fastrec.models.loading import load
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
 from fastrec.models.stopping import EarlyStopping
+from fastrec.models.svd import PureSVD
 from fastrec.selection import merge_top_k_products, sparse_top_k_product, top_k, top_k_inner_product
 from fastrec.similarity import item_similarity, user_similarity
 from fastrec.weighting import bm25_weight, normalize, tfidf_weight
@@ -21,6 +23,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BPR",
+    "EASE",
+    "SLIM",
     "WARP",
     "EarlyStopping",
     "Explanation",
@@ -31,6 +35,7 @@ __all__ = [
     "NotFittedError",
     "P3alpha",
     "Popularity",
+    "PureSVD",
     "RP3beta",
     "TopK",
     "UserKNN",

@@ -300,6 +300,14 @@ def at_least_as_many(shape: tuple[int, int], known: tuple[int, int], name: str) 
         raise ValueError(_message(name, expected, f"shape {shape}", "pass users=... for the rows of some"))
 
 
+def positive_definite(found: bool, penalty: float, name: str, dtype: np.dtype[Any]) -> None:
+    """Refuse a penalty under which a matrix is not positive definite, as far as a dtype can tell."""
+    if not found:
+        expected = f"a penalty that makes user_items' user_items + {name} I positive definite in {dtype}"
+        fix = "raise it" + ("" if dtype == np.float64 else ", or use dtype=float64")
+        raise ValueError(_message(name, expected, repr(penalty), fix))
+
+
 def not_negative(data: Array, name: str, why: str) -> None:
     """Counts."""
     if data.size and data.min() < 0:

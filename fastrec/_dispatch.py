@@ -48,6 +48,11 @@ _JIT = {
     "bpr_fold_in": "bpr",
     "warp_cell": "warp",
     "warp_fold_in": "warp",
+    "gram_triangle": "linear",
+    "scores_by_weights": "linear",
+    "count_partners": "slim",
+    "item_products": "slim",
+    "slim_weights": "slim",
 }
 _C_NAMES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64": "int64_t"}
 

@@ -54,6 +54,7 @@ LAYERS = [
         "_measures",
         "_least_squares",
         "_blocks",
+        "_cholesky",
     },
     {"API"},
     {"models", "evaluation", "data"},

@@ -38,6 +38,9 @@ SPARSE = {
     ("normalize", "x"): lambda x, **o: fastrec.normalize(x, **o),
     ("als_half_step", "weights"): lambda x, **o: fastrec.als_half_step(x, good(), ones(5, 3), **o),
     ("als_half_step", "targets"): lambda x, **o: fastrec.als_half_step(good(), x, ones(5, 3), **o),
+    ("EASE.fit", "user_items"): lambda x, **o: fastrec.EASE(**o).fit(x).similarity_,
+    ("SLIM.fit", "user_items"): lambda x, **o: fastrec.SLIM(**o).fit(x).similarity_,
+    ("PureSVD.fit", "user_items"): lambda x, **o: fastrec.PureSVD(**o).fit(x).item_factors_,
     ("implicit_loss", "weights"): lambda x, **o: fastrec.implicit_loss(x, good(), ones(4, 3), ones(5, 3), **o),
     ("implicit_loss", "targets"): lambda x, **o: fastrec.implicit_loss(good(), x, ones(4, 3), ones(5, 3), **o),
 }
@@ -65,6 +68,9 @@ CALLS = {
     "tfidf_weight": lambda **o: fastrec.tfidf_weight(good(), **o),
     "normalize": lambda **o: fastrec.normalize(good(), **o),
     "als_half_step": lambda **o: fastrec.als_half_step(good(), good(), ones(5, 3), **o),
+    "EASE.fit": lambda **o: fastrec.EASE(**o).fit(good()).similarity_,
+    "SLIM.fit": lambda **o: fastrec.SLIM(**o).fit(good()).similarity_,
+    "PureSVD.fit": lambda **o: fastrec.PureSVD(**o).fit(good()).item_factors_,
     "implicit_loss": lambda **o: fastrec.implicit_loss(good(), good(), ones(4, 3), ones(5, 3), **o),
 }
 HAVE_K = [
@@ -400,6 +406,7 @@ NO_IDS = [
     (VALUE, [[0]]),
 ]
 NO_FLAGS = [(TYPE, 1), (TYPE, "yes"), (TYPE, None), (TYPE, 0.0)]
+NO_FLOATS = [(TYPE, "double trouble"), (VALUE, "int32"), (VALUE, np.float16), (VALUE, ">f4")]
 OPTIONS = {
     ("item_similarity", "shrinkage"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan), (VALUE, -np.inf)],
     ("item_similarity", "shrinkage_type"): [(TYPE, None), (TYPE, 1), (VALUE, "laplace"), (VALUE, "")],
@@ -431,6 +438,17 @@ OPTIONS = {
     ("als_half_step", "regularization"): NO_ROW_NUMBERS,
     ("als_half_step", "nonnegative"): NO_FLAGS,
     ("als_half_step", "tol"): [*NO_NUMBERS, (VALUE, -1e-9), (VALUE, np.nan), (VALUE, np.inf)],
+    ("EASE.fit", "regularization"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan), (VALUE, np.inf)],
+    ("EASE.fit", "dtype"): NO_FLOATS,
+    ("SLIM.fit", "l1_regularization"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan), (VALUE, np.inf)],
+    ("SLIM.fit", "l2_regularization"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan), (VALUE, np.inf)],
+    ("SLIM.fit", "k"): [*NO_INTEGERS, (VALUE, 0), (VALUE, -1)],
+    ("SLIM.fit", "positive"): NO_FLAGS,
+    ("SLIM.fit", "tol"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan), (VALUE, np.inf)],
+    ("SLIM.fit", "n_epochs"): [*NO_INTEGERS, (TYPE, None), (VALUE, 0), (VALUE, 2**31)],
+    ("PureSVD.fit", "n_factors"): [*NO_INTEGERS, (TYPE, None), (VALUE, 0), (VALUE, -1), (VALUE, 2**40)],
+    ("PureSVD.fit", "random_state"): [(TYPE, "1"), (TYPE, 1.0), (TYPE, True), (VALUE, -1), (VALUE, 2**64)],
+    ("PureSVD.fit", "dtype"): NO_FLOATS,
     ("implicit_loss", "unobserved_weight"): [*NO_NUMBERS, (VALUE, -0.1), (VALUE, np.nan)],
     ("implicit_loss", "user_regularization"): NO_ROW_NUMBERS,
     ("implicit_loss", "item_regularization"): [*NO_ROW_NUMBERS[:3], (VALUE, -1.0), (VALUE, np.nan), (VALUE, [1.0])],
@@ -548,6 +566,8 @@ TOO_LARGE = {
     "item_similarity, answer": lambda: fastrec.item_similarity(dense_as_sparse(2, 900), 900),
     "item_similarity, scratch": lambda: fastrec.item_similarity(csr_array((1, 10**7)), 1),
     "als_half_step, answer": lambda: fastrec.als_half_step(csr_array((10**6, 1)), csr_array((10**6, 1)), ones(1, 8)),
+    "EASE.fit": lambda: fastrec.EASE().fit(csr_array((1, 1000))),
+    "PureSVD.fit": lambda: fastrec.PureSVD().fit(csr_array((10**5, 2))),
     "als_half_step, scratch": lambda: fastrec.als_half_step([[1.0]], [[1.0]], ones(1, 3000)),
     "als_half_step, nonnegative": lambda: fastrec.als_half_step([[1.0]], [[1.0]], ones(1, 3000), nonnegative=True),
 }

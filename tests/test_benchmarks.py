@@ -63,6 +63,8 @@ def arrays(answer):
         return answer.indptr, answer.indices, answer.data
     if isinstance(answer, list):
         return [array for part in answer for array in part]
+    if hasattr(answer, "similarity_"):
+        return arrays(csr_array(answer.similarity_))
     return answer if isinstance(answer, tuple) else (answer.user_factors_, answer.item_factors_)
 
 
@@ -130,6 +132,21 @@ def test_entries():
     assert agreement.same_entries(matrix, matrix.tocoo(), 1e-6).agrees
     assert not agreement.same_entries(matrix, matrix * 1.001, 1e-6).agrees
     assert not agreement.same_entries(matrix, matrix.T, 1e-6).agrees
+
+
+def test_matrices():
+    matrix = np.array([[1.0, 0.0], [2.0, -4.0]])
+    assert agreement.same_matrix(matrix, matrix + 1e-5, 1e-5).agrees
+    assert not agreement.same_matrix(matrix, matrix + 5e-5, 1e-5).agrees
+    assert not agreement.same_matrix(matrix, matrix[:1], 1e-5).agrees
+    assert not agreement.same_matrix(matrix, matrix * np.nan, 1e-5).agrees
+
+
+def test_elastic_nets():
+    rows, weights = csr_array(np.array([[1.0, 2.0], [0.0, 3.0]])), csr_array(np.array([[0.0, -0.5], [1.0, 0.0]]))
+    errors = rows.toarray() - rows.toarray() @ weights.toarray()
+    expected = (errors**2).sum() / 2 + 4.0 / 2 * (0.25 + 1) + 3.0 * 1.5
+    assert agreement.elastic_net(rows, weights, 3.0, 4.0) == pytest.approx(expected)
 
 
 def test_objectives():

@@ -1,4 +1,4 @@
-"""Quality on real data: that of the peers with the same settings.
+"""Quality on real data: that of the peers with the same settings, and what was published.
 
 The peers' figures were taken once, with implicit 0.7.3 and cmfrec 3.5.1 on the same split, and are repeated by
 ``python benchmarks/quality.py``.
@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 
 import fastrec
-from fastrec.evaluation import recall_at_k, rmse
+from fastrec.evaluation import ndcg_at_k, recall_at_k, rmse
 
 DATA = Path(os.environ.get("FASTREC_DATA", Path(__file__).parents[2] / "shared" / "data"))
 PEERS = {
@@ -66,3 +66,24 @@ def test_error_on_ratings_held_out_is_that_of_the_peer():
     train = sp.csr_array((ratings[~hidden], (users[~hidden], items[~hidden])), shape=shape)
     predicted = fastrec.ExplicitALS(64, random_state=0).fit(train).predict(users[hidden], items[hidden])
     assert abs(rmse(predicted, ratings[hidden]) - PEERS["CMF(64, lambda_=0.1, scale_lam=True, use_cg=False)"]) < WITHIN
+
+
+@needs("ml_1m")
+@pytest.mark.parametrize(
+    ("model", "hit_rate", "ndcg"),
+    [(fastrec.Popularity(), 0.4533, 0.2542), (fastrec.EASE(1320.0), 0.7192, 0.4494)],
+    ids=["Popularity", "EASE"],
+)
+def test_leave_one_out_as_published(model, hit_rate, ndcg):
+    """Of 99 items that a user never had and the one that was hidden (Ferrari Dacrema et al. 2021)."""
+    with np.load(DATA / "ml_1m.npz", allow_pickle=False) as file:
+        shape, seen = (int(file["n_users"]), int(file["n_items"])), file["split"] == 0
+        user, item, others = file["user"], file["item"], file["neg"]
+    users = np.repeat(np.arange(shape[0]), others.shape[1])
+    train, hidden, rest = (
+        sp.csr_array((np.ones(len(pairs[0]), np.float32), pairs), shape=shape)
+        for pairs in ((user[seen], item[seen]), (user[~seen], item[~seen]), (users, others.ravel()))
+    )
+    top = model.fit(train).recommend(np.arange(shape[0]), train, candidates=hidden + rest)
+    assert abs(recall_at_k(top, hidden) - hit_rate) < 5e-4
+    assert abs(ndcg_at_k(top, hidden) - ndcg) < 5e-4

@@ -196,6 +196,8 @@ SHOWN = {
         factors("float64")[0], 5, **o)),
     "ItemKNN": ("neighbours", 800, knn(fastrec.ItemKNN(5, weighting="tfidf"))),
     "UserKNN": ("neighbours", 1000, knn(fastrec.UserKNN(5))),
+    "EASE": ("EASE (0.0 GiB)", 12, knn(fastrec.EASE())),
+    "SLIM": ("SLIM", 800, knn(fastrec.SLIM(50.0))),
     "P3alpha": ("neighbours", 800, knn(fastrec.P3alpha(5))),
     "RP3beta": ("neighbours", 800, knn(fastrec.RP3beta(5))),
 }  # fmt: skip
@@ -281,6 +283,9 @@ LONG = {
         n_threads=2)""",
     "blocks": """fastrec.BPR(8, n_epochs=10**7, n_threads=2).fit(csr_array(rng.random((3000, 3000)) < 0.1))""",
     "blocks, one thread": "fastrec.BPR(8, n_epochs=10**7, n_threads=1).fit(csr_array(np.eye(3000)))",
+    "EASE": "fastrec.EASE(n_threads=2).fit(csr_array((1, 20_000), dtype=np.float32))",
+    "SLIM": """fastrec.SLIM(0, 0.001, positive=False, tol=0, n_threads=2).fit(
+        rng.standard_normal((300, 4000), np.float32))""",
     "the pool": """_threads.run_blocks(
         _dispatch.kernel("normalize"), 10**7, 2, np.ones(10_000), np.tile([0, 10_000], 10**7), 2, np.ones(10_000))""",
     "the pool, one thread": """_threads.run_blocks(

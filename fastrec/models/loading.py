@@ -9,12 +9,27 @@ from fastrec.models.als import ImplicitALS
 from fastrec.models.base import Recommender
 from fastrec.models.explicit_als import ExplicitALS
 from fastrec.models.gradient import BPR, WARP
+from fastrec.models.linear import EASE, SLIM
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.popularity import Popularity
+from fastrec.models.svd import PureSVD
 
 _MODELS: dict[str, type[Recommender]] = {
     model.__name__: model
-    for model in (BPR, ExplicitALS, ImplicitALS, ItemKNN, P3alpha, Popularity, RP3beta, UserKNN, WARP)
+    for model in (
+        BPR,
+        EASE,
+        ExplicitALS,
+        ImplicitALS,
+        ItemKNN,
+        P3alpha,
+        Popularity,
+        PureSVD,
+        RP3beta,
+        SLIM,
+        UserKNN,
+        WARP,
+    )
 }
 
 

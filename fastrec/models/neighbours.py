@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
 from fastrec import _check, _measures
-from fastrec._types import Array, Csr, Ids, Pattern, TopK, with_rows
-from fastrec.models.base import NeighbourRequest, Ranking, Recommender, Request, stored
+from fastrec._types import Array, Csr, Ids, TopK, with_rows
+from fastrec.models.base import Ranking, Request
+from fastrec.models.similarity import ItemSimilarityModel, SimilarityModel
 from fastrec.selection import best_of_product
 from fastrec.similarity import item_similarity
 from fastrec.weighting import bm25_weight, tfidf_weight
@@ -18,35 +19,11 @@ from fastrec.weighting import bm25_weight, tfidf_weight
 _WEIGHTINGS = {"bm25": bm25_weight, "tfidf": tfidf_weight}
 
 
-class NeighbourModel(Recommender):
-    """Keeps the interactions, and a similarity of items or of users that it is refitted from row by row."""
+class NeighbourModel(SimilarityModel):
+    """A similarity of items or of users that is refitted row by row."""
 
-    _learned = ("similarity_", "user_items_")
-    _similar_axis: ClassVar[int]  # of user_items_: 0 for users, 1 for items
     similarity_: csr_array
-    user_items_: csr_array
     k: int
-
-    def fit(self, user_items: Any, y: Any = None, *, progress: bool = False) -> Self:
-        """Find all neighbours.
-
-        Parameters
-        ----------
-        user_items : sparse matrix, shape (n_users, n_items)
-            Any format, index dtype and order; duplicates are summed, zeros dropped; NaN and inf are errors.
-        y : ignored
-            scikit-learn's pipelines pass it.
-        progress : bool
-            Show a bar on stderr (needs tqdm).
-
-        Returns
-        -------
-        The model itself. It is unchanged when anything was raised.
-        """
-        ratings = _check.csr(user_items, "user_items")
-        similarity = self._similar(ratings, None, progress=_check.flag(progress, "progress"))
-        self.similarity_, self.user_items_ = similarity, stored(ratings)
-        return self
 
     def partial_fit(self, user_items: Any, *, users: Any = None, n_epochs: int = 1) -> Self:
         """Replace or append the rows of some users; the model becomes what `fit` makes of all rows.
@@ -86,6 +63,9 @@ class NeighbourModel(Recommender):
         self.similarity_, self.user_items_ = similarity, after
         return self
 
+    def _similarity_of(self, ratings: Csr, *, progress: bool) -> csr_array:
+        return self._similar(ratings, None, progress=progress)
+
     @abstractmethod
     def _similar(self, ratings: Csr, targets: Ids | None, *, progress: bool = False) -> csr_array:
         """Similarities of all, or of some; refuses bad parameters."""
@@ -94,69 +74,9 @@ class NeighbourModel(Recommender):
     def _changed(self, before: csr_array, after: csr_array, users: Array) -> Ids | None:
         """Rows of the similarity that change with these users; None for all."""
 
-    def _neighbours_of(self, ids: Any, name: str, k: int, candidates: Any, exclude: Any, n_threads: int | None) -> TopK:
-        self._check_fitted()
-        size = int(self.similarity_.shape[0])
-        wanted = NeighbourRequest.checked(ids, name, size, k, candidates, exclude)
-        n = len(wanted.ids)
-        one_each = Csr(np.ones(n, self.similarity_.dtype), wanted.ids, np.arange(n + 1, dtype=np.int64), (n, size))
-        return self._best(one_each, wanted.k, wanted.exclude, wanted.candidates, self._threads(n_threads))
 
-    def _best(self, rows: Csr, k: int, exclude: Pattern | None, candidates: Pattern | None, n_threads: int) -> TopK:
-        _check.answer(rows.shape[0], k, self.similarity_.dtype)
-        neighbours = self._derived(
-            "sorted", self.similarity_, lambda: _check.csr(self.similarity_, "similarity_", keep_zeros=True)
-        )
-        best = best_of_product(rows, neighbours, k, exclude=exclude, candidates=candidates, n_threads=n_threads)
-        return TopK.of_rows(best, k)
-
-    def _check_learned(self) -> None:
-        similarity = _check.csr(self.similarity_, "similarity_")
-        n = _check.csr(self.user_items_, "user_items_").shape[self._similar_axis]
-        for size, of in zip(similarity.shape, ("rows", "columns"), strict=True):
-            _check.same_size(size, "similarity_", n, "user_items_", of)
-
-    def _n_users(self) -> int:
-        return int(self.user_items_.shape[0])
-
-    def _n_items(self) -> int:
-        return int(self.user_items_.shape[1])
-
-
-class ItemNeighbours(NeighbourModel):
-    """A model whose score is the user's row times the similarity of items."""
-
-    _similar_axis = 1
-
-    def similar_items(
-        self, items: Any, k: int = 10, *, candidates: Any = None, exclude: Any = None, n_threads: int | None = None
-    ) -> TopK:
-        """Most similar items of each given item, itself left out.
-
-        Parameters
-        ----------
-        items : int or list of int
-            Item ids.
-        k : int, at least 1
-            Rows with fewer neighbours, of which the model keeps its own ``k``, end in item -1, score -inf.
-        candidates, exclude : list of item ids, or sparse matrix of shape (len(items), n_items), optional
-            As in `recommend`.
-        n_threads : int, optional
-            Changes speed, never the result. Default: the model's own ``n_threads``.
-
-        Returns
-        -------
-        TopK
-            Each (len(items), k).
-        """
-        return self._neighbours_of(items, "items", k, candidates, exclude, n_threads)
-
-    def _rank(self, request: Request, ranking: Ranking) -> TopK:
-        rows = request.rows
-        if rows is None:
-            assert request.users is not None
-            rows = Csr.of_canonical(self.user_items_[request.users])
-        return self._best(rows, ranking.k, ranking.exclude, ranking.candidates, ranking.n_threads)
+class ItemNeighbours(NeighbourModel, ItemSimilarityModel):
+    """A model of the items that are nearest to each item."""
 
     def _changed(self, before: csr_array, after: csr_array, users: Array) -> Ids | None:
         if self._looks_at_everything():

@@ -1,7 +1,7 @@
 """The definition of every operation in plain NumPy and SciPy: short, slow and obviously right.
 
 Same signatures as the operations; ``n_threads`` and ``progress`` are accepted and ignored. Tests and ``fastrec demo``
-compare with these.
+compare with these. What models learn, where no operation does, is defined in `fastrec.reference.linear`.
 """
 
 from fastrec.reference.evaluation import ndcg_at_k, recall_at_k, rmse, split_by_time

@@ -175,6 +175,26 @@ def same_entries(ours: csr_array, theirs: Any, tolerance: float) -> Agreement:
     return Agreement(True, "same entries")
 
 
+def same_matrix(ours: Array, theirs: Array, tolerance: float) -> Agreement:
+    """Compare two dense matrices, entry by entry, relative to the largest of the first."""
+    if ours.shape != theirs.shape:
+        return Agreement(False, f"shape {theirs.shape} instead of {ours.shape}")
+    apart = float(np.abs(ours - theirs).max(initial=0.0) / np.abs(ours).max(initial=1e-300))
+    return Agreement(apart <= tolerance, f"entries differ by {apart:.0e} of the largest")
+
+
+def elastic_net(user_items: csr_array, weights: csr_array, l1: float, l2: float) -> float:
+    """Evaluate the objective of SLIM in float64, a block of users at a time."""
+    penalty = (
+        l2 / 2 * np.square(weights.data, dtype=np.float64).sum() + l1 * np.abs(weights.data, dtype=np.float64).sum()
+    )
+    squares = 0.0
+    for start in range(0, user_items.shape[0], 1024):
+        rows = user_items[start : start + 1024].astype(np.float64)
+        squares += float(np.square((rows - rows @ weights).data).sum())
+    return squares / 2 + float(penalty)
+
+
 # ---- ALS ------------------------------------------------------------------------------------------------------------
 
 

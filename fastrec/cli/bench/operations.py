@@ -23,6 +23,8 @@ EXPLICIT_ALS: dict[str, Any] = {"regularization": 0.1, "n_epochs": 5, "random_st
 PAIRWISE: dict[str, Any] = {"learning_rate": 0.05, "n_epochs": 10}
 BPR_PENALTY = 0.002
 _HELD_OUT = 0.2  # of the interactions, for the quality of what is learned
+EASE_PENALTY = 500.0
+SLIM: dict[str, float] = {"alpha": 0.01, "l1_ratio": 0.1}  # of the mean squared error
 _MOST_SCORES = 1 << 24
 _MOST_SCORES_IN_MEMORY = 400_000_000  # 10,000 x 40,000: no cache holds them
 _MOST_QUERIES = 30_000
@@ -325,6 +327,27 @@ def _fit_warp(user_items: csr_array, n_factors: int, n_threads: int | None) -> A
     return fastrec.WARP(n_factors, **PAIRWISE, random_state=0, n_threads=n_threads).fit(user_items)
 
 
+def _ones(user_items: csr_array, sizes: Sizes) -> Inputs:
+    """Which items a user has, as the linear models are published."""
+    ones = user_items.copy()
+    ones.data = np.ones_like(ones.data)
+    return {"user_items": ones}
+
+
+def _fit_ease(user_items: csr_array, n_threads: int | None) -> Any:
+    return fastrec.EASE(EASE_PENALTY, n_threads=n_threads).fit(user_items)
+
+
+def slim_penalties(n_users: int) -> tuple[float, float]:
+    """L1 and L2 of the sum of squared errors."""
+    alpha, ratio = SLIM["alpha"] * n_users, SLIM["l1_ratio"]
+    return alpha * ratio, alpha * (1 - ratio)
+
+
+def _fit_slim(user_items: csr_array, n_threads: int | None) -> Any:
+    return fastrec.SLIM(*slim_penalties(user_items.shape[0]), n_threads=n_threads).fit(user_items)
+
+
 OPERATIONS = {
     "top_k": Operation(_scores(), fastrec.top_k),
     "top_k_ascending": Operation(_scores(_ascending), fastrec.top_k),
@@ -354,6 +377,8 @@ OPERATIONS = {
     "bm25_weight": Operation(_item_documents, fastrec.bm25_weight),
     "tfidf_weight": Operation(_item_documents, fastrec.tfidf_weight),
     "normalize": Operation(_item_documents, fastrec.normalize),
+    "ease": Operation(_ones, _fit_ease),
+    "slim": Operation(_ones, _fit_slim),
     "implicit_als": Operation(_interactions_and_start, _fit_als),
     "explicit_als": Operation(_ratings_and_start, _fit_explicit_als()),
     "explicit_als_nonnegative": Operation(_ratings_and_start, _fit_explicit_als(nonnegative=True)),

@@ -1,6 +1,15 @@
 """Other libraries, an adapter for each that does an operation. None is imported before it is run."""
 
-from fastrec.cli.bench.peers import als, explicit_als, gradient, inner_products, products, selection, weighting
+from fastrec.cli.bench.peers import (
+    als,
+    explicit_als,
+    gradient,
+    inner_products,
+    linear,
+    products,
+    selection,
+    weighting,
+)
 
 COMPARED = {
     **selection.COMPARED,
@@ -10,4 +19,5 @@ COMPARED = {
     **als.COMPARED,
     **explicit_als.COMPARED,
     **gradient.COMPARED,
+    **linear.COMPARED,
 }
