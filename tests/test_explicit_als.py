@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 
 import fastrec
+from equality import assert_same
 from fastrec import reference
 from fastrec.evaluation import rmse
 
@@ -539,3 +540,52 @@ class TestFit:
     def test_more_memory_than_there_is(self):
         with pytest.raises(MemoryError, match="GiB"):
             fastrec.ExplicitALS(2**31 - 2).fit(ratings(0))
+
+
+# ---- after the fit, and before its end ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("biases", [True, False])
+def test_partial_fit_solves_rows_and_leaves_others(biases):
+    rows, new = ratings(0), ratings(1)[:3]
+    fitted = precise(biases=biases).fit(rows)
+    factors, user_biases, items = fitted.user_factors_.copy(), fitted.user_biases_.copy(), fitted.item_factors_
+    ids = [4, rows.shape[0] + 1, 0]
+    assert fitted.partial_fit(new, users=ids) is fitted
+    assert fitted.item_factors_ is items
+    assert len(fitted.user_factors_) == len(fitted.user_biases_) == rows.shape[0] + 2
+    others = np.setdiff1d(np.arange(rows.shape[0]), ids)
+    assert_same(fitted.user_factors_[others], factors[others])
+    assert_same(fitted.user_biases_[others], user_biases[others])
+    assert not fitted.user_factors_[rows.shape[0]].any()
+    known = fitted.recommend(ids, new, exclude_seen=False)
+    folded = fitted.recommend(None, new, exclude_seen=False)
+    assert_same(known.scores, folded.scores)
+
+
+@pytest.mark.parametrize("nonnegative", [True, False])
+def test_epochs_may_come_one_after_the_other(nonnegative):
+    rows, together = ratings(0), precise(n_epochs=5, nonnegative=nonnegative)
+    apart = precise(n_epochs=2, nonnegative=nonnegative).fit(rows).partial_fit(rows, n_epochs=3)
+    for ours, theirs in zip(learned(apart)[0], learned(together.fit(rows))[0], strict=True):
+        assert_same(ours, theirs)
+    first = precise(n_epochs=1, nonnegative=nonnegative)
+    assert_same(precise(nonnegative=nonnegative).partial_fit(rows).item_factors_, first.fit(rows).item_factors_)
+
+
+def test_partial_fit_takes_in_new_rows_and_columns():
+    rows = ratings(0)
+    grown = sp.csr_array(sp.vstack([sp.hstack([rows, rows[:, :1]]), sp.csr_array(np.ones((1, rows.shape[1] + 1)))]))
+    fitted = precise().fit(rows).partial_fit(grown, n_epochs=2)
+    assert (len(fitted.user_factors_), len(fitted.item_biases_)) == grown.shape
+    with pytest.raises(ValueError, match="user_items: expected at least"):
+        fitted.partial_fit(rows)
+
+
+def test_early_stopping_keeps_the_best_epoch():
+    scores = iter([1.0, 3.0, 2.0, 1.0])
+    rule = fastrec.EarlyStopping(lambda model: next(scores), patience=2)
+    fitted = precise(n_epochs=9).fit(ratings(0), early_stopping=rule)
+    assert fitted.n_epochs_ == 2
+    assert_same(fitted.item_factors_, precise(n_epochs=2).fit(ratings(0)).item_factors_)
+    assert len(precise(n_epochs=50).fit(ratings(0), early_stopping=fastrec.EarlyStopping(patience=1)).loss_) < 50

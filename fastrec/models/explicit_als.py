@@ -17,6 +17,8 @@ from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
 from fastrec.models.base import FactorModel, pair_scores
+from fastrec.models.fold_in import with_rows, with_zero_rows
+from fastrec.models.stopping import EarlyStopping, Watch
 
 _START_DEVIATION = 0.1
 
@@ -70,6 +72,10 @@ class ExplicitALS(FactorModel):
         The loss after each epoch, when ``fit`` was asked for it.
     rmse_ : ndarray of float64, shape (n_epochs,)
         Root of the mean squared error on the ratings that are learned from, likewise; NaN where there are none.
+    n_epochs_ : int
+        Epochs that the factors have had, when ``fit`` was given ``early_stopping``.
+    validation_scores_ : ndarray of float64
+        Every score that ``early_stopping`` looked at.
 
     Notes
     -----
@@ -93,8 +99,11 @@ class ExplicitALS(FactorModel):
     """
 
     _learned = ("user_factors_", "item_factors_", "user_biases_", "item_biases_", "mean_")
-    _optional = ("loss_", "rmse_")
+    _optional = ("loss_", "rmse_", "n_epochs_", "validation_scores_")
     _zeros_are_ratings = True
+    user_biases_: Array
+    item_biases_: Array
+    mean_: float
 
     def __init__(
         self,
@@ -128,6 +137,7 @@ class ExplicitALS(FactorModel):
         *,
         init: Any = None,
         compute_loss: bool = False,
+        early_stopping: EarlyStopping | None = None,
         callback: Callable[[int, float, float], Any] | None = None,
         progress: bool = False,
     ) -> Self:
@@ -143,6 +153,8 @@ class ExplicitALS(FactorModel):
             Item factors, and item biases (else 0), to start from.
         compute_loss : bool
             Keep the loss and the error after every epoch in ``loss_`` and ``rmse_``.
+        early_stopping : EarlyStopping, optional
+            Ends before ``n_epochs``; both are kept too where it looks at the loss.
         callback : callable, optional
             Called as ``callback(epoch, seconds, loss)`` after every epoch, counted from 0; both are kept too.
         progress : bool
@@ -154,38 +166,45 @@ class ExplicitALS(FactorModel):
             The model itself. It is unchanged when anything was raised.
         """
         options, seed = self._options(), _random.seed_of(self.random_state)
-        compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None
+        watch = Watch(early_stopping, self, options.n_epochs)
+        compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None or watch.needs_loss
         ratings = options.ratings(_check.csr(user_items, "user_items", keep_zeros=True))
-        n_users, n_items = ratings.shape
-        n_bytes = 2 * (float(n_users) + n_items) * (options.n_factors + 1) * options.dtype.itemsize
-        _check.memory(n_bytes, f"factors of {n_users} users and {n_items} items", "use fewer factors")
-
-        mean = options.mean(ratings)
-        users, items = options.side(ratings, mean), options.side(transposed(ratings, options.n_threads), mean)
-        of_items = options.start(init, seed, n_items)
-        of_users = Learned(np.zeros((n_users, options.n_factors), options.dtype), np.zeros(n_users, options.dtype))
-        losses, errors = np.zeros(options.n_epochs), np.zeros(options.n_epochs)
+        options.check_memory(ratings.shape)
+        of_users, of_items = Learned.zeros(ratings.shape[0], options), options.start(init, seed, ratings.shape[1])
         with progress_bar(options.n_epochs, "ExplicitALS", _check.flag(progress, "progress")) as advance:
-            for epoch in range(options.n_epochs):
-                started = time.perf_counter()
-                of_users = options.half_step(users, of_items)
-                of_items = options.half_step(items, of_users)
-                if compute_loss:
-                    missed = _squared_error(ratings, of_users.queries(mean), of_items.ranked(), options.n_threads)
-                    errors[epoch] = math.sqrt(missed / len(ratings.data)) if len(ratings.data) else math.nan
-                    losses[epoch] = missed + users.penalty(of_users.joined()) + items.penalty(of_items.joined())
-                if callback is not None:
-                    callback(epoch, time.perf_counter() - started, float(losses[epoch]))
-                advance()
-        self.user_factors_, self.user_biases_ = of_users
-        self.item_factors_, self.item_biases_ = of_items
-        self.mean_ = mean
-        for name, kept in (("loss_", losses), ("rmse_", errors)):
-            if compute_loss:
-                setattr(self, name, kept)
-            elif hasattr(self, name):
-                delattr(self, name)
-        return self
+            return self._learn(_epochs(ratings, of_users, of_items, options, watch, compute_loss, callback, advance))
+
+    def partial_fit(self, user_items: Any, *, users: Any = None, n_epochs: int = 1) -> Self:
+        """Take in changed and new users, or learn on from all rows.
+
+        Parameters
+        ----------
+        user_items : sparse matrix, shape (len(users), n_items)
+            Row r belongs to ``users[r]``.
+        users : list of int, optional
+            Their factors and biases are solved against those of the items, which stay as they are, as does the mean:
+            ids below the number of users replace, others are appended; users between are zero. Default: all users in
+            order, who may have become more, as may items; the mean is taken again.
+        n_epochs : int, at least 0
+            Further epochs over all rows; given users are solved once, whatever it is.
+
+        Returns
+        -------
+        ExplicitALS
+            The model itself. It is unchanged when anything was raised. ``loss_`` and what else told of the fit before
+            is gone.
+        """
+        n_epochs = _check.integer(n_epochs, "n_epochs", 0)
+        if users is None:
+            return self._learn_on(user_items, n_epochs)
+        self._check_fitted()
+        ids = _check.unique_ids(users, "users")
+        rows = _check.csr(user_items, "user_items", keep_zeros=True)
+        _check.row_of_each(rows.shape, len(ids), "users", self._n_items())
+        solved = self._solved(rows, self._threads(None))
+        biases = with_rows(self.user_biases_[:, None], ids, solved.biases[:, None])
+        factors = with_rows(self.user_factors_, ids, solved.factors)
+        return self._learn({"user_factors_": factors, "user_biases_": biases[:, 0]})
 
     def predict(self, users: Any, items: Any) -> Array:
         """Predict ratings of pairs.
@@ -221,11 +240,36 @@ class ExplicitALS(FactorModel):
         return Learned(self.user_factors_[users], self.user_biases_[users]).queries(self.mean_)
 
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
-        options = self._options()._replace(n_threads=n_threads, dtype=self.item_factors_.dtype)
+        return self._solved(rows, n_threads).queries(self.mean_)
+
+    def _solved(self, rows: Csr, n_threads: int) -> Learned:
+        """What is learned of users with these rows."""
+        options = self._options_now()._replace(n_threads=n_threads)
         side = options.side(options.ratings(rows), self.mean_)
         learned = Learned(self.item_factors_, self.item_biases_)
         items = self._derived("fixed items", (*learned, options.biases), lambda: options.fixed(learned))
-        return options.solved(side, items, learned.biases).queries(self.mean_)
+        return options.solved(side, items, learned.biases)
+
+    def _learn_on(self, user_items: Any, n_epochs: int) -> Self:
+        options = self._options_now()._replace(n_epochs=n_epochs)
+        ratings = options.ratings(_check.csr(user_items, "user_items", keep_zeros=True))
+        options.check_memory(ratings.shape)
+        n_users, n_items = ratings.shape
+        if self.__sklearn_is_fitted__():
+            _check.at_least_as_many(ratings.shape, (self._n_users(), self._n_items()), "user_items")
+            of_users = Learned(self.user_factors_, self.user_biases_).with_zero_rows(n_users)
+            of_items = Learned(self.item_factors_, self.item_biases_).with_zero_rows(n_items)
+        else:
+            of_users = Learned.zeros(n_users, options)
+            of_items = options.start(None, _random.seed_of(self.random_state), n_items)
+        return self._learn(_epochs(ratings, of_users, of_items, options, Watch(None, self, n_epochs)))
+
+    def _options_now(self) -> Options:
+        """The parameters, with the form of the factors that there are."""
+        options = self._options()
+        if not self.__sklearn_is_fitted__():
+            return options
+        return options._replace(n_factors=self.item_factors_.shape[1], dtype=self.item_factors_.dtype)
 
     def _options(self) -> Options:
         return Options(
@@ -257,6 +301,15 @@ class Learned(NamedTuple):
     factors: Array
     biases: Array
 
+    @classmethod
+    def zeros(cls, n_rows: int, options: Options) -> Learned:
+        """Of rows without ratings."""
+        return cls(np.zeros((n_rows, options.n_factors), options.dtype), np.zeros(n_rows, options.dtype))
+
+    def with_zero_rows(self, n_rows: int) -> Learned:
+        """A copy with zeros for what is new."""
+        return Learned(with_zero_rows(self.factors, n_rows), with_zero_rows(self.biases[:, None], n_rows)[:, 0])
+
     def joined(self) -> Array:
         """A bias behind each row's factors."""
         return _beside(self.factors, self.biases)
@@ -282,6 +335,11 @@ class Options(NamedTuple):
     tol: float
     n_threads: int
     dtype: np.dtype[Any]
+
+    def check_memory(self, shape: tuple[int, int]) -> None:
+        """Refuse factors that do not fit."""
+        n_bytes = 2 * (float(shape[0]) + shape[1]) * (self.n_factors + 1) * self.dtype.itemsize
+        _check.memory(n_bytes, f"factors of {shape[0]} users and {shape[1]} items", "use fewer factors")
 
     def ratings(self, given: Csr) -> Csr:
         """In the dtype that is computed in."""
@@ -332,6 +390,48 @@ class Options(NamedTuple):
         if not self.biases:
             return Learned(solutions, np.zeros(len(solutions), solutions.dtype))
         return Learned(np.ascontiguousarray(solutions[:, :-1]), solutions[:, -1].copy())
+
+
+def _epochs(
+    ratings: Csr,
+    of_users: Learned,
+    of_items: Learned,
+    options: Options,
+    watch: Watch,
+    compute_loss: bool = False,
+    callback: Callable[[int, float, float], Any] | None = None,
+    advance: Callable[[], Any] = lambda: None,
+) -> dict[str, Any]:
+    """Solve the users, then the items, and again, from given factors and biases."""
+    mean = options.mean(ratings)
+    users, items = options.side(ratings, mean), options.side(transposed(ratings, options.n_threads), mean)
+    losses: list[float] = []
+    errors: list[float] = []
+
+    def learned() -> dict[str, Any]:
+        sides = {
+            "user_factors_": of_users.factors,
+            "user_biases_": of_users.biases,
+            "item_factors_": of_items.factors,
+            "item_biases_": of_items.biases,
+            "mean_": mean,
+        }
+        return sides | ({"loss_": np.array(losses), "rmse_": np.array(errors)} if compute_loss else {})
+
+    for epoch in range(options.n_epochs):
+        started = time.perf_counter()
+        of_users = options.half_step(users, of_items)
+        of_items = options.half_step(items, of_users)
+        if compute_loss:
+            missed = _squared_error(ratings, of_users.queries(mean), of_items.ranked(), options.n_threads)
+            errors.append(math.sqrt(missed / len(ratings.data)) if len(ratings.data) else math.nan)
+            losses.append(missed + users.penalty(of_users.joined()) + items.penalty(of_items.joined()))
+        if callback is not None:
+            callback(epoch, time.perf_counter() - started, losses[epoch])
+        advance()
+        if watch.is_over(losses[epoch] if compute_loss else 0.0, learned):
+            break
+    return watch.outcome(learned)
 
 
 def _beside(factors: Array, *columns: Any) -> Array:
