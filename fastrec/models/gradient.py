@@ -15,6 +15,7 @@ from fastrec._blocks import Blocks, aligned_rows, filters_of, padded, uniform_st
 from fastrec._progress import progress_bar
 from fastrec._types import Array, Csr
 from fastrec.models.base import FactorModel
+from fastrec.models.fold_in import with_rows
 from fastrec.models.stopping import EarlyStopping, Learned, Watch
 
 _START_OF_SQUARES = 1.0  # so that Adagrad begins with the steps of plain descent
@@ -155,7 +156,7 @@ class PairwiseModel(FactorModel):
         state = self._continued(rows, np.arange(rows.shape[0]), {}, options, seed)
         run = Run(rows, counts, options, seed, range(options.n_epochs))
         learned = self._epochs(run, state, watch, callback, _check.flag(progress, "progress"))
-        return self._take_over({"item_counts_": counts, "seed_": seed, "n_epochs_": options.n_epochs, **learned})
+        return self._learn({"item_counts_": counts, "seed_": seed, "n_epochs_": options.n_epochs, **learned})
 
     def partial_fit(self, user_items: Any, *, users: Any = None, n_epochs: int = 1) -> Self:
         """Further epochs, on all users or on some, of which some may be new.
@@ -184,7 +185,7 @@ class PairwiseModel(FactorModel):
             if users is not None:
                 self._check_fitted()
             first = type(self)(**{**self.get_params(), "n_epochs": n_epochs}).fit(user_items)
-            return self._take_over(first._state_of_learning())
+            return self._learn(first._state_of_learning())
         options, rows = self._options(), _interactions(user_items)
         ids = np.arange(rows.shape[0]) if users is None else _check.unique_ids(users, "users")
         _check.row_of_each(rows.shape, len(ids), "users", self._n_items())
@@ -197,9 +198,10 @@ class PairwiseModel(FactorModel):
         run = Run(rows, self.item_counts_, options, self.seed_, range(first_epoch, first_epoch + n_epochs))
         learned = self._epochs(run, state, Watch(None, self, n_epochs), None, False)
         for name in {"user_factors_", "user_squares_"} & set(learned):
-            learned[name] = _with_rows(known.get(name), ids, learned[name], n_after)
+            before = known.get(name, np.zeros((self._n_users(), options.n_factors), np.float32))
+            learned[name] = with_rows(before, ids, learned[name])
         kept = {"item_counts_": self.item_counts_, "seed_": self.seed_, "n_epochs_": first_epoch + n_epochs}
-        return self._take_over({**kept, **learned})
+        return self._learn({**kept, **learned})
 
     @abstractmethod
     def _kernels(self, n_items: int) -> Kernels:
@@ -303,15 +305,6 @@ class PairwiseModel(FactorModel):
         """Everything that was learned."""
         names = (*self._learned, *self._optional)
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
-
-    def _take_over(self, learned: Learned) -> Self:
-        """Have learned this, and nothing else."""
-        for name in (*self._learned, *self._optional):
-            if name in learned:
-                setattr(self, name, learned[name])
-            elif hasattr(self, name):
-                delattr(self, name)
-        return self
 
     def _check_learned(self) -> None:
         users, items = (_check.dense(getattr(self, name), name) for name in ("user_factors_", "item_factors_"))
@@ -543,12 +536,3 @@ def _for_kernels(factors: Array) -> Array:
     out = aligned_rows(*factors.shape)
     out[:, : factors.shape[1]] = factors
     return out
-
-
-def _with_rows(before: Array | None, ids: Array, rows: Array, n_rows: int) -> Array:
-    """Rows as they were, zeros where there were none, but for some."""
-    after = np.zeros((n_rows, rows.shape[1]), rows.dtype)
-    if before is not None:
-        after[: len(before)] = before
-    after[ids] = rows
-    return after
