@@ -12,7 +12,9 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 import fastrec
-from fastrec import _machine
+from fastrec import _machine, _threads
+from fastrec._transpose import transposed
+from fastrec._types import Csr
 
 Array = npt.NDArray[Any]
 Inputs = dict[str, Any]
@@ -348,6 +350,10 @@ def _fit_slim(user_items: csr_array, n_threads: int | None) -> Any:
     return fastrec.SLIM(*slim_penalties(user_items.shape[0]), n_threads=n_threads).fit(user_items)
 
 
+def _transpose(x: csr_array, n_threads: int | None) -> csr_array:
+    return transposed(Csr.of_canonical(x), _threads.resolve(n_threads)).to_scipy()
+
+
 OPERATIONS = {
     "top_k": Operation(_scores(), fastrec.top_k),
     "top_k_ascending": Operation(_scores(_ascending), fastrec.top_k),
@@ -377,6 +383,7 @@ OPERATIONS = {
     "bm25_weight": Operation(_item_documents, fastrec.bm25_weight),
     "tfidf_weight": Operation(_item_documents, fastrec.tfidf_weight),
     "normalize": Operation(_item_documents, fastrec.normalize),
+    "transpose": Operation(lambda user_items, sizes: {"x": user_items}, _transpose),
     "ease": Operation(_ones, _fit_ease),
     "slim": Operation(_ones, _fit_slim),
     "implicit_als": Operation(_interactions_and_start, _fit_als),

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array, csr_matrix, diags_array, hstack, vstack
 
 import fastrec
-from fastrec.cli.bench.agreement import Agreement, Ranked, best_of_rows, same_ranking
+from fastrec.cli.bench.agreement import Agreement, Ranked, best_of_rows, same_entries, same_ranking
 from fastrec.cli.bench.operations import Inputs
 from fastrec.cli.bench.peers import rankings
 from fastrec.cli.bench.peers.peer import Compared, Peer, Run
@@ -26,6 +26,11 @@ _LONG_FLOAT32_SUMS = 4e-3  # of half a million that are not whole
 def _scipy_product(inputs: Inputs, n_threads: int) -> Run:
     a, b, k = inputs["a"], inputs["b"], inputs["k"]
     return Run(lambda: _best_of_product(a, b, k), _ranked(k))
+
+
+def _scipy_transpose(inputs: Inputs, n_threads: int) -> Run:
+    x = inputs["x"]
+    return Run(lambda: x.T.tocsr(), lambda result: result)
 
 
 def _sparse_dot_topn_product(inputs: Inputs, n_threads: int) -> Run:
@@ -246,6 +251,11 @@ _LONG_COSINES = tuple(
     peer._replace(tolerance=_LONG_FLOAT32_SUMS) if peer.tolerance == _FLOAT32_SUMS else peer for peer in _COSINES
 )
 COMPARED = {
+    "transpose": Compared(
+        lambda inputs, result: result,
+        lambda inputs, ours, theirs, tolerance: same_entries(ours, theirs, tolerance),
+        (Peer("SciPy", "scipy", _scipy_transpose, 0.0, note="one thread"),),
+    ),
     "sparse_top_k_product_strings": _STRINGS,
     "sparse_top_k_product_strings_05": _STRINGS,
     "sparse_top_k_product_strings_08": _STRINGS,
