@@ -20,7 +20,8 @@ Array = npt.NDArray[Any]
 Inputs = dict[str, Any]
 
 NEIGHBOURS = 100
-ALS: dict[str, Any] = {"regularization": 0.1, "alpha": 10.0, "n_epochs": 3, "random_state": 0}
+ALS: dict[str, Any] = {"regularization": 0.1, "alpha": 10.0, "random_state": 0}
+ALS_EPOCHS = 3
 EXPLICIT_ALS: dict[str, Any] = {"regularization": 0.1, "n_epochs": 5, "random_state": 0}
 PAIRWISE: dict[str, Any] = {"learning_rate": 0.05, "n_epochs": 10}
 BPR_PENALTY = 0.002
@@ -286,14 +287,19 @@ def _interactions_and_start(user_items: csr_array, sizes: Sizes) -> Inputs:
     return {"user_items": user_items, "init": np.random.default_rng(0).normal(0, 0.01, shape).astype(np.float32)}
 
 
+def _implicit_problem(user_items: csr_array, sizes: Sizes) -> Inputs:
+    return {**_interactions_and_start(user_items, sizes), "n_epochs": ALS_EPOCHS}
+
+
 def _ratings_and_start(user_items: csr_array, sizes: Sizes) -> Inputs:
     """A start as ExplicitALS draws it."""
     inputs = _interactions_and_start(user_items, sizes)
     return {**inputs, "init": 10 * inputs["init"]}
 
 
-def _fit_als(user_items: csr_array, init: Any, n_threads: int | None) -> Any:
-    return fastrec.ImplicitALS(init.shape[1], **ALS, n_threads=n_threads).fit(user_items, init=init)
+def _fit_als(user_items: csr_array, init: Any, n_epochs: int, n_threads: int | None) -> Any:
+    model = fastrec.ImplicitALS(init.shape[1], **ALS, n_epochs=n_epochs, n_threads=n_threads)
+    return model.fit(user_items, init=init)
 
 
 def _fit_explicit_als(nonnegative: bool = False) -> Callable[..., Any]:
@@ -386,7 +392,7 @@ OPERATIONS = {
     "transpose": Operation(lambda user_items, sizes: {"x": user_items}, _transpose),
     "ease": Operation(_ones, _fit_ease),
     "slim": Operation(_ones, _fit_slim),
-    "implicit_als": Operation(_interactions_and_start, _fit_als),
+    "implicit_als": Operation(_implicit_problem, _fit_als),
     "explicit_als": Operation(_ratings_and_start, _fit_explicit_als()),
     "explicit_als_nonnegative": Operation(_ratings_and_start, _fit_explicit_als(nonnegative=True)),
     "bpr": Operation(_interactions_held_out, _fit_bpr, _without_held_out),

@@ -15,7 +15,7 @@ from fastrec.cli.bench.agreement import Agreement, Factors, exact_row, same_obje
 from fastrec.cli.bench.operations import ALS, Inputs
 from fastrec.cli.bench.peers.peer import Compared, Peer, Run
 
-_EPOCHS, _ALPHA, _PENALTY = (ALS[name] for name in ("n_epochs", "alpha", "regularization"))
+_ALPHA, _PENALTY = ALS["alpha"], ALS["regularization"]
 
 
 def _numpy(inputs: Inputs, n_threads: int) -> Run:
@@ -28,7 +28,7 @@ def _numpy(inputs: Inputs, n_threads: int) -> Run:
     def call() -> Factors:
         item_users = user_items.T.tocsr()
         items = inputs["init"].astype(np.float64)
-        for _ in range(_EPOCHS):
+        for _ in range(inputs["n_epochs"]):
             users = half_step(user_items, items)
             items = half_step(item_users, users)
         return Factors(users, items)
@@ -45,8 +45,8 @@ def _implicit(use_cg: bool) -> Any:
         weights.data = 1 + np.float32(_ALPHA) * weights.data
 
         def call() -> Any:
-            model = als(factors=n_factors, regularization=_PENALTY, alpha=1.0, use_cg=use_cg, iterations=_EPOCHS,
-                        num_threads=n_threads, random_state=0)  # fmt: skip
+            model = als(factors=n_factors, regularization=_PENALTY, alpha=1.0, use_cg=use_cg,
+                        iterations=inputs["n_epochs"], num_threads=n_threads, random_state=0)  # fmt: skip
             model.item_factors = inputs["init"].copy()
             model.user_factors = np.zeros((weights.shape[0], n_factors), np.float32)
             model.fit(weights, show_progress=False)
@@ -71,7 +71,7 @@ def _irspack(solver: str) -> Any:
                                        prediction_time_max_cg_steps=5, prediction_time_ialspp_iteration=7)  # fmt: skip
             core = trainer.core_trainer
             core.item, core.user = inputs["init"], np.zeros((weights.shape[0], n_factors), np.float32)
-            for _ in range(_EPOCHS):
+            for _ in range(inputs["n_epochs"]):
                 trainer.run_epoch()
             return core
 
@@ -86,9 +86,9 @@ def _cmfrec(use_cg: bool) -> Any:
         triplets, n_factors = inputs["user_items"].tocoo(), inputs["init"].shape[1]
 
         def call() -> Any:
-            model = cmfrec.CMF_implicit(k=n_factors, lambda_=_PENALTY, alpha=_ALPHA, use_cg=use_cg, niter=_EPOCHS,
-                                        use_float=True, precompute_for_predictions=False, nthreads=n_threads,
-                                        random_state=1)  # fmt: skip
+            model = cmfrec.CMF_implicit(k=n_factors, lambda_=_PENALTY, alpha=_ALPHA, use_cg=use_cg,
+                                        niter=inputs["n_epochs"], use_float=True, precompute_for_predictions=False,
+                                        nthreads=n_threads, random_state=1)  # fmt: skip
             return model.fit(triplets)
 
         return Run(call, lambda model: Factors(model.A_, model.B_, "users", not use_cg, False))
@@ -103,7 +103,9 @@ def _rusket(**options: Any) -> Any:
         exact = "use_cholesky" in options
 
         def call() -> Any:
-            model = als(factors=n_factors, regularization=_PENALTY, alpha=_ALPHA, iterations=_EPOCHS, **options)
+            model = als(
+                factors=n_factors, regularization=_PENALTY, alpha=_ALPHA, iterations=inputs["n_epochs"], **options
+            )
             return model.fit(weights)
 
         return Run(call, lambda model: Factors(model.user_factors, model.item_factors, "items", exact, False))
