@@ -280,12 +280,8 @@ class ImplicitALS(FoldInModel):
         )
 
     def _check_learned(self) -> None:
-        users, items = (
-            _check.dense(self.user_factors_, "user_factors_"),
-            _check.dense(self.item_factors_, "item_factors_"),
-        )
-        _check.same_size(users.shape[1], "user_factors_", items.shape[1], "item_factors_", "columns")
-        _check.row_values(self.popularity_, "popularity_", len(items))
+        super()._check_learned()
+        _check.row_values(self.popularity_, "popularity_", self._n_items())
 
 
 class Options(NamedTuple):

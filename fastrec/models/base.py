@@ -310,6 +310,10 @@ class FactorModel(Recommender):
         """Queries of users of ``fit``."""
         return self.user_factors_[users]
 
+    def _check_learned(self) -> None:
+        users, items = (_check.dense(getattr(self, name), name) for name in ("user_factors_", "item_factors_"))
+        _check.same_size(users.shape[1], "user_factors_", items.shape[1], "item_factors_", "columns")
+
     @abstractmethod
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
         """Queries of users that are known by their rows only."""

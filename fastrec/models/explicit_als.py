@@ -285,13 +285,9 @@ class ExplicitALS(FactorModel):
         )
 
     def _check_learned(self) -> None:
-        users, items = (
-            _check.dense(self.user_factors_, "user_factors_"),
-            _check.dense(self.item_factors_, "item_factors_"),
-        )
-        _check.same_size(users.shape[1], "user_factors_", items.shape[1], "item_factors_", "columns")
-        _check.vector(self.user_biases_, "user_biases_", len(users))
-        _check.vector(self.item_biases_, "item_biases_", len(items))
+        super()._check_learned()
+        _check.vector(self.user_biases_, "user_biases_", self._n_users())
+        _check.vector(self.item_biases_, "item_biases_", self._n_items())
         _check.real(self.mean_, "mean_")
 
 

@@ -216,6 +216,7 @@ class PairwiseModel(FactorModel):
         key = _random.keyed(run.seed, _FOR_EPOCHS)
         blocks = Blocks(run.rows, weights, run.times_drawn, key, self._n_parts, options.n_threads)
         steps = options.learning_rate, options.regularization
+        epoch = run.epochs.start
         with progress_bar(len(run.epochs), type(self).__name__, progress) as advance:
             for epoch in run.epochs:
                 started = time.perf_counter()
@@ -227,7 +228,7 @@ class PairwiseModel(FactorModel):
                 if watch.is_over(loss, lambda: state.copied(options)):
                     break
         with np.errstate(over="ignore", invalid="ignore"):
-            _check.converging(float(sum(part.sum() for part in state)), run.epochs.stop - 1)
+            _check.converging(float(sum(part.sum() for part in state)), epoch)
         return watch.outcome(lambda: state.learned(options))
 
     def _continued(self, rows: Csr, ids: Array, known: Learned, options: Options, seed: int) -> State:
@@ -307,13 +308,12 @@ class PairwiseModel(FactorModel):
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     def _check_learned(self) -> None:
-        users, items = (_check.dense(getattr(self, name), name) for name in ("user_factors_", "item_factors_"))
-        _check.same_size(users.shape[1], "user_factors_", items.shape[1], "item_factors_", "columns")
+        super()._check_learned()
         for name in ("item_counts_", "item_biases_", "item_squares_", "bias_squares_"):
             if hasattr(self, name):
-                _check.same_size(len(getattr(self, name)), name, len(items), "item_factors_", "rows")
+                _check.same_size(len(getattr(self, name)), name, self._n_items(), "item_factors_", "rows")
         if hasattr(self, "user_squares_"):
-            _check.same_size(len(self.user_squares_), "user_squares_", len(users), "user_factors_", "rows")
+            _check.same_size(len(self.user_squares_), "user_squares_", self._n_users(), "user_factors_", "rows")
         has_squares, has_biases = hasattr(self, "user_squares_"), hasattr(self, "item_biases_")
         expected = {"item_squares_": has_squares, "bias_squares_": has_squares and has_biases}
         _check.attributes({name: hasattr(self, name) for name in expected}, expected)

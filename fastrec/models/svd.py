@@ -106,11 +106,9 @@ class PureSVD(FactorModel):
         return _projected(rows, self.item_factors_)
 
     def _check_learned(self) -> None:
-        n_factors = _check.dense(self.item_factors_, "item_factors_").shape[1]
-        users = _check.dense(self.user_factors_, "user_factors_")
-        _check.same_size(users.shape[1], "user_factors_", n_factors, "item_factors_", "columns")
+        super()._check_learned()
         values = _check.dense(self.singular_values_[None, :], "singular_values_")
-        _check.same_size(values.shape[1], "singular_values_", n_factors, "item_factors_", "columns")
+        _check.same_size(values.shape[1], "singular_values_", self.item_factors_.shape[1], "item_factors_", "columns")
 
 
 class _Decomposition(NamedTuple):
