@@ -15,14 +15,13 @@ class SharedRow {
   static constexpr std::int64_t part_length = 16'384;
 
   SharedRow(const HalfStepKernels<Value>& kernels, const HalfStep<Value>& step, std::ptrdiff_t row, int n_threads,
-            Poll poll, Patient<Poll>& ask)
+            Patient<Poll>& ask)
       : kernels_(kernels),
         step_(step),
         first_(step.weights.indptr[row]),
         last_(step.weights.indptr[row + 1]),
         n_parts_((last_ - first_ + part_length - 1) / part_length),
         n_threads_(n_threads),
-        poll_(poll),
         ask_(ask),
         parts_(1, n_parts_ * step.n_factors) {}
 
@@ -35,7 +34,7 @@ class SharedRow {
  private:
   bool add(const Value* x, Value* out) {
     const std::ptrdiff_t width = step_.n_factors;
-    status_ = parallel_for(n_parts_, n_threads_, poll_, [&](int, std::ptrdiff_t part) noexcept {
+    status_ = parallel_for(n_parts_, n_threads_, ask_, [&](int, std::ptrdiff_t part) noexcept {
       Value* sum = parts_[0] + part * width;
       std::fill(sum, sum + width, Value{0});
       const std::int64_t first = first_ + part * part_length;
@@ -44,7 +43,6 @@ class SharedRow {
     for (std::ptrdiff_t part = 0; part < n_parts_; ++part) {
       for (std::ptrdiff_t j = 0; j < width; ++j) out[j] += parts_[0][part * width + j];
     }
-    if (ask_()) status_ = Status::interrupted;
     return status_ == Status::done;
   }
 
@@ -53,8 +51,7 @@ class SharedRow {
   std::int64_t first_, last_;
   std::ptrdiff_t n_parts_;
   int n_threads_;
-  Poll poll_;
-  Patient<Poll>& ask_;  // sums are short: between them too
+  Patient<Poll>& ask_;
   Scratch<Value> parts_;
   Status status_ = Status::done;
 };
@@ -83,7 +80,7 @@ Status conjugate_gradients(const Kernels& table, HalfStep<Value> step, Value tol
   Patient<Poll> ask(poll);
   for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
     if (!is_shared(row)) continue;
-    SharedRow<Value> shared(kernels, step, row, n_threads, poll, ask);
+    SharedRow<Value> shared(kernels, step, row, n_threads, ask);
     if (!shared) return Status::out_of_memory;
     const SharedSums<Value> sums = shared.sums();
     solve(0, {row, row + 1}, &sums);

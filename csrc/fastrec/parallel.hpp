@@ -62,10 +62,10 @@ inline std::ptrdiff_t block_length(std::ptrdiff_t n_rows, int n_threads, std::pt
 
 // Calls body(worker, block) once for every block in [0, n_blocks), each on one of at most n_threads workers (the
 // calling thread is worker 0), in no promised order. body must be noexcept and write nothing that another block writes.
-// Every thread has ended when this returns; after an interruption some blocks were not visited. `poll` is a Poll, or
-// anything else that is called like one.
+// Every thread has ended when this returns; after an interruption some blocks were not visited. A job of many short
+// calls hands the same `ask` to all.
 template <class Ask, class Body>
-Status parallel_for(std::ptrdiff_t n_blocks, int n_threads, const Ask& poll, const Body& body) {
+Status parallel_for(std::ptrdiff_t n_blocks, int n_threads, Patient<Ask>& ask, const Body& body) {
   std::atomic<std::ptrdiff_t> next{0};
   std::atomic<bool> stop{false};
 
@@ -92,12 +92,18 @@ Status parallel_for(std::ptrdiff_t n_blocks, int n_threads, const Ask& poll, con
   } catch (const std::bad_alloc&) {
   }
 
-  Patient<Ask> ask(poll);
   while (take_block(0)) {
     if (ask()) stop.store(true, std::memory_order_relaxed);
   }
   for (std::thread& thread : threads) thread.join();
   return stop.load(std::memory_order_relaxed) ? Status::interrupted : Status::done;
+}
+
+// The same for one call. `poll` is a Poll, or anything else that is called like one.
+template <class Ask, class Body>
+Status parallel_for(std::ptrdiff_t n_blocks, int n_threads, const Ask& poll, const Body& body) {
+  Patient<Ask> ask(poll);
+  return parallel_for(n_blocks, n_threads, ask, body);
 }
 
 // The same over rows in blocks of `length`: body(worker, first, last).
