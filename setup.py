@@ -17,6 +17,7 @@ ISAS = {
         "x86-64-v3": ["-march=x86-64-v3"],
         "x86-64-v4": ["-march=x86-64-v4"],
         "x86-64-v4-vnni": ["-march=x86-64-v4", "-mavx512vnni"],
+        "x86-64-v4-amx": ["-march=x86-64-v4", "-mavx512vnni", "-mamx-tile", "-mamx-int8"],
     },
     "arm64": {"arm64": []},
 }

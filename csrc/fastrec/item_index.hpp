@@ -101,7 +101,8 @@ class ScreenWorkspace {
         capacity_(capacity),
         width_(padded_width(n_factors)),
         first_items_(std::min(shape.first_panels, n_panels) * panel_items),
-        codes_(n_workers, 2 * shape.block * width_, Fill::nothing),
+        code_width_((width_ + tile_factors - 1) / tile_factors * tile_factors),
+        codes_(n_workers, 2 * shape.block * code_width_),
         queries_(n_workers, shape.block * width_, Fill::nothing),
         reals_(n_workers, shape.block * 9, Fill::nothing),
         integers_(n_workers, 4 * shape.block, Fill::nothing),
@@ -121,7 +122,7 @@ class ScreenWorkspace {
   ScreenScratch<Value> operator[](int worker) const {
     ScreenScratch<Value> scratch;
     scratch.codes = codes_[worker];
-    scratch.regrouped = scratch.codes + shape_.block * width_;
+    scratch.regrouped = scratch.codes + shape_.block * code_width_;
     scratch.queries = queries_[worker];
     scratch.per_query = reals_[worker];
     scratch.moved = scratch.per_query + 8 * shape_.block;
@@ -144,7 +145,7 @@ class ScreenWorkspace {
 
  private:
   ScreenShape shape_;
-  std::ptrdiff_t capacity_, width_, first_items_;
+  std::ptrdiff_t capacity_, width_, first_items_, code_width_;
   Scratch<std::int8_t> codes_;
   Scratch<Value> queries_;
   Scratch<double> reals_;
@@ -231,7 +232,9 @@ class ItemIndex {
     packed_.n_steps = padded_width(rows.columns) / step_factors;
     packed_.listed = listed.indptr != nullptr;
     const std::ptrdiff_t n_places = packed_.n_panels * panel_items;
-    codes_ = Scratch<std::uint8_t>(1, n_places * packed_.n_steps * step_factors, Fill::nothing);
+    // A tile may reach beyond the last panel, where queries have zeros.
+    const std::ptrdiff_t n_codes = n_places * packed_.n_steps * step_factors + panel_items * tile_factors;
+    codes_ = Scratch<std::uint8_t>(1, n_codes, Fill::nothing);
     places_ = Scratch<std::int32_t>(1, n_places + rows.rows, Fill::nothing);
     of_panels_ = Scratch<double>(1, 5 * packed_.n_panels);
     if (!codes_ || !places_ || !of_panels_) return Status::out_of_memory;

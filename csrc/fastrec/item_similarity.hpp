@@ -52,7 +52,8 @@ class HeadWorkspace {
     bits_ = Scratch<std::uint64_t>(1, n_padded * head_.n_words, Fill::nothing);
     counts_ = Scratch<std::int32_t>(1, n_padded * n_padded, Fill::nothing);
     tails_ = Scratch<std::int64_t>(1, rows.rows, Fill::nothing);
-    if (!bits_ || !counts_ || !tails_) return Status::out_of_memory;
+    const Scratch<std::uint8_t> scratch(n_threads, kernels.scratch_bytes, Fill::nothing);
+    if (!bits_ || !counts_ || !tails_ || !scratch) return Status::out_of_memory;
     head_ = {n_padded, head_.n_words, bits_[0], counts_[0], tails_[0]};
     // Blocks of users who share their words of bits with nobody else.
     const std::ptrdiff_t n_groups = head_.n_words / head_words;
@@ -63,15 +64,15 @@ class HeadWorkspace {
                             set_bits(rows, first * head_words, last * head_words);
                           });
     if (status != Status::done) return status;
-    return parallel_for(n_padded / head_rows, n_threads, poll, [&](int, std::ptrdiff_t tile) noexcept {
-      kernels.counts({tile, tile + 1}, head_, counts_[0]);
+    return parallel_for(kernels.n_blocks(n_padded), n_threads, poll, [&](int worker, std::ptrdiff_t block) noexcept {
+      kernels.counts({block, block + 1}, head_, scratch[worker], counts_[0]);
     });
   }
 
   const Head& head() const noexcept { return head_; }
 
  private:
-  static constexpr std::ptrdiff_t most_items = 2048;  // whose counts take 16 MiB
+  static constexpr std::ptrdiff_t most_items = 2880;  // whose counts take 32 MiB
 
   template <class Value>
   static double entries_each(const Csr<Value>& rows, std::ptrdiff_t n_parts) noexcept {
@@ -92,6 +93,9 @@ class HeadWorkspace {
       tails_[0][user] = at;
     }
   }
+
+  // Of taking over a count, for both items, where adding to one costs 1.
+  static constexpr double cost_of_pair = 1.0;
 
   // How many items make bits and the other terms cheapest together, where a share of all rows is asked for. Of a user's
   // first h items the h^2 terms are spared, which are the first h odd numbers: sums that no order of users changes.
@@ -116,7 +120,7 @@ class HeadWorkspace {
     for (std::ptrdiff_t h = 1; h <= n; ++h) {
       for (int worker = 0; worker < n_threads; ++worker) gain += share * spared[worker][h - 1];
       const double pairs = static_cast<double>(h) * static_cast<double>(h) / 2;
-      const double net = gain - pairs * static_cast<double>(head_.n_words) * cost_of_word;
+      const double net = gain - pairs * (static_cast<double>(head_.n_words) * cost_of_word + cost_of_pair);
       if (net > best) {
         best = net;
         cheapest = h;

@@ -124,10 +124,11 @@ struct ExactKernels {
 // ---- the same, screened ---------------------------------------------------------------------------------------------
 
 constexpr std::ptrdiff_t panel_items = 32;     // scored together
-constexpr std::ptrdiff_t tile_queries = 8;     // against so many queries,
+constexpr std::ptrdiff_t tile_queries = 16;    // against so many queries, or in vectors half of them,
 constexpr std::ptrdiff_t panels_together = 4;  // or so many panels against one query
-constexpr std::ptrdiff_t group_tiles = 4;      // at most, meet a panel while it lies in the nearest cache
+constexpr std::ptrdiff_t group_tiles = 2;      // at most, meet a panel while it lies in the nearest cache
 constexpr std::ptrdiff_t step_factors = 4;     // by integer products of so many factors
+constexpr std::ptrdiff_t tile_factors = 64;    // multiplied together where there are matrix tiles
 constexpr std::ptrdiff_t most_screened_factors = 4096;
 constexpr double least_screened_norm = 1e-100;  // outside of these the squares could overflow, or be lost against the
 constexpr double most_screened_norm = 1e100;    // terms that cover rounding
@@ -147,7 +148,7 @@ struct PackedItems {    // panels of items as 8-bit integers, by descending norm
 
 template <class Value>
 struct ScreenScratch {           // a group: the queries that meet the first panels together
-  std::int8_t* codes;            // (tiles, n_steps, tile_queries, step_factors)
+  std::int8_t* codes;            // (block, tile-padded factors), ordered as the products want them; 0 where padded
   std::int8_t* regrouped;        // the same
   Value* queries;                // (block, padded factors)
   double* per_query;             // (8, block)
@@ -165,14 +166,14 @@ struct ScreenScratch {           // a group: the queries that meet the first pan
 };
 
 template <class Value>
+using Screening = void (*)(Rows, Strided<Value> queries, Items<Value>, PackedItems, Pattern exclude, Pattern candidates,
+                           ScreenScratch<Value>, TopKRows<Value>) noexcept;
+
+template <class Value>
 struct ScreenKernels {
   // Fills panels [rows.first, rows.last), whose ids are given.
   void (*pack)(Rows, Items<Value>, PackedItems) noexcept;
-  // Ranks a block of queries, or queries one by one.
-  void (*block)(Rows, Strided<Value> queries, Items<Value>, PackedItems, Pattern exclude, Pattern candidates,
-                ScreenScratch<Value>, TopKRows<Value>) noexcept;
-  void (*single)(Rows, Strided<Value> queries, Items<Value>, PackedItems, Pattern exclude, Pattern candidates,
-                 ScreenScratch<Value>, TopKRows<Value>) noexcept;
+  Screening<Value> block, single;  // rank a block of queries, or queries one by one
 };
 
 // ---- sparse_top_k_product -------------------------------------------------------------------------------------------
@@ -229,8 +230,9 @@ struct SparseProductKernels {
 // ---- item_similarity ------------------------------------------------------------------------------------------------
 
 // The most popular items, whose common users are counted as common bits where that is cheaper than one by one.
-constexpr std::ptrdiff_t head_rows = 4;   // counted together,
-constexpr std::ptrdiff_t head_words = 8;  // by so many words
+constexpr std::ptrdiff_t head_rows = 32;     // a head has a multiple of so many items,
+constexpr std::ptrdiff_t head_words = 8;     // of so many words
+constexpr std::ptrdiff_t bits_together = 4;  // items whose bits are counted together
 
 struct Head {
   std::ptrdiff_t n_items;      // ranks below it, a multiple of head_rows; 0: no head
@@ -242,7 +244,9 @@ struct Head {
 
 struct HeadKernels {
   double (*cost_of_word)() noexcept;
-  void (*counts)(Rows tiles, Head, std::int32_t* counts) noexcept;
+  std::ptrdiff_t (*n_blocks)(std::ptrdiff_t n_items) noexcept;
+  void (*counts)(Rows blocks, Head, std::uint8_t* scratch, std::int32_t* counts) noexcept;
+  std::ptrdiff_t scratch_bytes;
 };
 
 // The interactions from both sides. Items have their ids in item_users and their ranks in user_items: by number of
@@ -416,5 +420,12 @@ struct Kernels : TopKKernels<float>,
                  DenseKernels<double>,
                  HalfStepKernels<float>,
                  HalfStepKernels<double> {};
+
+// All that an instruction set with matrix tiles does in another way than the one below it.
+struct TileKernels {
+  Screening<float> screen_float;
+  Screening<double> screen_double;
+  HeadKernels head;
+};
 
 }  // namespace fastrec

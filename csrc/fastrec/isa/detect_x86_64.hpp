@@ -5,19 +5,35 @@
 
 #include <cstdint>
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace fastrec {
 
-enum class X86Level { v1, v2, v3, v4, v4_vnni };
+enum class X86Level { v1, v2, v3, v4, v4_vnni, v4_amx };
+
+// Whether this process may use tile registers: Linux grants them on request, since they enlarge what a signal saves.
+inline bool tiles_are_granted() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr int request_permission = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+  return false;
+#endif
+}
 
 inline X86Level detect_x86_level() {
   const auto has = [](unsigned value, unsigned mask) { return (value & mask) == mask; };
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return X86Level::v1;
   const unsigned leaf1_c = c;
-  unsigned leaf7_b = 0, leaf7_c = 0;
+  unsigned leaf7_b = 0, leaf7_c = 0, leaf7_d = 0;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
     leaf7_b = b;
     leaf7_c = c;
+    leaf7_d = d;
   }
   const unsigned extended_c = __get_cpuid(0x80000001u, &a, &b, &c, &d) ? c : 0;
 
@@ -35,7 +51,11 @@ inline X86Level detect_x86_level() {
 
   if (!has(saved, avx512_state)) return X86Level::v3;
   if (!has(leaf7_b, bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL)) return X86Level::v3;
-  return has(leaf7_c, bit_AVX512VNNI) ? X86Level::v4_vnni : X86Level::v4;
+  if (!has(leaf7_c, bit_AVX512VNNI)) return X86Level::v4;
+  constexpr std::uint32_t tile_state = 0x60000;
+  constexpr unsigned amx_tile = 1u << 24, amx_int8 = 1u << 25;
+  const bool has_tiles = has(saved, tile_state) && has(leaf7_d, amx_tile | amx_int8) && tiles_are_granted();
+  return has_tiles ? X86Level::v4_amx : X86Level::v4_vnni;
 }
 
 }  // namespace fastrec

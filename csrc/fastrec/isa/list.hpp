@@ -18,8 +18,21 @@ struct InstructionSet {
 #if defined(__x86_64__)
 
 extern const Kernels kernels_x86_64_v2, kernels_x86_64_v3, kernels_x86_64_v4, kernels_x86_64_v4_vnni;
+extern const TileKernels kernels_x86_64_v4_amx;
 
-constexpr int n_instruction_sets = 4;
+// The kernels of VNNI, but for those that matrix tiles change.
+inline const Kernels* with_matrix_tiles() {
+  static const Kernels kernels = [] {
+    Kernels table = kernels_x86_64_v4_vnni;
+    static_cast<ScreenKernels<float>&>(table).block = kernels_x86_64_v4_amx.screen_float;
+    static_cast<ScreenKernels<double>&>(table).block = kernels_x86_64_v4_amx.screen_double;
+    static_cast<HeadKernels&>(table) = kernels_x86_64_v4_amx.head;
+    return table;
+  }();
+  return &kernels;
+}
+
+constexpr int n_instruction_sets = 5;
 
 inline InstructionSet instruction_set(int index) {
   const X86Level level = detect_x86_level();
@@ -28,6 +41,7 @@ inline InstructionSet instruction_set(int index) {
       {"x86-64-v3", &kernels_x86_64_v3, level >= X86Level::v3},
       {"x86-64-v4", &kernels_x86_64_v4, level >= X86Level::v4},
       {"x86-64-v4-vnni", &kernels_x86_64_v4_vnni, level >= X86Level::v4_vnni},
+      {"x86-64-v4-amx", with_matrix_tiles(), level >= X86Level::v4_amx},
   };
   return sets[index];
 }

@@ -52,16 +52,15 @@ struct Sums {
 };
 
 // Adds the row of `item`, of each user the items from `starts` on, terms by ascending user, and returns how many ranks
-// it touched if it was to list them. Whether a rank is new moves the end of the list and not the program: nobody could
-// foretell it.
+// were touched, n_touched beforehand, if it was to list them. Whether a rank is new moves the end of the list and not
+// the program: nobody could foretell it.
 template <bool list, bool ones, class Value, class Sum, bool counted>
 std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const std::int64_t* starts,
-                        const Sums<Sum, counted>& row) noexcept {
+                        const Sums<Sum, counted>& row, std::ptrdiff_t n_touched = 0) noexcept {
   constexpr std::ptrdiff_t ahead = 4;  // users whose items are asked for beforehand
   const std::int32_t* users = x.item_users.indices;
   const std::int64_t* ends = x.user_items.indptr + 1;
   const std::int64_t last = x.item_users.indptr[item + 1];
-  std::ptrdiff_t n_touched = 0;
   for (std::int64_t at = x.item_users.indptr[item]; at < last; ++at) {
     if (at + ahead < last) __builtin_prefetch(x.user_items.indices + starts[users[at + ahead]]);
     const std::int32_t user = users[at];
@@ -224,17 +223,20 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
   const std::ptrdiff_t n_ranks = x.user_items.columns;
   const std::int32_t own_rank = x.rank_of_id[item];
   const bool in_head = ones && own_rank >= 0 && own_rank < x.head.n_items;
-  const bool whole = in_head || terms_of_row(item, x.item_users, x.user_items) >= n_ranks;
+  const bool whole = terms_of_row(item, x.item_users, x.user_items) >= n_ranks;
+  const std::int64_t* starts = x.user_items.indptr;
   std::ptrdiff_t n_touched = 0;
   if (in_head) {
     const std::int32_t* counts = x.head.counts + own_rank * x.head.n_items;
     const std::ptrdiff_t n_head = std::min(x.head.n_items, n_ranks);
     for (std::ptrdiff_t rank = 0; rank < n_head; ++rank) row.sums[rank] = static_cast<Sum>(counts[rank]);
-    add_item<false, ones>(item, x, x.head.tails, row);
-  } else if (whole) {
-    add_item<false, ones>(item, x, x.user_items.indptr, row);
+    if (!whole) n_touched = row.list_touched(n_head);
+    starts = x.head.tails;
+  }
+  if (whole) {
+    add_item<false, ones>(item, x, starts, row);
   } else {
-    n_touched = add_item<true, ones>(item, x, x.user_items.indptr, row);
+    n_touched = add_item<true, ones>(item, x, starts, row, n_touched);
   }
   if (!ranking.options.keep_diagonal && own_rank >= 0) row.erase(own_rank);
 

@@ -14,6 +14,7 @@
 #include "fastrec/rows/exact_scores.hpp"
 #include "fastrec/rows/pack_items.hpp"
 #include "fastrec/rows/threshold.hpp"
+#include "fastrec/simd/block_products.hpp"
 
 namespace fastrec {
 namespace {
@@ -31,7 +32,7 @@ inline double just_below(double score) noexcept {
   return static_cast<double>(std::nextafter(static_cast<Value>(score), -std::numeric_limits<Value>::infinity()));
 }
 
-// One number for each query of a tile.
+// One number for each of so many queries.
 template <int n>
 using PerQuery = std::conditional_t<n == 1, double, Lanes>;
 
@@ -42,9 +43,11 @@ inline PerQuery<n> load_each(const double* from) noexcept {
   return value;
 }
 
-// A block of queries in tiles of n_queries, against n_panels panels at a time.
-template <class Value, int n_queries, int n_panels>
+// A block of queries, multiplied by Products, which says how many of them meet how many panels at a time.
+template <class Value, class Products>
 class Screen {
+  static constexpr int together = Products::n_queries, n_panels = Products::n_panels;
+  static constexpr int n_queries = std::min<int>(together, n_lanes);  // that share the arithmetic on one number each
   using Each = PerQuery<n_queries>;
   static constexpr std::ptrdiff_t enough_pairs = 96;  // are scored at once
 
@@ -64,7 +67,7 @@ class Screen {
         n_rows_(rows.last - rows.first),
         width_(padded(items.rows.columns)),
         panel_bytes_(packed.n_steps * panel_items * step_factors),
-        tile_bytes_(packed.n_steps * n_queries * step_factors),
+        products_(packed.n_steps),
         enough_arrivals_(std::clamp<std::ptrdiff_t>(out.k / 2, 1, scratch.capacity - out.k)),
         n_first_(std::min(scratch.first_panels, packed.n_panels)),
         unit_(packed.scale[0]),
@@ -91,7 +94,7 @@ class Screen {
     }
     score_survivors();
     for (std::ptrdiff_t q = 0; q < n_rows_; ++q) tighten(q);
-    if (n_queries > 1) regroup();
+    if (together > 1) regroup();
     other_panels(0, first_);
     other_panels(first_ + n_first_, packed_.n_panels);
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) finish(q);
@@ -128,7 +131,7 @@ class Screen {
       sum += static_cast<std::int8_t>(codes[j]);
     }
     for (std::ptrdiff_t step = 0; step < packed_.n_steps; ++step) {
-      __builtin_memcpy(step_codes(codes_, q, step), codes + step * step_factors, step_factors);
+      __builtin_memcpy(products_.at(codes_, q, step), codes + step * step_factors, step_factors);
     }
     sums_[q] = sum;
     scale_[q] = scale;
@@ -136,11 +139,6 @@ class Screen {
     norm_[q] = norm_above(coded.squares) / scale;
     residual_[q] = norm_above(coded.residual_squares) / scale;
     threshold_[q] = least_[q] = stop_[q] = nothing_known;
-  }
-
-  // The codes of step_factors factors of the query at place q.
-  std::int8_t* step_codes(std::int8_t* codes, std::ptrdiff_t q, std::ptrdiff_t step) const noexcept {
-    return codes + q / n_queries * tile_bytes_ + (step * n_queries + q % n_queries) * step_factors;
   }
 
   // ---- what is known of an item without its exact score -------------------------------------------------------------
@@ -160,7 +158,7 @@ class Screen {
     return packed_.norm[panel] * packed_.norm[panel] * (0.5 + 4 * rounding_of(width_));
   }
 
-  // For the queries of a tile, the products below which an item is dropped, less what covers the rounding of the bound.
+  // For n_queries queries, the products below which an item is dropped, less what covers the rounding of the bound.
   void least_products(std::ptrdiff_t panel, std::ptrdiff_t first, std::int32_t* least) const noexcept {
     Each value = load_each<n_queries>(least_ + first);
     if (euclidean()) value += least_half(panel) * load_each<n_queries>(inverse_ + first);
@@ -229,7 +227,7 @@ class Screen {
     bool operator()(double other) const noexcept { return other > norm; }
   };
 
-  std::int32_t* products(std::ptrdiff_t panel, std::ptrdiff_t q) const noexcept {
+  std::int32_t* kept(std::ptrdiff_t panel, std::ptrdiff_t q) const noexcept {
     return scratch_.products + (panel * scratch_.group + q) * panel_items;
   }
   std::uint32_t* marks(std::ptrdiff_t q) const noexcept { return scratch_.marks + q * scratch_.first_panels; }
@@ -245,14 +243,15 @@ class Screen {
     std::fill(scratch_.maxima, scratch_.maxima + (last - from) * n_maxima, -std::numeric_limits<float>::infinity());
     std::ptrdiff_t hand = 0;
     for (std::ptrdiff_t panel = 0; panel < n_first_; panel += n_panels) {
-      for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); q += n_queries) {
-        std::int32_t start[n_panels * n_queries];
-        for (int t = 0; t < n_panels * n_queries; ++t) start[t] = -zero_code * sums_[q + t % n_queries];
-        dot_tile<n_queries, n_panels>(packed_.codes + (first_ + panel) * panel_bytes_, panel_bytes_,
-                                      codes_ + q / n_queries * tile_bytes_, packed_.n_steps, start,
-                                      products(panel, q - from));
+      for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); q += together) {
+        std::int32_t start[together];
+        for (int t = 0; t < together; ++t) start[t] = -zero_code * sums_[q + t];
+        products_.multiply(packed_.codes + (first_ + panel) * panel_bytes_, codes_, q, start, kept(panel, q - from),
+                           scratch_.group * panel_items);
         for (std::ptrdiff_t p = panel; p < panel + n_panels; ++p) {
-          raise_maxima(p, q, from, (hand + p - panel) % hands);
+          for (std::ptrdiff_t first = q; first < q + together; first += n_queries) {
+            raise_maxima(p, first, from, (hand + p - panel) % hands);
+          }
         }
       }
       hand = (hand + n_panels) % hands;
@@ -270,7 +269,7 @@ class Screen {
     __builtin_memcpy(each, &lost, sizeof each);
     for (int t = 0; t < n_queries; ++t) {
       const std::ptrdiff_t q = first - from + t;
-      std::int32_t* product = products(panel, q);
+      std::int32_t* product = kept(panel, q);
       for (std::uint32_t left = marks(first + t)[panel]; left != 0; left &= left - 1) {
         product[__builtin_ctz(left)] = left_out;
       }
@@ -333,7 +332,7 @@ class Screen {
         std::int32_t least[n_queries];
         least_products(first_ + panel, first, least);
         for (int t = 0; t < n_queries; ++t) {
-          marks(first + t)[panel] = at_least(products(panel, first - from + t), least[t]);
+          marks(first + t)[panel] = at_least(kept(panel, first - from + t), least[t]);
         }
       }
     }
@@ -390,7 +389,7 @@ class Screen {
 
   // ---- the other panels: drop by thresholds -------------------------------------------------------------------------
 
-  // Queries that stop at about the same panel come into one tile.
+  // Queries that stop at about the same panel come together.
   void regroup() noexcept {
     std::int32_t* order = scratch_.order + scratch_.block;
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) order[q] = static_cast<std::int32_t>(q);
@@ -402,7 +401,7 @@ class Screen {
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) {
       scratch_.sums[scratch_.block + q] = scratch_.sums[order[q]];
       for (std::ptrdiff_t step = 0; step < packed_.n_steps; ++step) {
-        __builtin_memcpy(step_codes(scratch_.regrouped, q, step), step_codes(scratch_.codes, order[q], step),
+        __builtin_memcpy(products_.at(scratch_.regrouped, q, step), products_.at(scratch_.codes, order[q], step),
                          step_factors);
       }
     }
@@ -418,17 +417,17 @@ class Screen {
     }
   };
 
-  double stop_of_tile(std::ptrdiff_t first) const noexcept {
+  double stop_together(std::ptrdiff_t first) const noexcept {
     double stop = stop_[first];
-    for (int t = 1; t < n_queries; ++t) stop = std::min(stop, stop_[first + t]);
+    for (int t = 1; t < together; ++t) stop = std::min(stop, stop_[first + t]);
     return stop;
   }
 
-  // Whether the norms let an item of these panels be near enough to a query of the tile: x.y - |y|^2 / 2 is at most
+  // Whether the norms let an item of these panels be near enough to one of the queries: x.y - |y|^2 / 2 is at most
   // |x| |y| - |y|^2 / 2, which is largest where the norms are equal.
   bool within_reach(std::ptrdiff_t panel, std::ptrdiff_t first) const noexcept {
     const double least = packed_.least_norm[panel + n_panels - 1], most = packed_.norm[panel];
-    for (int t = 0; t < n_queries; ++t) {
+    for (int t = 0; t < together; ++t) {
       const double norm = norm_[first + t] * scale_[first + t], nearest = std::min(std::max(norm, least), most);
       const double value = norm * nearest - nearest * nearest / 2 + 1e-8 * (norm + nearest) * (norm + nearest);
       if (value * inverse_[first + t] >= least_[first + t]) return true;
@@ -437,29 +436,21 @@ class Screen {
   }
 
   void other_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
-    alignas(64) std::int32_t products[n_panels * n_queries * panel_items];
-    std::ptrdiff_t active = 0;  // tiles before it are done: they are sorted by where they stop
+    std::ptrdiff_t active = 0;  // queries before it are done: they are sorted by where they stop
     for (std::ptrdiff_t panel = from; panel < last; panel += n_panels) {
-      while (active < scratch_.block && packed_.norm[panel] < stop_of_tile(active)) active += n_queries;
+      while (active < scratch_.block && packed_.norm[panel] < stop_together(active)) active += together;
       if (active >= scratch_.block) return;
-      for (std::ptrdiff_t first = active; first < scratch_.block; first += n_queries) {
+      for (std::ptrdiff_t first = active; first < scratch_.block; first += together) {
         if (euclidean() && !within_reach(panel, first)) continue;
-        std::int32_t least[n_panels * n_queries], start[n_panels * n_queries];
-        for (int p = 0; p < n_panels; ++p) {
-          least_products(panel + p, first, least + p * n_queries);
-          for (int t = 0; t < n_queries; ++t) {
-            start[p * n_queries + t] = -zero_code * sums_[first + t] - least[p * n_queries + t];
-          }
+        std::int32_t least[n_panels * together];
+        for (int i = 0; i < n_panels * together; i += n_queries) {
+          least_products(panel + i / together, first + i % together, least + i);
         }
-        if (!dot_tile<n_queries, n_panels>(packed_.codes + panel * panel_bytes_, panel_bytes_,
-                                           codes_ + first / n_queries * tile_bytes_, packed_.n_steps, start,
-                                           products)) {
-          continue;
-        }
-        for (int t = 0; t < n_panels * n_queries; ++t) {
-          const std::int32_t* ids = packed_.ids + (panel + t / n_queries) * panel_items;
-          survive<true>(at_least(products + t * panel_items, 0), ids, first + t % n_queries);
-        }
+        for (int i = 0; i < n_panels * together; ++i) least[i] += zero_code * sums_[first + i % together];
+        products_.find(packed_.codes + panel * panel_bytes_, codes_, first, least,
+                       [&](int p, int t, std::uint32_t bits) {
+                         survive<true>(bits, packed_.ids + (panel + p) * panel_items, first + t);
+                       });
       }
       score_pairs();
     }
@@ -484,7 +475,9 @@ class Screen {
   const Pattern wanted_;  // candidates that not all packed items are
   const ScreenScratch<Value>& scratch_;
   const TopKRows<Value>& out_;
-  const std::ptrdiff_t n_rows_, width_, panel_bytes_, tile_bytes_, enough_arrivals_, n_first_;
+  const std::ptrdiff_t n_rows_, width_, panel_bytes_;
+  const Products products_;
+  const std::ptrdiff_t enough_arrivals_, n_first_;
   const double unit_;
   std::ptrdiff_t first_ = 0;                                                                  // of the first panels
   double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_;  // by place, like
@@ -499,14 +492,16 @@ class Screen {
 template <class Value>
 void screen_block(Rows rows, Strided<Value> queries, Items<Value> items, PackedItems packed, Pattern exclude,
                   Pattern candidates, ScreenScratch<Value> scratch, TopKRows<Value> out) noexcept {
-  Screen<Value, tile_queries, 1>(rows, queries, items, packed, exclude, candidates, scratch, out).run();
+  Screen<Value, BlockProducts>(rows, queries, items, packed, exclude, candidates, scratch, out).run();
 }
 
 template <class Value>
 void screen_single(Rows rows, Strided<Value> queries, Items<Value> items, PackedItems packed, Pattern exclude,
                    Pattern candidates, ScreenScratch<Value> scratch, TopKRows<Value> out) noexcept {
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    Screen<Value, 1, panels_together>({row, row + 1}, queries, items, packed, exclude, candidates, scratch, out).run();
+    Screen<Value, VectorProducts<1, panels_together>>({row, row + 1}, queries, items, packed, exclude, candidates,
+                                                      scratch, out)
+        .run();
   }
 }
 

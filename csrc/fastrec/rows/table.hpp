@@ -26,7 +26,7 @@ const Kernels FASTREC_TABLE = {
     {sparse_top_k_product<double>},
     {sparse_top_k_product<std::int32_t>},
     {sparse_top_k_product<std::int64_t>},
-    {cost_of_head_word, head_counts},
+    {cost_of_head_word, n_head_blocks, head_counts, 0},
     {item_similarity<float, float>},
     {item_similarity<float, double>},
     {item_similarity<double, double>},

@@ -20,6 +20,7 @@ inline bool all_negative(Bytes a) noexcept { return _mm512_movepi32_mask(a) == 0
 // Which 32-bit lanes of a reach those of b, a lane a bit.
 inline std::uint32_t reaching(Bytes a, Bytes b) noexcept { return _mm512_cmpge_epi32_mask(a, b); }
 inline Bytes add(Bytes a, Bytes b) noexcept { return _mm512_add_epi32(a, b); }
+inline Bytes larger(Bytes a, Bytes b) noexcept { return _mm512_max_epi32(a, b); }
 inline Bytes pairs_16(Bytes a, Bytes b) noexcept { return _mm512_maddubs_epi16(a, b); }
 inline Bytes pairs_32(Bytes a) noexcept { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
 #elif defined(__AVX2__)

@@ -15,9 +15,9 @@ namespace {
 
 // counts[i][j] of rows a[i * n_words] and b[j * n_words].
 inline void common_bits_by_word(const std::uint64_t* a, const std::uint64_t* b, std::ptrdiff_t n_words,
-                                std::uint64_t (&counts)[head_rows][head_rows]) noexcept {
-  for (std::ptrdiff_t i = 0; i < head_rows; ++i) {
-    for (std::ptrdiff_t j = 0; j < head_rows; ++j) {
+                                std::uint64_t (&counts)[bits_together][bits_together]) noexcept {
+  for (std::ptrdiff_t i = 0; i < bits_together; ++i) {
+    for (std::ptrdiff_t j = 0; j < bits_together; ++j) {
       std::uint64_t count = 0;
       for (std::ptrdiff_t w = 0; w < n_words; ++w) {
         count += static_cast<std::uint64_t>(__builtin_popcountll(a[i * n_words + w] & b[j * n_words + w]));
@@ -36,7 +36,7 @@ inline bool counts_bits_in_vectors() noexcept {
 }
 
 inline void common_bits(const std::uint64_t* a, const std::uint64_t* b, std::ptrdiff_t n_words,
-                        std::uint64_t (&counts)[head_rows][head_rows]) noexcept {
+                        std::uint64_t (&counts)[bits_together][bits_together]) noexcept {
 #if defined(__AVX512F__)
   if (counts_bits_in_vectors()) return common_bits_by_vector(a, b, n_words, counts);
 #endif
