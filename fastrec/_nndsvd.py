@@ -13,7 +13,7 @@ from fastrec._types import Array, Csr
 _MORE_DIRECTIONS = 10  # than are asked for, so that the last of those are found too
 _ITERATIONS = 3
 _NOTHING = 1e-5  # of the largest eigenvalue of a Gram matrix of float32 rows
-_ROWS_A_BLOCK = 128
+_ROWS_A_BLOCK = 512
 
 
 def nndsvd(x: Csr, n_factors: int, seed: int, n_threads: int) -> tuple[Array, Array]:

@@ -8,11 +8,12 @@ import numpy as np
 
 from fastrec import _check, _dispatch, _threads
 from fastrec._blocks import aligned_rows
-from fastrec._least_squares import Side, gram_matrix, losses_of_entries
+from fastrec._least_squares import Basis, Side, gram_matrix, losses_in
 from fastrec._types import Array, Csr
 
 _MOST_SWEEPS = 4
-_ROWS_A_BLOCK = 128  # a multiple of the rows that descend together
+_ROWS_TOGETHER = 16  # as in fastrec._jit.nmf
+_BLOCKS = 64  # a call takes 20 microseconds
 
 
 class Problem(NamedTuple):
@@ -45,7 +46,7 @@ class Problem(NamedTuple):
             _check.memory(n_bytes, f"factors of a row with {longest} entries, for each thread", "use fewer n_threads")
         _threads.run_blocks(
             _dispatch.kernel(kernel), len(factors), n_threads, *self.rows[:3], fixed, *operands, most_sweeps, tolerance,
-            factors, rows_a_block=_ROWS_A_BLOCK,
+            factors, rows_a_block=_ROWS_TOGETHER * (1 + len(factors) // (_ROWS_TOGETHER * _BLOCKS)),
         )  # fmt: skip
 
     def _system(self, fixed: Array, n_threads: int) -> tuple[Array, Array]:
@@ -57,12 +58,13 @@ class Problem(NamedTuple):
         return system, np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0)
 
     def squared_error(self, factors: Array, fixed: Array, n_threads: int) -> float:
-        """Summed over entries, and over zeros where they count, in float64."""
-        ones, no_penalty = np.ones_like(self.rows.data), np.zeros(len(factors))
+        """Summed in float64 over entries, and over zeros where they count."""
+        ones, no_penalty, width = np.ones_like(self.rows.data), np.zeros(len(factors)), fixed.shape[1]
         side = Side(self.rows._replace(data=ones), self.rows.data, no_penalty, float(self.with_zeros))
-        total = losses_of_entries(side, fixed, factors, n_threads).sum()
+        basis = Basis(np.zeros(width), np.empty((0, width)), fixed)  # the sum over all columns comes after
+        total = losses_in(basis, side, factors, n_threads).sum()
         if self.with_zeros:
-            total += np.multiply(*(gram_matrix(one, n_threads, np.float64) for one in (factors, fixed))).sum()
+            total += np.multiply(*(gram_matrix(one, n_threads, np.float32) for one in (factors, fixed))).sum()
         return float(total)
 
     def penalty(self, factors: Array) -> float:

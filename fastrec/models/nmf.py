@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec import _check, _random, _threads
-from fastrec._blocks import aligned_rows
+from fastrec._blocks import aligned_rows, padded
 from fastrec._nndsvd import nndsvd
 from fastrec._nonnegative import Problem
 from fastrec._progress import progress_bar
@@ -290,7 +290,8 @@ class Options(NamedTuple):
 
     def check_memory(self, shape: tuple[int, int]) -> None:
         """Refuse factors that do not fit."""
-        n_bytes = 8 * (float(shape[0]) + shape[1]) * self.n_factors
+        n_copies = 6 if self.start == "nndsvd" else 2  # while parts of singular vectors are compared
+        n_bytes = 4.0 * n_copies * (float(shape[0]) + shape[1]) * padded(self.n_factors)
         _check.memory(n_bytes, f"factors of {shape[0]} users and {shape[1]} items", "use fewer factors")
 
     def ratings(self, user_items: Any) -> Csr:
