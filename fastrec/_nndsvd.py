@@ -11,7 +11,7 @@ from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
 
 _MORE_DIRECTIONS = 10  # than are asked for, so that the last of those are found too
-_ITERATIONS = 3
+_ITERATIONS = 2
 _NOTHING = 1e-5  # of the largest eigenvalue of a Gram matrix of float32 rows
 _ROWS_A_BLOCK = 512
 
@@ -49,8 +49,9 @@ def _decompose(x: Csr, n_factors: int, seed: int, n_threads: int) -> tuple[Array
     uniform_start(right, np.arange(len(right)), width, _random.keyed(seed, 0), 1.0, n_threads)
     for _ in range(_ITERATIONS):
         left = _orthonormal(_product(rows, right, n_threads), n_threads)
-        image = _product(columns, left, n_threads)
-        right = _orthonormal(image, n_threads)
+        right = _orthonormal(_product(columns, left, n_threads), n_threads)
+    left = _orthonormal(_product(rows, right, n_threads), n_threads)
+    image = _product(columns, left, n_threads)
     squares, vectors = _eigenvectors(image, n_threads)
     chosen = slice(-1, -n_factors - 1, -1)  # the largest first
     values = np.sqrt(squares[chosen])

@@ -321,15 +321,20 @@ class Options(NamedTuple):
 
     def _own_start(self, ratings: Csr, seed: int) -> tuple[Array, Array]:
         n_users, n_items = ratings.shape
-        cells = float(n_users) * n_items if self.with_zeros else float(len(ratings.data))
-        mean = float(ratings.data.sum(dtype=np.float64)) / max(cells, 1.0)
-        drawn = np.abs(_random.normal(seed, n_items, self.n_factors, (mean / self.n_factors) ** 0.5, np.float32))
         if self.start == "random" or 0 in ratings.shape:
-            return aligned_rows(n_users, self.n_factors), _aligned(drawn)
+            return aligned_rows(n_users, self.n_factors), _aligned(self._drawn(ratings, seed))
         users, items = nndsvd(ratings, self.n_factors, seed, self.n_threads)
         beyond = ~items.any(axis=0)
-        items[:, beyond] = drawn[:, beyond]
+        if beyond.any():
+            items[:, beyond] = self._drawn(ratings, seed)[:, beyond]
         return _aligned(users), _aligned(items)
+
+    def _drawn(self, ratings: Csr, seed: int) -> Array:
+        """Item factors with which users alike would have the mean of all cells."""
+        n_cells = float(ratings.shape[0]) * ratings.shape[1] if self.with_zeros else float(len(ratings.data))
+        mean = float(ratings.data.sum(dtype=np.float64)) / max(n_cells, 1.0)
+        deviation = (mean / self.n_factors) ** 0.5
+        return np.abs(_random.normal(seed, ratings.shape[1], self.n_factors, deviation, np.float32))
 
 
 def _epochs(
