@@ -320,9 +320,8 @@ class Options(NamedTuple):
         return _aligned(of_users), _aligned(of_items)
 
     def _own_start(self, ratings: Csr, seed: int) -> tuple[Array, Array]:
-        n_users, n_items = ratings.shape
         if self.start == "random" or 0 in ratings.shape:
-            return aligned_rows(n_users, self.n_factors), _aligned(self._drawn(ratings, seed))
+            return aligned_rows(ratings.shape[0], self.n_factors), _aligned(self._drawn(ratings, seed))
         users, items = nndsvd(ratings, self.n_factors, seed, self.n_threads)
         beyond = ~items.any(axis=0)
         if beyond.any():
