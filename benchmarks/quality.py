@@ -184,9 +184,14 @@ def raters() -> Iterator[tuple[str, Callable[..., Any]]]:
         products = np.einsum("ij,ij->i", model.A_[users], np.where(rated[:, None], model.B_, 0)[items])
         return model.glob_mean_ + model.user_bias_[users] + of_items[items] + products
 
+    def nmf(train: Any, users: Any, items: Any) -> Any:
+        model = fastrec.NMF(15, unseen="unobserved", l2_regularization=8.0, random_state=0)
+        return model.fit(train).predict(users, items)
+
     yield "fastrec ExplicitALS(64)", ours
     yield "cmfrec CMF(64, lambda_=.1, scale_lam), Cholesky", theirs
     yield "fastrec ExplicitALS(64, nonnegative)", lambda *given: ours(*given, nonnegative=True)
+    yield "fastrec NMF(15), unobserved, l2 8", nmf
     yield "the mean of all ratings", lambda train, users, items: np.full(len(users), train.data.mean())
 
 
