@@ -12,6 +12,7 @@ from fastrec.models.gradient import BPR, WARP
 from fastrec.models.linear import EASE, SLIM
 from fastrec.models.loading import load
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
+from fastrec.models.nmf import NMF
 from fastrec.models.popularity import Popularity
 from fastrec.models.stopping import EarlyStopping
 from fastrec.models.svd import PureSVD
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BPR",
     "EASE",
+    "NMF",
     "SLIM",
     "WARP",
     "EarlyStopping",

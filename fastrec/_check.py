@@ -49,6 +49,22 @@ def real(value: Any, name: str, least: float = -math.inf, most: float = math.inf
     return number
 
 
+def of_sides(value: Any, name: str) -> tuple[float, float]:
+    """Numbers of at least 0 for users and for items, or one for both."""
+    given = tuple(value) if isinstance(value, list) else value  # which a file makes of a pair
+    of_users, of_items = pair(given, name, "one number, or (users, items)") or (value, value)
+    return real(of_users, name, 0), real(of_items, name, 0)
+
+
+def pair(value: Any, name: str, expected: str) -> tuple[Any, Any] | None:
+    """A tuple of two; None where it is no tuple."""
+    if not isinstance(value, tuple):
+        return None
+    if len(value) != 2:
+        raise ValueError(_message(name, expected, f"{len(value)} of them"))
+    return value[0], value[1]
+
+
 def flag(value: Any, name: str) -> bool:
     """True or False."""
     if not isinstance(value, bool | np.bool_):
@@ -122,11 +138,11 @@ def vector(values: Any, name: str, n: int | None = None) -> Array:
     return finite(array.astype(_value_dtype(array.dtype, name), copy=False), name)
 
 
-def start(values: Any, name: str, shape: tuple[int, int]) -> Array:
+def start(values: Any, name: str, shape: tuple[int, int], *, of: str = "item") -> Array:
     """Factors to start from."""
-    factors = finite(dense(values, name, what="items"), name)
+    factors = finite(dense(values, name, what=f"{of}s"), name)
     if factors.shape != shape:
-        raise ValueError(_message(name, f"item factors of shape {shape}", str(factors.shape)))
+        raise ValueError(_message(name, f"{of} factors of shape {shape}", str(factors.shape)))
     return factors
 
 

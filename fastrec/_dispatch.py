@@ -53,6 +53,9 @@ _JIT = {
     "count_partners": "slim",
     "item_products": "slim",
     "slim_weights": "slim",
+    "products_of_rows": "nmf",
+    "nonnegative_rows": "nmf",
+    "nonnegative_entries": "nmf",
 }
 _C_NAMES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64": "int64_t"}
 

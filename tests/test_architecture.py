@@ -55,6 +55,8 @@ LAYERS = [
         "_least_squares",
         "_blocks",
         "_cholesky",
+        "_nonnegative",
+        "_nndsvd",
     },
     {"API"},
     {"models", "evaluation", "data"},

@@ -149,6 +149,21 @@ def test_elastic_nets():
     assert agreement.elastic_net(rows, weights, 3.0, 4.0) == pytest.approx(expected)
 
 
+def test_squared_errors():
+    rows = csr_array(np.array([[1.0, 2.0, 0.0], [0.0, 3.0, 1.0]]))
+    fit = Factors(np.array([[1.0, 0.5], [0.0, 2.0]]), np.array([[1.0, 0.0], [2.0, 1.0], [0.0, 0.5]]))
+    assert agreement.squared_error(rows, fit) == pytest.approx(((rows.toarray() - fit.users @ fit.items.T) ** 2).sum())
+
+
+def test_factors_without_sign():
+    inputs = operations.OPERATIONS["nmf"].inputs(data.load("small"), operations.Sizes(n_factors=6))
+    ours = COMPARED["nmf"].answer(inputs, operations.OPERATIONS["nmf"].call(**inputs, n_threads=1))
+    check = COMPARED["nmf"].check
+    assert check(inputs, ours, ours, 0.0).agrees
+    assert not check(inputs, ours._replace(users=0 * ours.users), ours, 0.0).agrees
+    assert not check(inputs, ours._replace(users=-ours.users, items=-ours.items), ours, 0.0).agrees
+
+
 def test_objectives():
     user_items = data.load("small")
     numpy_fit, options = COMPARED["implicit_als"].peers[0], {"alpha": 10.0, "regularization": 0.1, "tolerance": 1e-2}

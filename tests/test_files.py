@@ -19,6 +19,7 @@ MODELS = {
     "UserKNN": fastrec.UserKNN(k=5),
     "RP3beta": fastrec.RP3beta(k=5, beta=0.5),
     "ExplicitALS": fastrec.ExplicitALS(3, n_epochs=2, random_state=0),
+    "NMF": fastrec.NMF(3, n_epochs=2, l1_regularization=[0.5, 0.0], random_state=0),
     "PureSVD": fastrec.PureSVD(3, random_state=0),
     "EASE": fastrec.EASE(5.0, dtype="float64"),
     "SLIM": fastrec.SLIM(0.5, 2.0, k=5),
@@ -84,7 +85,7 @@ def test_parameters_come_back(path, model):
             assert parameters[name] == value
 
 
-@pytest.mark.parametrize("model", [fastrec.ImplicitALS, fastrec.ExplicitALS])
+@pytest.mark.parametrize("model", [fastrec.ImplicitALS, fastrec.ExplicitALS, fastrec.NMF])
 def test_loss_comes_back(model, tmp_path):
     fitted = model(3, n_epochs=2).fit(interactions(), compute_loss=True)
     fitted.save(tmp_path / "m")

@@ -283,6 +283,7 @@ LONG = {
         n_threads=2)""",
     "blocks": """fastrec.BPR(8, n_epochs=10**7, n_threads=2).fit(csr_array(rng.random((3000, 3000)) < 0.1))""",
     "blocks, one thread": "fastrec.BPR(8, n_epochs=10**7, n_threads=1).fit(csr_array(np.eye(3000)))",
+    "NMF": "fastrec.NMF(8, n_epochs=10**7, n_threads=2).fit(csr_array(rng.random((3000, 300)) < 0.1))",
     "EASE": "fastrec.EASE(n_threads=2).fit(csr_array((1, 20_000), dtype=np.float32))",
     "SLIM": """fastrec.SLIM(0, 0.001, positive=False, tol=0, n_threads=2).fit(
         rng.standard_normal((300, 4000), np.float32))""",

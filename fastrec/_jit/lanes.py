@@ -127,6 +127,17 @@ def fused(typing: Any, factor: Any, other: Any, term: Any) -> Any:
 
 
 @intrinsic
+def maximum(typing: Any, first: Any, second: Any) -> Any:
+    """The larger of two, lane by lane."""
+
+    def lowered(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        left, right = arguments
+        return builder.select(builder.fcmp_ordered(">", left, right), left, right)
+
+    return lanes(lanes, lanes), lowered
+
+
+@intrinsic
 def total(typing: Any, value: Any) -> Any:
     """The sum of all sixteen: halves onto each other until one is left."""
 

@@ -11,6 +11,7 @@ from fastrec.models.explicit_als import ExplicitALS
 from fastrec.models.gradient import BPR, WARP
 from fastrec.models.linear import EASE, SLIM
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
+from fastrec.models.nmf import NMF
 from fastrec.models.popularity import Popularity
 from fastrec.models.svd import PureSVD
 
@@ -20,6 +21,7 @@ _MODELS: dict[str, type[Recommender]] = {
         BPR,
         EASE,
         ExplicitALS,
+        NMF,
         ImplicitALS,
         ItemKNN,
         P3alpha,

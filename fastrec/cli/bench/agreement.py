@@ -195,6 +195,16 @@ def elastic_net(user_items: csr_array, weights: csr_array, l1: float, l2: float)
     return squares / 2 + float(penalty)
 
 
+def squared_error(user_items: csr_array, fit: Factors) -> float:
+    """Over all cells, those without an entry as zeros, in float64, a block of users at a time."""
+    users, items = fit.users.astype(np.float64), fit.items.astype(np.float64)
+    total = float(np.square(user_items.data, dtype=np.float64).sum())
+    for start in range(0, len(users), 1024):
+        rows = user_items[start : start + 1024].astype(np.float64)
+        total -= 2 * float(((rows @ items) * users[start : start + 1024]).sum())
+    return total + float(((users.T @ users) * (items.T @ items)).sum())
+
+
 # ---- ALS ------------------------------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ BPR_PENALTY = 0.002
 _HELD_OUT = 0.2  # of the interactions, for the quality of what is learned
 EASE_PENALTY = 500.0
 SLIM: dict[str, float] = {"alpha": 0.01, "l1_ratio": 0.1}  # of the mean squared error
+NMF_EPOCHS = {"fastrec": 20, "scikit-learn": 30}  # with which the losses are about the same
 _MOST_SCORES = 1 << 24
 _MOST_SCORES_IN_MEMORY = 400_000_000  # 10,000 x 40,000: no cache holds them
 _MOST_QUERIES = 30_000
@@ -356,6 +357,15 @@ def _fit_slim(user_items: csr_array, n_threads: int | None) -> Any:
     return fastrec.SLIM(*slim_penalties(user_items.shape[0]), n_threads=n_threads).fit(user_items)
 
 
+def _ones_and_size(user_items: csr_array, sizes: Sizes) -> Inputs:
+    return {**_ones(user_items, sizes), "n_factors": sizes.n_factors}
+
+
+def _fit_nmf(user_items: csr_array, n_factors: int, n_threads: int | None) -> Any:
+    model = fastrec.NMF(n_factors, n_epochs=NMF_EPOCHS["fastrec"], random_state=0, n_threads=n_threads)
+    return model.fit(user_items)
+
+
 def _transpose(x: csr_array, n_threads: int | None) -> csr_array:
     return transposed(Csr.of_canonical(x), _threads.resolve(n_threads)).to_scipy()
 
@@ -392,6 +402,7 @@ OPERATIONS = {
     "transpose": Operation(lambda user_items, sizes: {"x": user_items}, _transpose),
     "ease": Operation(_ones, _fit_ease),
     "slim": Operation(_ones, _fit_slim),
+    "nmf": Operation(_ones_and_size, _fit_nmf),
     "implicit_als": Operation(_implicit_problem, _fit_als),
     "explicit_als": Operation(_ratings_and_start, _fit_explicit_als()),
     "explicit_als_nonnegative": Operation(_ratings_and_start, _fit_explicit_als(nonnegative=True)),

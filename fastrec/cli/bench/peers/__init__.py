@@ -6,6 +6,7 @@ from fastrec.cli.bench.peers import (
     gradient,
     inner_products,
     linear,
+    nmf,
     products,
     selection,
     weighting,
@@ -20,4 +21,5 @@ COMPARED = {
     **explicit_als.COMPARED,
     **gradient.COMPARED,
     **linear.COMPARED,
+    **nmf.COMPARED,
 }
