@@ -249,12 +249,11 @@ def pattern(ids: Any, name: str, n_rows: int, n_items: int) -> Pattern | None:
     indices, indptr = np.asarray(source.indices), np.asarray(source.indptr)
     _row_pointers(source.data, indices, indptr, n_rows, n_items, name)
     indices = indices[: indptr[-1]]
-    ones = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(n_rows, n_items))
-    if not ones.has_canonical_format:
-        ones = ones.copy()
+    if not _ascend_in_rows(indices, indptr):
+        ones = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(n_rows, n_items), copy=True)
         ones.sum_duplicates()
-    canonical = Csr.of_canonical(ones)
-    return Pattern(np.ascontiguousarray(canonical.indices), np.ascontiguousarray(canonical.indptr), False)
+        indices, indptr = ones.indices, ones.indptr
+    return Pattern(np.ascontiguousarray(indices, np.int32), np.ascontiguousarray(indptr, np.int64), False)
 
 
 def item_ids(values: Any, name: str, n_items: int, *, unit: str = "items") -> Ids:
@@ -466,6 +465,14 @@ def _converted(matrix: Any, name: str, dtype: np.dtype[Any] | None) -> Any:
     ones = matrix.copy()
     ones.data = np.ones(matrix.data.shape, np.int8)
     return ones.tocsr()
+
+
+def _ascend_in_rows(indices: Array, indptr: Array) -> bool:
+    """Whether no row names a column twice or after a higher one; for a few rows sooner than SciPy can be asked."""
+    ascends = indices[1:] > indices[:-1]
+    starts = indptr[1:-1]
+    ascends[starts[(starts > 0) & (starts < len(indices))] - 1] = True
+    return bool(ascends.all())
 
 
 def _row_pointers(data: Array, indices: Array, indptr: Array, n_rows: int, n_columns: int, name: str) -> None:
