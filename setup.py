@@ -80,8 +80,14 @@ class BuildBindings(build_ext):
         from Cython.Build import cythonize
 
         directives = {"language_level": 3, "boundscheck": False, "wraparound": False, "initializedcheck": False}
-        generated = os.path.join(self.build_temp, "cython")
-        self.extensions = cythonize(self.extensions, build_dir=generated, compiler_directives=directives, quiet=True)
+        generated = Path(self.build_temp, "cython")
+        before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in generated.rglob("*.cpp")}
+        self.extensions = cythonize(
+            self.extensions, build_dir=str(generated), compiler_directives=directives, quiet=True
+        )
+        for path, (content, written) in before.items():
+            if path.read_bytes() == content:  # a new copy of Cython makes the same again, which needs no compiling
+                os.utime(path, ns=(written, written))
         for extension in self.extensions:
             extension._needs_stub = False
         self.parallel = self.parallel or os.cpu_count()
