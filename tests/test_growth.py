@@ -89,7 +89,7 @@ def test_exponents():
     fitted = growth.exponents(found)
     assert fitted.keys() == {("item_similarity", "fastrec")}
     assert fitted["item_similarity", "fastrec"] == pytest.approx(1.5)
-    assert json.loads(growth.as_json(found))["exponents"][0]["exponent"] == pytest.approx(1.5)
+    assert json.loads(growth.as_json(found, 1))["exponents"][0]["exponent"] == pytest.approx(1.5)
 
 
 def test_operations_that_grow_are_operations():
@@ -117,7 +117,9 @@ def test_command(mode, sizes, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
     assert done.returncode == 0, done.stderr
     assert "item_similarity" in done.stdout
-    measured = json.loads((tmp_path / "growth.json").read_text())["measurements"]
+    written = json.loads((tmp_path / "growth.json").read_text())
+    assert written["machine"]["n_threads"] == 2
+    measured = written["measurements"]
     found = {(one["library"], one["n_threads"]) for one in measured}
     assert found == ({("fastrec", 2), ("SciPy product", 2)} if mode == "--growth" else {("fastrec", 1), ("fastrec", 2)})
     assert len({one["n_interactions"] for one in measured}) == len(sizes.split(","))

@@ -126,7 +126,7 @@ def grow(
         name = f"{one.operation}, {one.library}, {one.n_interactions:,} interactions, {one.n_threads} threads"
         print(f"{name}: {said}", file=sys.stderr, flush=True)
         if json is not None:
-            json.write_text(growth.as_json(measured) + "\n")
+            json.write_text(growth.as_json(measured, n_threads) + "\n")
     console = _console()
     console.print(as_table(measured))
     console.print(machine.describe(machine.facts(n_threads)), markup=False, highlight=False)
