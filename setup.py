@@ -24,6 +24,7 @@ MACHINE = {"AMD64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), platfo
 
 # For example "address,undefined": docs/contributing.md. Such a build is slow and needs the sanitizer's runtime.
 SANITIZE = os.environ.get("FASTREC_SANITIZE")
+SANITIZE_ISA = os.environ.get("FASTREC_SANITIZE_ISA")  # this set alone; the others are there to be linked
 
 COMMON = ["-std=c++17", "-fvisibility=hidden", "-pthread"]
 COMMON += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all", "-O1", "-g"] if SANITIZE else ["-O3"]
@@ -38,11 +39,12 @@ SDIST = ["csrc/**/*", "fastrec/**/*.p[xy]*", "tests/**/*", "benchmarks/**/*", "d
 
 def kernel_library(isa, flags):
     source = f"csrc/fastrec/isa/{isa.replace('-', '_')}.cpp"
+    hasty = ["-fno-sanitize=all", "-O0"] if SANITIZE and SANITIZE_ISA not in (None, isa) else []
     return f"fastrec_{isa.replace('-', '_')}", {
         "sources": [source],
         "include_dirs": ["csrc"],
         "obj_deps": {"": HEADERS},
-        "cflags": KERNEL + flags,
+        "cflags": KERNEL + flags + hasty,
     }
 
 

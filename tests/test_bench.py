@@ -243,10 +243,10 @@ def test_later_records_replace_earlier_ones_of_the_same_data():
 @pytest.mark.parametrize("different", [{"n_threads": 4}, {"processor": "Another"}, {"instruction_set": "x86-64-v4"}])
 def test_runs_of_different_machines_are_not_mixed(different):
     with pytest.raises(ValueError, match=f"draw: expected runs on one machine, got {next(iter(different))} "):
-        chart.common_machine([COMPARISON, record(**different)])
+        records.common_machine([COMPARISON, record(**different)])
     with pytest.raises(ValueError, match=r"got implicit 0\.7\.3 and 0\.8"):
-        chart.common_machine([COMPARISON, record(versions={"implicit": "0.8"})])
-    more = chart.common_machine([COMPARISON, record(versions={"rusket": "0.1"})])
+        records.common_machine([COMPARISON, record(versions={"implicit": "0.8"})])
+    more = records.common_machine([COMPARISON, record(versions={"rusket": "0.1"})])
     assert more["versions"] == {"fastrec": "0.1.0", "implicit": "0.7.3", "rusket": "0.1"}
 
 

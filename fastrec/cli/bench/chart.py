@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastrec.cli.bench import machine
 from fastrec.cli.bench.compare import Outcome
 from fastrec.cli.bench.operations import OPERATIONS
-from fastrec.cli.bench.records import Record
+from fastrec.cli.bench.records import Record, common_machine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,18 +92,6 @@ def draw(records: Sequence[Record], file: Path) -> None:
         figure.text(0.01, 1 - 0.1 / height, _TITLE, va="top", fontsize=11, weight="bold")
         figure.text(0.01, 0.08 / height, "\n".join(caption), va="bottom", fontsize=7, linespacing=1.3)
         figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None, dpi=160)
-
-
-def common_machine(records: Sequence[Record]) -> dict[str, Any]:
-    """What all were measured on, with the versions of all."""
-    first, *others = (record.machine for record in records)
-    versions: dict[str, str] = {}
-    for found in (first, *others):
-        for name, value in [*found.items(), *found["versions"].items()]:
-            known = first.get(name) if name in first else versions.setdefault(name, value)
-            if name != "versions" and known != value:
-                raise ValueError(f"draw: expected runs on one machine, got {name} {known} and {value}; measure again.")
-    return {**first, "versions": versions}
 
 
 def rows_of(records: Sequence[Record]) -> dict[str, list[Outcome]]:

@@ -80,7 +80,7 @@ def draw(files: Sequence[Path], picture: Path | None) -> bool:
 
 def _show(found: Sequence[Record], picture: Path | None) -> bool:
     console = _console()
-    machine_of_all = chart.common_machine(found)
+    machine_of_all = records.common_machine(found)
     for record in found:
         console.print(table.of_outcomes(record.outcomes))
         console.print(record.describe_data(), markup=False, highlight=False)

@@ -66,6 +66,18 @@ def read(file: Path) -> Record:
         raise ValueError(f"draw: expected what 'fastrec bench --json' wrote in {file}, got {got}.") from None
 
 
+def common_machine(records: Sequence[Record]) -> dict[str, Any]:
+    """What all were measured on, with the versions of all; ValueError where that is not one machine."""
+    first = records[0].machine
+    versions: dict[str, str] = {}
+    for found in (record.machine for record in records):
+        for name, value in {**found, **found["versions"]}.items():
+            known = first[name] if name in first else versions.setdefault(name, value)
+            if name != "versions" and known != value:
+                raise ValueError(f"draw: expected runs on one machine, got {name} {known} and {value}; measure again.")
+    return {**first, "versions": versions}
+
+
 def _outcome(agreement: dict[str, Any] | None, pairs: list[list[float]] | None, **others: Any) -> Outcome:
     return Outcome(
         **others,
