@@ -3,7 +3,7 @@
 Measure what is installed, or compare two commits:
 
     asv run --config benchmarks/asv.conf.json -E existing --bench gradient
-    asv continuous --config benchmarks/asv.conf.json --split --factor 1.1 --bench gradient main HEAD
+    asv continuous --config benchmarks/asv.conf.json --interleave-rounds -s -f 1.1 --bench gradient main HEAD
 """
 
 from pathlib import Path

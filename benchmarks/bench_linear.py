@@ -3,7 +3,7 @@
 Measure what is installed, or compare two commits:
 
     asv run --config benchmarks/asv.conf.json -E existing --bench linear
-    asv continuous --config benchmarks/asv.conf.json --split --factor 1.1 --bench linear main HEAD
+    asv continuous --config benchmarks/asv.conf.json --interleave-rounds -s -f 1.1 --bench linear main HEAD
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from . import cases
 
 
 def setup_cache() -> dict[str, Path]:
-    return cases.stored("ease", "slim")
+    return cases.stored("ease", "slim", "pure_svd")
 
 
 setup_cache.timeout = 3600
@@ -24,3 +24,7 @@ class EASE(cases._Benchmark):
 
 class SLIM(cases._Benchmark):
     operation = "slim"
+
+
+class PureSVD(cases._Benchmark):
+    operation = "pure_svd"

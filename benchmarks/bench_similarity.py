@@ -3,7 +3,7 @@
 Measure what is installed, or compare two commits:
 
     asv run --config benchmarks/asv.conf.json -E existing --bench similarity
-    asv continuous --config benchmarks/asv.conf.json --split --factor 1.1 --bench similarity main HEAD
+    asv continuous --config benchmarks/asv.conf.json --interleave-rounds -s -f 1.1 --bench similarity main HEAD
 """
 
 from pathlib import Path
@@ -18,6 +18,7 @@ def setup_cache() -> dict[str, Path]:
         "item_similarity_own_measure",
         "user_similarity",
         "p3alpha",
+        "rp3beta",
         "item_knn_recommend",
     )
 
@@ -43,6 +44,10 @@ class UserSimilarity(cases._Benchmark):
 
 class P3alpha(cases._Benchmark):
     operation = "p3alpha"
+
+
+class RP3beta(cases._Benchmark):
+    operation = "rp3beta"
 
 
 class ItemKNNRecommend(cases._Benchmark):

@@ -1,9 +1,9 @@
-"""Weightings of counts.
+"""Weightings of counts, and transposing.
 
 Measure what is installed, or compare two commits:
 
     asv run --config benchmarks/asv.conf.json -E existing --bench weighting
-    asv continuous --config benchmarks/asv.conf.json --split --factor 1.1 --bench weighting main HEAD
+    asv continuous --config benchmarks/asv.conf.json --interleave-rounds -s -f 1.1 --bench weighting main HEAD
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from . import cases
 
 
 def setup_cache() -> dict[str, Path]:
-    return cases.stored("bm25_weight", "tfidf_weight", "normalize")
+    return cases.stored("bm25_weight", "tfidf_weight", "normalize", "transpose")
 
 
 setup_cache.timeout = 3600
@@ -28,3 +28,7 @@ class TfidfWeight(cases._Benchmark):
 
 class Normalize(cases._Benchmark):
     operation = "normalize"
+
+
+class Transpose(cases._Benchmark):
+    operation = "transpose"

@@ -2,7 +2,7 @@
 
     asv run --config benchmarks/asv.conf.json -E existing                         # what is installed; needs ".[bench]"
     FASTREC_BENCH_SHAPES=small asv run --config benchmarks/asv.conf.json -E existing --quick    # does it all still run?
-    asv continuous --config benchmarks/asv.conf.json --split --factor 1.1 main HEAD             # two commits
+    asv continuous --config benchmarks/asv.conf.json --interleave-rounds -s -f 1.1 main HEAD      # two commits
     pytest -n 0 --benchmark-enable --benchmark-only tests/test_benchmarks.py
 
 FASTREC_BENCH_SHAPES: names of fastrec.cli.bench.data.SHAPES with commas between; "medium,large" when it is not set.

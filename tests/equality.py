@@ -93,6 +93,10 @@ def assert_solves(system, right, x, magnitude, tol=None):
     assert missed <= allowed, f"solve: misses the right side by {missed:.1e}, allowed {allowed:.1e}"
 
 
+# For a law of a reference, since what equals it is held to the same law on all examples, and for what takes long.
+fewer = settings(max_examples=max(5, settings().max_examples // 5))
+
+
 def tolerance(family, dtype):
     """The relative difference that a family allows in a dtype."""
     return TOLERANCES[family] * float(np.finfo(dtype).eps)

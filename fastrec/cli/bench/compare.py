@@ -25,6 +25,10 @@ class Outcome(NamedTuple):
     ----------
     operation, peer : str
         Their names.
+    library : str
+        What is imported for the peer; ``fastrec`` for what is no other library.
+    exact : bool
+        The peer gives the answer, rather than one that is near it or as good.
     agreement : Agreement, optional
         None where the peer was skipped.
     pairs : Pairs, optional
@@ -35,6 +39,8 @@ class Outcome(NamedTuple):
 
     operation: str
     peer: str
+    library: str
+    exact: bool = True
     agreement: Agreement | None = None
     pairs: Pairs | None = None
     note: str = ""
@@ -56,7 +62,7 @@ def compare(
     user_items : csr_array of float32
         Interactions that all inputs are made from.
     operations : collection of str
-        Keys of ``COMPARED``; empty for all.
+        Keys of ``COMPARED``; empty for all that suit the interactions.
     peers : collection of str
         Modules of the libraries; empty for all.
     sizes : Sizes
@@ -77,7 +83,7 @@ def compare(
         An operation or a peer is unknown; the message lists those there are.
     """
     check_known(operations, peers)
-    return _outcomes(user_items, operations or COMPARED, peers, sizes, n_threads, n_pairs)
+    return _outcomes(user_items, operations, peers, sizes, n_threads, n_pairs)
 
 
 def _outcomes(
@@ -88,25 +94,29 @@ def _outcomes(
     n_threads: int,
     n_pairs: int,
 ) -> Iterator[Outcome]:
-    for operation in operations:
-        inputs = OPERATIONS[operation].inputs(user_items, sizes)
-        call = partial(OPERATIONS[operation].call, **OPERATIONS[operation].prepare(inputs), n_threads=n_threads)
-        ours = Job(call, partial(machine.limited, n_threads))
-        with ours.around():
-            answer = COMPARED[operation].answer(inputs, ours.call())
-        for peer in COMPARED[operation].peers:
-            if peers and peer.module not in peers:
-                continue
-            if not peer.installed:
-                yield Outcome(operation, peer.name, note="not installed")
-            elif user_items.nnz > peer.most_stored:
-                yield Outcome(operation, peer.name, note=f"skipped above {peer.most_stored:,} interactions")
-            else:
-                yield _against(operation, peer, inputs, ours, answer, n_threads, n_pairs)
+    for operation in operations or COMPARED:
+        chosen = [peer for peer in COMPARED[operation].peers if not peers or peer.module in peers]
+        why_not = "" if operations else OPERATIONS[operation].why_not(user_items)
+        skipped = {peer: why_not or _why_not(peer, user_items) for peer in chosen}
+        if not all(skipped.values()):
+            inputs = OPERATIONS[operation].inputs(user_items, sizes)
+            call = partial(OPERATIONS[operation].call, **OPERATIONS[operation].prepare(inputs), n_threads=n_threads)
+            ours = Job(call, partial(machine.limited, n_threads))
+            with ours.around():
+                answer = COMPARED[operation].answer(inputs, ours.call())
+        for peer in chosen:
+            outcome = Outcome(operation, peer.name, peer.module, peer.exact, note=skipped[peer] or peer.note)
+            yield outcome if skipped[peer] else _against(outcome, peer, inputs, ours, answer, n_threads, n_pairs)
+
+
+def _why_not(peer: Peer, user_items: csr_array) -> str:
+    if not peer.installed:
+        return "not installed"
+    return f"skipped above {peer.most_stored:,} interactions" if user_items.nnz > peer.most_stored else ""
 
 
 def _against(
-    operation: str, peer: Peer, inputs: Inputs, ours: Job, answer: Any, n_threads: int, n_pairs: int
+    outcome: Outcome, peer: Peer, inputs: Inputs, ours: Job, answer: Any, n_threads: int, n_pairs: int
 ) -> Outcome:
     around: partial[AbstractContextManager[Any]]
     around = partial(machine.limited, n_threads, one_blas_thread=peer.one_blas_thread)
@@ -115,11 +125,11 @@ def _against(
         with around():
             run = peer.prepare(inputs, n_threads)
             theirs = run.answer(run.call())
-        agreement = (peer.check or COMPARED[operation].check)(inputs, answer, theirs, peer.tolerance)
+        agreement = (peer.check or COMPARED[outcome.operation].check)(inputs, answer, theirs, peer.tolerance)
         pairs = interleaved(ours, Job(run.call, around), n_pairs) if agreement.agrees else None
     except Exception as error:  # a peer's fault must not end the comparison with the others
         agreement, pairs = Agreement(False, f"{type(error).__name__}: {error}"), None
-    return Outcome(operation, peer.name, agreement, pairs, peer.note)
+    return outcome._replace(agreement=agreement, pairs=pairs)
 
 
 def check_known(operations: Collection[str], peers: Collection[str]) -> None:

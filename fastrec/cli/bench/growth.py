@@ -152,10 +152,11 @@ def _slope(points: npt.NDArray[np.float64]) -> float:
     return float(np.polyfit(points[:, 0], points[:, 1], 1)[0])
 
 
-def as_json(measurements: Collection[Measurement]) -> str:
-    """All that was measured, with the exponents."""
+def as_json(measurements: Collection[Measurement], n_threads: int) -> str:
+    """All that was measured, with the exponents, and the machine with the most threads that were asked for."""
     fitted = [{"operation": o, "library": of, "exponent": e} for (o, of), e in exponents(measurements).items()]
-    return json.dumps({"measurements": [one._asdict() for one in measurements], "exponents": fitted}, indent=2)
+    measured = [one._asdict() for one in measurements]
+    return json.dumps({"machine": machine.facts(n_threads), "measurements": measured, "exponents": fitted}, indent=2)
 
 
 def _ascending(millions: Iterable[float]) -> list[float]:

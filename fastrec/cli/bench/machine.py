@@ -7,24 +7,38 @@ import os
 import platform
 import resource
 import sys
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import fastrec
 from fastrec import _dispatch, _machine
 
+PACKAGES = ("numpy", "scipy", "numba", "implicit", "rusket", "irspack", "cmfrec", "similaripy",
+            "sparse_dot_topn", "faiss-cpu", "scann-core", "lightfm-next", "threadpoolctl")  # fmt: skip
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-def describe(n_threads: int, packages: Sequence[str] = ()) -> str:
-    """Processor, cores, threads, instruction set in use, and versions of what is installed of ``packages``."""
-    versions = [f"{name} {version(name)}" for name in ("fastrec", "numpy", "scipy", *packages) if _installed(name)]
+def facts(n_threads: int) -> dict[str, Any]:
+    """Processor, cores, threads, instruction set in use, and versions of what is installed."""
+    return {
+        "processor": _processor(),
+        "usable_cores": _machine.usable_cores(),
+        "n_threads": n_threads,
+        "instruction_set": _dispatch.instruction_set or "no compiled kernels",
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": {"fastrec": fastrec.__version__, **{name: version(name) for name in PACKAGES if _installed(name)}},
+    }
+
+
+def describe(found: dict[str, Any]) -> str:
+    """Facts as two lines."""
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     return (
-        f"{_processor()}, {_machine.usable_cores()} usable cores, {n_threads} threads, "
-        f"{_dispatch.instruction_set or 'no compiled kernels'}, {platform.system()}, "
-        f"Python {platform.python_version()}\n{', '.join(versions)}"
+        f"{found['processor']}, {found['usable_cores']} usable cores, {found['n_threads']} threads, "
+        f"{found['instruction_set']}, {found['system']}, Python {found['python']}\n{versions}"
     )
 
 

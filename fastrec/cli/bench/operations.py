@@ -34,6 +34,7 @@ _MOST_SCORES_IN_MEMORY = 400_000_000  # 10,000 x 40,000: no cache holds them
 _MOST_QUERIES = 30_000
 _ONE_AT_A_TIME = 200  # queries: their sum is long enough to be timed
 _MOST_ITEMS = 1_000_000
+_MOST_ITEMS_SQUARED = 20_000  # linear models: minutes, and gigabytes
 _MOST_SIMILAR_USERS = 20_000  # popular items make time grow with their square
 _MOST_STRINGS = 50_000
 _STRINGS_KEPT = 10
@@ -68,11 +69,14 @@ class Operation(NamedTuple):
         ``call(n_threads=..., **prepare(inputs))`` is what is measured.
     prepare : callable
         From inputs to keyword arguments, where something is kept from call to call. Not measured.
+    why_not : callable
+        From interactions to a reason not to measure it on these unless it is asked for; mostly there is none.
     """
 
     inputs: Callable[[csr_array, Sizes], Inputs]
     call: Callable[..., Any]
     prepare: Callable[[Inputs], Inputs] = dict
+    why_not: Callable[[csr_array], str] = lambda _: ""
 
 
 # ---- scores ---------------------------------------------------------------------------------------------------------
@@ -327,6 +331,14 @@ def _without_held_out(inputs: Inputs) -> Inputs:
     return {name: value for name, value in inputs.items() if name != "held_out"}
 
 
+def _too_wide(user_items: csr_array) -> str:
+    return f"skipped above {_MOST_ITEMS_SQUARED:,} items" if user_items.shape[1] > _MOST_ITEMS_SQUARED else ""
+
+
+def _no_ratings(user_items: csr_array) -> str:
+    return "skipped: all values are the same" if np.ptp(user_items.data) == 0 else ""
+
+
 def _fit_bpr(user_items: csr_array, n_factors: int, n_threads: int | None) -> Any:
     model = fastrec.BPR(n_factors, **PAIRWISE, regularization=BPR_PENALTY, random_state=0, n_threads=n_threads)
     return model.fit(user_items)
@@ -357,8 +369,12 @@ def _fit_slim(user_items: csr_array, n_threads: int | None) -> Any:
     return fastrec.SLIM(*slim_penalties(user_items.shape[0]), n_threads=n_threads).fit(user_items)
 
 
-def _ones_and_size(user_items: csr_array, sizes: Sizes) -> Inputs:
-    return {**_ones(user_items, sizes), "n_factors": sizes.n_factors}
+def _ones_and_factors(user_items: csr_array, sizes: Sizes) -> Inputs:
+    return {**_ones(user_items, sizes), "n_factors": min(sizes.n_factors, *user_items.shape)}
+
+
+def _fit_svd(user_items: csr_array, n_factors: int, n_threads: int | None) -> Any:
+    return fastrec.PureSVD(n_factors, random_state=0, n_threads=n_threads).fit(user_items)
 
 
 def _fit_nmf(user_items: csr_array, n_factors: int, n_threads: int | None) -> Any:
@@ -400,12 +416,13 @@ OPERATIONS = {
     "tfidf_weight": Operation(_item_documents, fastrec.tfidf_weight),
     "normalize": Operation(_item_documents, fastrec.normalize),
     "transpose": Operation(lambda user_items, sizes: {"x": user_items}, _transpose),
-    "ease": Operation(_ones, _fit_ease),
-    "slim": Operation(_ones, _fit_slim),
-    "nmf": Operation(_ones_and_size, _fit_nmf),
+    "ease": Operation(_ones, _fit_ease, why_not=_too_wide),
+    "slim": Operation(_ones, _fit_slim, why_not=_too_wide),
+    "pure_svd": Operation(_ones_and_factors, _fit_svd),
+    "nmf": Operation(_ones_and_factors, _fit_nmf),
     "implicit_als": Operation(_implicit_problem, _fit_als),
-    "explicit_als": Operation(_ratings_and_start, _fit_explicit_als()),
-    "explicit_als_nonnegative": Operation(_ratings_and_start, _fit_explicit_als(nonnegative=True)),
+    "explicit_als": Operation(_ratings_and_start, _fit_explicit_als(), why_not=_no_ratings),
+    "explicit_als_nonnegative": Operation(_ratings_and_start, _fit_explicit_als(nonnegative=True), why_not=_no_ratings),
     "bpr": Operation(_interactions_held_out, _fit_bpr, _without_held_out),
     "warp": Operation(_interactions_held_out, _fit_warp, _without_held_out),
 }

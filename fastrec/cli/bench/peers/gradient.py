@@ -72,14 +72,18 @@ def _check(inputs: Inputs, ours: Factors, theirs: Factors, tolerance: float) -> 
     return as_good(inputs["user_items"], inputs["held_out"], ours, theirs, tolerance)
 
 
+def _peer(name: str, module: str, prepare: Any, note: str = "") -> Peer:
+    return Peer(name, module, prepare, _WITHIN, exact=False, note=note)
+
+
 COMPARED = {
     "bpr": Compared(
         _answer,
         _check,
         (
-            Peer("implicit", "implicit", _implicit, _WITHIN, note="negatives by popularity, item biases"),
-            Peer("rusket", "rusket", _rusket, _WITHIN),
+            _peer("implicit", "implicit", _implicit, "negatives by popularity, item biases"),
+            _peer("rusket", "rusket", _rusket),
         ),
     ),
-    "warp": Compared(_answer, _check, (Peer("LightFM", "lightfm", _lightfm("warp", 0.0), _WITHIN),)),
+    "warp": Compared(_answer, _check, (_peer("LightFM", "lightfm", _lightfm("warp", 0.0)),)),
 }

@@ -172,6 +172,7 @@ _SCANN_TREE = Peer(
     "scann",
     _scann_tree,
     tolerance=0.05,
+    exact=False,
     check=_check_recall,
     note="approximate; search alone, its index is built before",
 )

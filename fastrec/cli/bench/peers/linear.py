@@ -1,4 +1,4 @@
-"""Linear models with the same objective and penalty: NumPy, irspack."""
+"""Linear models with the same objective and penalty: NumPy, SciPy, irspack."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ def _irspack_slim(inputs: Inputs, n_threads: int) -> Run:
     return Run(lambda: model(user_items, **SLIM, n_threads=n_threads).learn(), lambda fit: csr_array(csr_matrix(fit.W)))
 
 
+def _scipy_svd(inputs: Inputs, n_threads: int) -> Run:
+    svds = import_module("scipy.sparse.linalg").svds
+    user_items, n_factors = inputs["user_items"].astype(np.float64), inputs["n_factors"]
+    return Run(lambda: svds(user_items, n_factors), lambda found: np.sort(found[1])[::-1])
+
+
 def _check_objective(inputs: Inputs, ours: Any, theirs: Any, tolerance: float) -> Agreement:
     user_items, penalties = inputs["user_items"], slim_penalties(inputs["user_items"].shape[0])
     first, second = (elastic_net(user_items, weights, *penalties) for weights in (ours, theirs))
@@ -46,7 +52,7 @@ def _check_objective(inputs: Inputs, ours: Any, theirs: Any, tolerance: float) -
     return Agreement(abs(change) <= tolerance, f"objective {100 * change:+.5f} %, {ours.nnz} and {theirs.nnz} weights")
 
 
-def _check_weights(inputs: Inputs, ours: Any, theirs: Any, tolerance: float) -> Agreement:
+def _check_entries(inputs: Inputs, ours: Any, theirs: Any, tolerance: float) -> Agreement:
     return same_matrix(ours, theirs, tolerance)
 
 
@@ -57,11 +63,16 @@ def _weights(inputs: Inputs, model: Any) -> Any:
 COMPARED = {
     "ease": Compared(
         _weights,
-        _check_weights,
+        _check_entries,
         (
             Peer("NumPy", "numpy", _numpy_ease, tolerance=1e-4, most_stored=2_000_000, note="float64"),
             Peer("irspack", "irspack", _irspack_ease, tolerance=1e-4),
         ),
+    ),
+    "pure_svd": Compared(
+        lambda inputs, model: model.singular_values_,
+        _check_entries,
+        (Peer("SciPy svds", "scipy", _scipy_svd, note="both by ARPACK, one thread"),),
     ),
     "slim": Compared(_weights, _check_objective, (Peer("irspack", "irspack", _irspack_slim, tolerance=1e-4),)),
 }

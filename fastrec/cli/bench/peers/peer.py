@@ -36,13 +36,16 @@ class Peer(NamedTuple):
     name : str
         Library, and method where there are several.
     module : str
-        What is imported; the peer is skipped where that is not installed.
+        What is imported; the peer is skipped where that is not installed. ``fastrec`` for what is no other library.
     prepare : callable
         From inputs and a number of threads to a `Run`. Imports the library.
     tolerance : float
         How far answers may differ, as the operation's check means it.
     one_blas_thread : bool
         The library calls BLAS from threads of its own and asks for one thread there.
+    exact : bool
+        It gives the answer, rather than one that is near it or as good: False for what is approximate, stops early, or
+        draws random samples.
     check : callable, optional
         Takes the place of the operation's check, for what is not to give the same answer.
     most_stored : float
@@ -56,6 +59,7 @@ class Peer(NamedTuple):
     prepare: Callable[[Inputs, int], Run]
     tolerance: float = 1e-5
     one_blas_thread: bool = False
+    exact: bool = True
     check: Check | None = None
     most_stored: float = math.inf
     note: str = ""

@@ -43,7 +43,7 @@ def _compared(*peers: Peer) -> Compared:
 
 _NUMPY = Peer("NumPy argpartition", "numpy", _numpy, note="one thread")
 _ONE_READ = Peer(
-    "one read of the matrix", "numpy", _one_read, check=_nothing_to_check, note="numpy.max: what memory allows"
+    "one read of the matrix", "fastrec", _one_read, check=_nothing_to_check, note="numpy.max: what memory allows"
 )
 _RANDOM_ORDER = Peer("fastrec, random order", "fastrec", _random_order, check=_nothing_to_check)
 
