@@ -48,7 +48,7 @@ class Weights(NamedTuple):
             for name, value in self._asdict().items()
             if not name.startswith("pop") and value is not None
         }
-        pops = {"pop1": _popularity(self.pop1, "pop1", n_rows), "pop2": _popularity(self.pop2, "pop2", n_columns)}
+        pops = {"pop1": popularity(self.pop1, "pop1", n_rows), "pop2": popularity(self.pop2, "pop2", n_columns)}
         return self._replace(**numbers, **pops)
 
     @property
@@ -75,17 +75,7 @@ def similarities(
     block_size: int | None,
 ) -> coo_array | csr_array:
     """Best ``k`` similarities of every row of ``matrix1`` with the columns of ``matrix2``, of its own rows without."""
-    for matrix, name in ((matrix1, "matrix1"), (matrix2, "matrix2")):
-        if not is_sparse(matrix) and not (matrix is None and name == "matrix2"):
-            raise TypeError(f"{name} must be a sparse matrix")
-    n_rows, n_inner = matrix1.shape
-    n_columns = n_rows if matrix2 is None else matrix2.shape[1]
-    if matrix2 is not None and matrix2.shape[0] != n_inner:
-        raise ValueError(
-            f"Incompatible matrix shapes: matrix1.shape[1]={n_inner} must equal matrix2.shape[0]={matrix2.shape[0]}"
-        )
-    if format_output not in ("coo", "csr"):
-        raise ValueError(f"format_output must be 'coo' or 'csr', got {format_output!r}")
+    shape = n_rows, n_columns = check_matrices(matrix1, matrix2, format_output)
     if block_size is not None:
         operator.index(block_size)
     weights = weights.checked(n_rows, n_columns)
@@ -101,8 +91,8 @@ def similarities(
         n_threads=n_threads,
         progress=bool(verbose) and _HAS_TQDM,
     )
-    targets = None if target_rows is None else _targets(target_rows, n_rows)
-    candidates, exclude = _columns(target_cols, filter_cols, (n_rows, n_columns))
+    targets = None if target_rows is None else target_rows_of(target_rows, n_rows)
+    candidates, exclude = _columns(target_cols, filter_cols, shape)
     first = _rows(matrix1, "matrix1", n_threads)
     plain = weights.is_product and weights.power == 1 and weights.walk is None and not any(shrink.values())
     if plain and matrix2 is not None:
@@ -171,7 +161,7 @@ def _parts(
     return (squares**w.c1, squares**w.c2), popularities
 
 
-def _popularity(chosen: Any, name: str, n: int) -> Any:
+def popularity(chosen: Any, name: str, n: int) -> Any:
     """A name, or a number for each."""
     if isinstance(chosen, str) and chosen in ("none", "sum"):
         return chosen
@@ -182,10 +172,10 @@ def _popularity(chosen: Any, name: str, n: int) -> Any:
     return _check.vector(chosen, name).astype(np.float64)
 
 
-def _values_of(popularity: Any, given: Statistics) -> Array:
-    if isinstance(popularity, str):
-        return given.total if popularity == "sum" else np.ones_like(given.total)
-    numbers: Array = popularity
+def _values_of(chosen: Any, given: Statistics) -> Array:
+    if isinstance(chosen, str):
+        return given.total if chosen == "sum" else np.ones_like(given.total)
+    numbers: Array = chosen
     return numbers
 
 
@@ -204,6 +194,21 @@ def _walk(by_item: Csr, p: Parameters) -> tuple[Array, Array]:
 
 
 # ---- the arguments --------------------------------------------------------------------------------------------------
+
+
+def check_matrices(matrix1: Any, matrix2: Any, format_output: str) -> tuple[int, int]:
+    """The shape of the answer, which has a row for every row of the first matrix and a column for what it meets."""
+    for matrix, name in ((matrix1, "matrix1"), (matrix2, "matrix2")):
+        if not is_sparse(matrix) and not (matrix is None and name == "matrix2"):
+            raise TypeError(f"{name} must be a sparse matrix")
+    n_rows, n_inner = matrix1.shape
+    if matrix2 is not None and matrix2.shape[0] != n_inner:
+        raise ValueError(
+            f"Incompatible matrix shapes: matrix1.shape[1]={n_inner} must equal matrix2.shape[0]={matrix2.shape[0]}"
+        )
+    if format_output not in ("coo", "csr"):
+        raise ValueError(f"format_output must be 'coo' or 'csr', got {format_output!r}")
+    return n_rows, n_rows if matrix2 is None else matrix2.shape[1]
 
 
 def _whole(value: Any, name: str) -> Any:
@@ -230,7 +235,8 @@ def _ids(values: Any, name: str) -> Any:
     return array
 
 
-def _targets(target_rows: Any, n_rows: int) -> Ids:
+def target_rows_of(target_rows: Any, n_rows: int) -> Ids:
+    """Rows that are wanted, each once."""
     if len(target_rows) > n_rows:
         raise ValueError(f"target_rows length ({len(target_rows)}) cannot exceed matrix1.shape[0] ({n_rows})")
     return np.unique(_check.item_ids(_ids(target_rows, "target_rows"), "target_rows", n_rows, unit="rows"))
@@ -238,14 +244,15 @@ def _targets(target_rows: Any, n_rows: int) -> Ids:
 
 def _columns(target_cols: Any, filter_cols: Any, shape: tuple[int, int]) -> tuple[Pattern | None, Pattern | None]:
     """Columns that may be answered, and columns that may not."""
-    wanted, unwanted = _selector(target_cols, "target_cols", shape), _selector(filter_cols, "filter_cols", shape)
+    wanted, unwanted = selector(target_cols, "target_cols", shape), selector(filter_cols, "filter_cols", shape)
     if unwanted is not None and unwanted.shared and (wanted is None or wanted.shared):
         ids = np.arange(shape[1], dtype=np.int32) if wanted is None else wanted.ids
         return Pattern.one_list(np.setdiff1d(ids, unwanted.ids)), None
     return wanted, unwanted
 
 
-def _selector(columns: Any, name: str, shape: tuple[int, int]) -> Pattern | None:
+def selector(columns: Any, name: str, shape: tuple[int, int]) -> Pattern | None:
+    """Columns for all rows or for each; None where nothing is selected."""
     if columns is None:
         return None
     if is_sparse(columns):

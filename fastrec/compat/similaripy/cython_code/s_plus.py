@@ -6,11 +6,26 @@ from typing import Any
 
 from fastrec.compat._ways_in import left_to_original, taken
 from fastrec.compat.similaripy._kernel import Weights, similarities
+from fastrec.compat.similaripy.cython_code.s_plus_utils import (
+    MODE_ARRAY,
+    MODE_MATRIX,
+    MODE_NONE,
+    validate_s_plus_inputs,
+)
 from fastrec.compat.similaripy.cython_code.utils import build_coo_matrix, build_csr_matrix, get_num_threads
 
 __getattr__ = left_to_original(__name__)
 
-__all__ = ["build_coo_matrix", "build_csr_matrix", "get_num_threads", "s_plus"]
+__all__ = [
+    "MODE_ARRAY",
+    "MODE_MATRIX",
+    "MODE_NONE",
+    "build_coo_matrix",
+    "build_csr_matrix",
+    "get_num_threads",
+    "s_plus",
+    "validate_s_plus_inputs",
+]
 
 
 @taken
