@@ -239,6 +239,21 @@ def test_a_matrix_with_its_transpose_is_one_with_itself(seed, measure, value):
     np.testing.assert_array_equal(one, two)
 
 
+@given(
+    seeds, st.sampled_from(["cosine", "jaccard", "s_plus", "asymmetric_cosine"]), st.sampled_from(["int64", "float32"])
+)
+def test_two_matrices_are_parts_of_one(seed, measure, dtype):
+    """What rows have with columns of another matrix is what they have with rows below them."""
+    rng = np.random.default_rng(seed)
+    x, y, seen = (positive(rng, shape).astype(dtype) for shape in ((9, 6), (11, 6), (9, 11)))
+    apart = getattr(ours, measure)(csr_array(x), csr_array(y).T, k=4, filter_cols=csr_array(seen), verbose=False)
+    among = np.hstack([np.ones((9, 9)), seen])
+    below = csr_array(np.vstack([among, np.ones((11, 20))]))
+    stacked = csr_array(np.vstack([x, y]))
+    together = getattr(ours, measure)(stacked, k=4, filter_cols=below, target_rows=list(range(9)), verbose=False)
+    np.testing.assert_array_equal(apart.toarray(), together.toarray()[:9, 9:])
+
+
 @given(seeds, st.integers(1, 4))
 def test_threads_and_targets_change_no_bit(seed, n_threads):
     rng = np.random.default_rng(seed)

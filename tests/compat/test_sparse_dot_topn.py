@@ -183,6 +183,24 @@ def test_the_best_are_a_part_of_all_in_their_order(dtype, top_n, threshold, data
         assert set(kept.indices) == set(ranked[row].indices)
 
 
+@pytest.mark.parametrize("threshold", [None, 0.2, 0.7])
+def test_the_order_does_not_depend_on_how_a_row_was_found(threshold):
+    """Long rows are summed in blocks of columns; with a threshold some terms are skipped."""
+    rng = np.random.default_rng(0)
+    terms = np.minimum(rng.zipf(1.3, (3_000, 8)) - 1, 499)
+    vectors = csr_matrix((np.ones(terms.size), (np.repeat(np.arange(3_000), 8), terms.ravel())), shape=(3_000, 500))
+    vectors = csr_matrix(vectors.multiply(1 / np.sqrt(vectors.multiply(vectors).sum(axis=1))))
+    everything = vectors[:200] @ vectors.T
+    best = ours.sp_matmul_topn(vectors[:200], vectors.T, 5, threshold=threshold)
+    assert best.nnz > 500
+    for row in range(200):
+        place = {column: at for at, column in enumerate(everything[row].indices.tolist())}
+        places = [place[column] for column in best[row].indices.tolist()]
+        assert places == sorted(places)
+        kept = everything[row].data[everything[row].data > (threshold or 0)]
+        np.testing.assert_allclose(np.sort(best[row].data), np.sort(kept)[-5:])
+
+
 # ---- what is wrong there and right here -----------------------------------------------------------------------------
 
 

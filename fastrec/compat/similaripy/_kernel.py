@@ -42,14 +42,8 @@ class Weights(NamedTuple):
     walk: float | None = None
 
     def checked(self, n_rows: int, n_columns: int) -> Weights:
-        """Numbers, and popularities of these lengths."""
-        numbers = {
-            name: _check.real(value, name)
-            for name, value in self._asdict().items()
-            if not name.startswith("pop") and value is not None
-        }
-        pops = {"pop1": popularity(self.pop1, "pop1", n_rows), "pop2": popularity(self.pop2, "pop2", n_columns)}
-        return self._replace(**numbers, **pops)
+        """With popularities of these lengths."""
+        return self._replace(pop1=popularity(self.pop1, "pop1", n_rows), pop2=popularity(self.pop2, "pop2", n_columns))
 
     @property
     def is_product(self) -> bool:
@@ -309,7 +303,7 @@ def _rows_of_pattern(pattern: Pattern | None, rows: Ids) -> Pattern | None:
 
 
 def _answer(found: csr_array, format_output: str) -> coo_array | csr_array:
-    kept = np.isfinite(found.data) & (found.data != 0)
+    kept = np.isfinite(found.data) & (found.data != 0)  # a zero where its threshold is below
     if not kept.all():
         ends = np.concatenate([[0], np.cumsum(kept)])
         indptr = ends[found.indptr].astype(found.indptr.dtype)

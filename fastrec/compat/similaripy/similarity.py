@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from fastrec import _check
 from fastrec.compat._ways_in import left_to_original, taken
 from fastrec.compat.similaripy._kernel import SHRINK_TYPES, Weights, similarities
 
@@ -83,13 +84,16 @@ def _public(measure: Callable[..., Weights]) -> Callable[..., Any]:
     """A measure's function: its own parameters stand between the matrices and those that all measures have."""
     own = list(inspect.signature(measure).parameters.values())
     signature = inspect.Signature([*_MATRICES, *own, *_OF_ALL_MEASURES])
+    names = list(signature.parameters)
+    defaults = {name: signature.parameters[name].default for name in names[1:]}
 
     @functools.wraps(measure)
     def function(*args: Any, **kwargs: Any) -> Any:
-        given = signature.bind(*args, **kwargs)
-        given.apply_defaults()
-        values = given.arguments
-        weights = measure(**{parameter.name: values.pop(parameter.name) for parameter in own})
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        values = {**defaults, **given}
+        if len(given) != len(args) + len(kwargs) or values.keys() != signature.parameters.keys():
+            signature.bind(*args, **kwargs)  # which says what is wrong, but takes as long as all the rest
+        weights = measure(**{parameter.name: _own(parameter.name, values) for parameter in own})
         kind = values.pop("shrink_type")
         if kind not in SHRINK_TYPES:
             raise ValueError("shrink_type must be one of 'stabilized', 'bayesian', or 'additive'")
@@ -99,6 +103,11 @@ def _public(measure: Callable[..., Weights]) -> Callable[..., Any]:
     function.__doc__ = summary + _DOCUMENTATION.format(own=parameters.strip()).replace("    \n", "")
     function.__signature__ = signature  # type: ignore[attr-defined]
     return taken(function)
+
+
+def _own(name: str, values: dict[str, Any]) -> Any:
+    value = values.pop(name)
+    return value if name.startswith("pop") else _check.real(value, name)
 
 
 @_public
