@@ -57,9 +57,9 @@ def leave_k_out_split(
         Decides everything.
     """
     if K < 1:
-        raise ValueError("The 'K' must be >= 1.")
+        raise ValueError(f"K: expected an integer of at least 1, got {K}")
     if not 0.0 <= train_only_size < 1.0:
-        raise ValueError("The 'train_only_size' must be in the range (0.0 <= x < 1.0).")
+        raise ValueError(f"train_only_size: expected a number of at least 0 and below 1, got {train_only_size}")
     ratings, rs = coo_matrix(ratings), check_random_state(random_state)
     users, counts = np.unique(ratings.row, return_counts=True)
     eligible = counts > K + 1
@@ -93,7 +93,7 @@ def ranking_metrics_at_k(
     model : RecommenderBase
         Its `recommend` is asked for ``K`` items, those of the train row left out.
     train_user_items, test_user_items : sparse matrix, shape (n_users, n_items)
-        Stored entries count, whatever their values.
+        Stored entries count, whatever their values; the first may have more rows.
     K : int, at least 1
     show_progress : bool
         Show a bar on stderr.
@@ -116,20 +116,21 @@ def ranking_metrics_at_k(
     if not test.has_canonical_format:
         test = test.copy()
         test.sum_duplicates()
-    _check.same_size(train.shape[0], "train_user_items", test.shape[0], "test_user_items", "rows")
+    if train.shape[0] < test.shape[0]:
+        rows = f"train_user_items has {train.shape[0]} rows and test_user_items {test.shape[0]}"
+        raise ValueError(f"{rows}; pass the train rows of all users to test")
     n_test = np.diff(test.indptr)
     users = np.flatnonzero(n_test)
     sums = {"precision": 0.0, "map": 0.0, "ndcg": 0.0, "auc": 0.0}
     if not len(users):
         return dict.fromkeys(sums, float("nan"))
-    with tqdm(total=len(n_test), disable=not show_progress) as progress:
+    with tqdm(total=len(users), disable=not show_progress) as progress:
         for first in range(0, len(users), _USERS_AT_ONCE):
             some = users[first : first + _USERS_AT_ONCE]
             ids, _ = model.recommend(some, train[some], N=K)
             for name, values in _of_users(_hits(ids, test[some]), n_test[some], test.shape[1]).items():
                 sums[name] += float(values.sum())
             progress.update(len(some))
-        progress.update(len(n_test) - len(users))
     possible = {"precision": float(np.minimum(n_test, K).sum())}
     return {name: total / possible.get(name, len(users)) for name, total in sums.items()}
 

@@ -51,13 +51,13 @@ class ItemItemRecommender(RecommenderBase):
     def fit(self, weighted: Any, show_progress: bool = True, callback: Callback | None = None) -> None:
         """Find the neighbours of every item: see `RecommenderBase.fit`; there is nothing to call back."""
         if callback:
-            raise NotImplementedError("callback isn't supported by the fit of item-item recommenders")
-        found = most_similar(self._weighted(weighted), self.K, self._metric, self.num_threads, show_progress)
+            raise NotImplementedError("callback: expected None, for the fit of item-item recommenders has no epochs")
+        found = most_similar(self._weighted(check_csr(weighted)), self.K, self._metric, self.num_threads, show_progress)
         self._take(csr_matrix(found))
 
     def _weighted(self, counts: Any) -> Any:
         """What the metric compares the columns of."""
-        return check_csr(counts)
+        return counts
 
     @taken
     def recommend(
@@ -77,7 +77,7 @@ class ItemItemRecommender(RecommenderBase):
         """
         rows = rows_of_each(user_items, userid, "user_items")
         if filter_items is not None and items is not None:
-            raise ValueError("Can't specify both filter_items and items")
+            raise ValueError("filter_items: expected None beside items, which says all")
         if self.scorer is None:
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
         n_rows, n_items = rows.shape[0], self.similarity.shape[0]
@@ -100,7 +100,7 @@ class ItemItemRecommender(RecommenderBase):
 
     def similar_users(self, userid: Any, N: int = 10, filter_users: Any = None, users: Any = None) -> Ranked:  # noqa: N803
         """Not of this model, which knows no users."""
-        raise NotImplementedError("similar_users isn't implemented for item-item recommenders")
+        raise NotImplementedError("item-item recommenders know no users: similar_users is not of them")
 
     @taken
     def similar_items(
@@ -117,9 +117,9 @@ class ItemItemRecommender(RecommenderBase):
         Fewer are filled up as in `recommend`.
         """
         if recalculate_item:
-            raise NotImplementedError("recalculate_item isn't implemented for item-item recommenders")
+            raise NotImplementedError("recalculate_item: expected False, for item-item recommenders have no factors to make")
         if filter_items is not None and items is not None:
-            raise ValueError("Can't specify both filter_items and items")
+            raise ValueError("filter_items: expected None beside items, which says all")
         if self.similarity is None:
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
         if is_scalar(itemid):
@@ -182,9 +182,6 @@ class CosineRecommender(ItemItemRecommender):
     def fit(self, counts: Any, show_progress: bool = True, callback: Callback | None = None) -> None:
         """Find the neighbours of every item: see `ItemItemRecommender.fit`."""
         super().fit(counts, show_progress, callback)
-
-    def _weighted(self, counts: Any) -> Any:
-        return counts
 
 
 class TFIDFRecommender(CosineRecommender):

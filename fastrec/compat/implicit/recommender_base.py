@@ -164,7 +164,7 @@ class RecommenderBase(metaclass=ABCMeta):
     @staticmethod
     def _check_factors(user_factors: Array, item_factors: Array) -> None:
         if np.isnan(user_factors).any() or np.isnan(item_factors).any():
-            raise ModelFitError("NaN encountered in factors")
+            raise ModelFitError("the fit gave factors that are NaN; check the interactions and the regularization")
 
 
 __getattr__ = left_to_original(__name__)

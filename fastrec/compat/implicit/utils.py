@@ -96,9 +96,10 @@ def rows_of_each(matrix: Any, ids: Any, what: str) -> Any:
     if is_sparse(matrix) and matrix.ndim == 1:
         matrix = matrix.reshape(1, -1).tocsr()
     if not is_sparse(matrix) or matrix.format != "csr":
-        raise ValueError(f"{what} needs to be a CSR sparse matrix")
+        got = getattr(matrix, "format", None) or type(matrix).__name__
+        raise ValueError(f"{what}: expected a sparse matrix in CSR form, got {got}; call .tocsr()")
     if matrix.shape[0] != (1 if is_scalar(ids) else len(ids)):
-        raise ValueError(f"{what} must contain 1 row for every id that is given, got {matrix.shape[0]} rows")
+        raise ValueError(f"{what}: expected a row for each of the ids, got {matrix.shape[0]} rows; pass {what}[ids]")
     return matrix
 
 

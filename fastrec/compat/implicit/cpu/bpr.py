@@ -70,6 +70,8 @@ class BayesianPersonalizedRanking(MatrixFactorizationBase):
         samples of the probability that they are ranked rightly, ``skipped`` is 0.
         """
         rs, n_factors = check_random_state(self.random_state), _check.integer(self.factors, "factors", 1)
+        for name in ("learning_rate", "regularization"):
+            _check.real(getattr(self, name), name, 0)
         rows = _check.csr(check_csr(user_items).astype(np.bool_), "user_items")
         learner = fastrec.BPR(
             n_factors,
@@ -79,9 +81,9 @@ class BayesianPersonalizedRanking(MatrixFactorizationBase):
             item_bias=True,
             n_threads=threads_of(self.num_threads),
         )
-        learner.seed_, learner.n_epochs_ = int(rs.integers(2**63)), 0
         learner.item_counts_ = np.bincount(rows.indices, minlength=rows.shape[1]).astype(np.int64)
         self._start(np.diff(rows.indptr), learner.item_counts_, rs)
+        learner.seed_, learner.n_epochs_ = int(rs.integers(2**63)), 0
         self._hand_over(learner)
         self._learn(learner, rows.to_scipy(), show_progress, callback)
         self._check_fit_errors()

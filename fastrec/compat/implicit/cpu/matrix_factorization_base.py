@@ -15,6 +15,7 @@ from fastrec.compat.implicit.recommender_base import Ranked, RecommenderBase
 from fastrec.compat.implicit.utils import is_scalar, rows_of_each
 from fastrec.models.base import NotFittedError
 
+_BOTH = "{}: expected None beside {}, which says all"
 _LEAST_NORM = 1e-10  # in the place of 0, so that the cosine with a zero vector is 0
 
 
@@ -64,7 +65,7 @@ class MatrixFactorizationBase(RecommenderBase):
             ids, scores = topk(self.item_factors, user, N, None, seen, filter_items, self.num_threads)
         else:
             if filter_items is not None and len(filter_items):
-                raise ValueError("Can't set both items and filter_items in recommend call")
+                raise ValueError(_BOTH.format("filter_items", "items"))
             ids, scores = self._rank_some(np.atleast_2d(user), seen, N, self._some(items, "items", "item"))
         return (ids[0], scores[0]) if is_scalar(userid) else (ids, scores)
 
@@ -104,7 +105,7 @@ class MatrixFactorizationBase(RecommenderBase):
         """Best ``N`` users by the cosine of their factors: see `RecommenderBase.similar_users`."""
         self._check_fitted()
         if users is not None and filter_users is not None and len(filter_users):
-            raise ValueError("Can't set both users and filter_users in similar_users call")
+            raise ValueError(_BOTH.format("filter_users", "users"))
         chosen = None if users is None else self._some(users, "users", "user")
         return self._most_similar(
             self.user_factors[userid], self.user_norms[userid], self.user_factors, self.user_norms, N,
@@ -124,7 +125,7 @@ class MatrixFactorizationBase(RecommenderBase):
         """Best ``N`` items by the cosine of their factors: see `RecommenderBase.similar_items`."""
         self._check_fitted()
         if items is not None and filter_items is not None and len(filter_items):
-            raise ValueError("Can't set both items and filter_items in similar_items call")
+            raise ValueError(_BOTH.format("filter_items", "items"))
         factor = self._item_factor(itemid, item_users, recalculate_item)
         norm = _norms(factor) if recalculate_item else self.item_norms[itemid]
         chosen = None if items is None else self._some(items, "items", "item")
@@ -132,11 +133,11 @@ class MatrixFactorizationBase(RecommenderBase):
 
     def recalculate_user(self, userid: Any, user_items: Any) -> Array:
         """Make users' factors from their rows, in models that can."""
-        raise NotImplementedError("recalculate_user is not supported with this model")
+        raise NotImplementedError(f"{type(self).__name__} cannot make users' factors from rows")
 
     def recalculate_item(self, itemid: Any, item_users: Any) -> Array:
         """Make items' factors from their rows, in models that can."""
-        raise NotImplementedError("recalculate_item is not supported with this model")
+        raise NotImplementedError(f"{type(self).__name__} cannot make items' factors from rows")
 
     @property
     def user_norms(self) -> Array:
