@@ -117,7 +117,9 @@ class ItemItemRecommender(RecommenderBase):
         Fewer are filled up as in `recommend`.
         """
         if recalculate_item:
-            raise NotImplementedError("recalculate_item: expected False, for item-item recommenders have no factors to make")
+            raise NotImplementedError(
+                "recalculate_item: expected False, for item-item recommenders have no factors to make"
+            )
         if filter_items is not None and items is not None:
             raise ValueError("filter_items: expected None beside items, which says all")
         if self.similarity is None:

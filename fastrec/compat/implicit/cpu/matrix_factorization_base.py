@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from fastrec._types import Array
+from fastrec import _check
+from fastrec._types import Array, Pattern
 from fastrec.compat._ways_in import left_to_original, taken
-from fastrec.compat.implicit.cpu.topk import item_ids, topk
+from fastrec.compat.implicit.cpu.topk import item_ids, left_out, marked, topk
 from fastrec.compat.implicit.recommender_base import Ranked, RecommenderBase
-from fastrec.compat.implicit.utils import is_scalar, rows_of_each
+from fastrec.compat.implicit.utils import is_scalar, rows_of_each, threads_of
+from fastrec.item_index import ItemIndex
 from fastrec.models.base import NotFittedError
 
 _BOTH = "{}: expected None beside {}, which says all"
@@ -106,11 +108,7 @@ class MatrixFactorizationBase(RecommenderBase):
         self._check_fitted()
         if users is not None and filter_users is not None and len(filter_users):
             raise ValueError(_BOTH.format("filter_users", "users"))
-        chosen = None if users is None else self._some(users, "users", "user")
-        return self._most_similar(
-            self.user_factors[userid], self.user_norms[userid], self.user_factors, self.user_norms, N,
-            filter_users, chosen,
-        )  # fmt: skip
+        return self._most_similar(userid, self.user_factors[userid], "user", N, filter_users, users)
 
     @taken
     def similar_items(
@@ -127,9 +125,7 @@ class MatrixFactorizationBase(RecommenderBase):
         if items is not None and filter_items is not None and len(filter_items):
             raise ValueError(_BOTH.format("filter_items", "items"))
         factor = self._item_factor(itemid, item_users, recalculate_item)
-        norm = _norms(factor) if recalculate_item else self.item_norms[itemid]
-        chosen = None if items is None else self._some(items, "items", "item")
-        return self._most_similar(factor, norm, self.item_factors, self.item_norms, N, filter_items, chosen)
+        return self._most_similar(itemid, factor, "item", N, filter_items, items)
 
     def recalculate_user(self, userid: Any, user_items: Any) -> Array:
         """Make users' factors from their rows, in models that can."""
@@ -155,17 +151,27 @@ class MatrixFactorizationBase(RecommenderBase):
         norms: Array = self._item_norms
         return norms
 
-    def _most_similar(
-        self, factor: Array, norm: Any, factors: Array, norms: Array, k: int, excluded: Any, chosen: Array | None
-    ) -> Ranked:
-        if chosen is not None:
-            factors, norms = factors[chosen], norms[chosen]
-        ids, scores = topk(factors, factor, k, norms, None, excluded, self.num_threads)
-        ranked = ids >= 0
-        np.divide(scores, norm if is_scalar(norm) else norm[:, None], out=scores, where=ranked)
-        if chosen is not None:
-            ids = np.where(ranked, chosen[ids], -1)
-        return (ids[0], scores[0]) if is_scalar(norm) else (ids, scores)
+    def _most_similar(self, ids: Any, factor: Array, of: str, k: int, excluded: Any, chosen: Any) -> Ranked:
+        """Best ``k`` users, or items, by their cosine with some factors."""
+        queries, index = np.atleast_2d(factor), self._cosines(of)
+        n = len(index.items)
+        left_aside = left_out(None, excluded, len(queries), n)
+        allowed = None if chosen is None else Pattern.one_list(np.unique(self._some(chosen, f"{of}s", of)))
+        k, threads = _check.integer(k, "N", 1), threads_of(self.num_threads)
+        found, scores = marked(index.best(queries, k, left_aside, allowed, threads))
+        return (found[0], scores[0]) if is_scalar(ids) else (found, scores)
+
+    def _cosines(self, of: str) -> ItemIndex:
+        """An index of the users' or the items' factors, which is kept for as long as their norms are."""
+        factors, norms = getattr(self, f"{of}_factors"), getattr(self, f"{of}_norms")
+        kept = self.__dict__.setdefault("_indexes", {})
+        if of not in kept or kept[of][0] is not factors or kept[of][1] is not norms:
+            kept[of] = factors, norms, ItemIndex(factors, metric="cosine")
+        index: ItemIndex = kept[of][2]
+        return index
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_indexes"}
 
     def _some(self, ids: Any, name: str, of: str) -> Array:
         """A list of items, or of users, that the model has."""

@@ -7,15 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-import fastrec
-from fastrec import _check, _threads
+from fastrec import _check
 from fastrec._types import Array, Pattern, TopK
 from fastrec.compat._ways_in import left_to_original
 from fastrec.compat.implicit.utils import threads_of
 from fastrec.models.base import union
 from fastrec.selection import best_inner_products
-
-_FEW_QUERIES = 64  # for which one multiplication costs less than a copy of the items over their norms
 
 
 def topk(
@@ -55,12 +52,13 @@ def topk(
     queries, factors = _check.dense(np.atleast_2d(query), "query"), _check.dense(items, "items", what="items")
     _check.same_size(queries.shape[1], "query", factors.shape[1], "items", "columns")
     excluded = left_out(filter_query_items, filter_items, len(queries), len(factors))
-    if item_norms is None:
-        best = best_inner_products(queries, factors, k, excluded, None, threads)
-    elif len(queries) > _FEW_QUERIES:
-        best = best_inner_products(queries, factors / item_norms[:, None], k, excluded, None, threads)
-    else:
-        best = _best_of_few(queries, factors, item_norms, k, excluded)
+    if item_norms is not None:
+        factors = factors / np.asarray(item_norms)[:, None]
+    return marked(best_inner_products(queries, factors, k, excluded, None, threads))
+
+
+def marked(best: TopK) -> tuple[Array, Array]:
+    """With the least number of the dtype as the score of id -1."""
     best.scores[best.items < 0] = np.finfo(best.scores.dtype).min
     return best.items, best.scores
 
@@ -89,17 +87,6 @@ def item_ids(ids: Any, n_items: int, name: str) -> Array:
     if array.min() < 0 or array.max() >= n_items:
         raise IndexError(f"{name}: some ids are not in the model, which has 0 to {n_items - 1}")
     return array.astype(np.int32)
-
-
-def _best_of_few(queries: Array, factors: Array, norms: Array, k: int, excluded: Pattern | None) -> TopK:
-    with _threads.one_blas_thread():
-        scores = queries @ factors.T / norms
-    if excluded is not None:
-        if excluded.shared:
-            scores[:, excluded.ids] = np.nan
-        else:
-            scores[np.repeat(np.arange(len(scores)), np.diff(excluded.indptr)), excluded.ids] = np.nan
-    return fastrec.top_k(scores, k, n_threads=1)
 
 
 __getattr__ = left_to_original(__name__)
