@@ -86,18 +86,29 @@ def similar_item(library: Any, user_items: sp.csr_matrix, n_threads: int) -> Any
 
 
 def fit_cosine(library: Any, user_items: sp.csr_matrix, n_threads: int) -> Any:
+    counts = user_items.astype(np.float64)
+
     def fit() -> Any:
         model = library.nearest_neighbours.CosineRecommender(K=100, num_threads=n_threads)
-        model.fit(user_items.astype(np.float64), show_progress=False)
+        model.fit(counts, show_progress=False)
         return model.similarity
 
     return fit
 
 
+@functools.cache
+def neighbours(n_threads: int) -> sp.csr_matrix:
+    """Similarities to serve, of the drop-in, for both: where they tie, which of them are kept is open."""
+    from fastrec.compat import implicit
+
+    model = implicit.nearest_neighbours.CosineRecommender(K=100, num_threads=n_threads)
+    model.fit(loaded().astype(np.float64), show_progress=False)
+    return model.similarity.sorted_indices()
+
+
 def recommend_by_cosine(library: Any, user_items: sp.csr_matrix, n_threads: int) -> Any:
-    model = library.nearest_neighbours.CosineRecommender(K=100, num_threads=n_threads)
-    rows = user_items.astype(np.float64)
-    model.fit(rows, show_progress=False)
+    model, rows = library.nearest_neighbours.CosineRecommender(K=100, num_threads=n_threads), user_items.astype(float)
+    model.__setstate__({**model.__getstate__(), "similarity": neighbours(n_threads)})
     users = np.arange(user_items.shape[0])
     return lambda: model.recommend(users, rows, N=20)
 
@@ -185,7 +196,7 @@ def beside_the_library(names: list[str], n_threads: int, n_pairs: int) -> None:
 
 def own_calls(user_items: sp.csr_matrix, n_threads: int) -> dict[str, Callable[[], Any]]:
     """What fastrec itself is asked for by some of the cases."""
-    model = trained(64, n_threads)
+    model, counts = trained(64, n_threads), user_items.astype(np.float64)
     users, items = model.user_factors, model.item_factors
     seen = [user_items[user].indices for user in range(ONE_BY_ONE)]
     index = fastrec.ItemIndex(items, metric="cosine")
@@ -193,9 +204,7 @@ def own_calls(user_items: sp.csr_matrix, n_threads: int) -> dict[str, Callable[[
         "fit_als_cg_128": lambda: fastrec.ImplicitALS(
             128, regularization=0.1, alpha=0.0, n_epochs=5, random_state=0, n_threads=n_threads
         ).fit(user_items),
-        "recommend_all": lambda: fastrec.top_k_inner_product(
-            users, items, 20, exclude=user_items, n_threads=n_threads
-        ),
+        "recommend_all": lambda: fastrec.top_k_inner_product(users, items, 20, exclude=user_items, n_threads=n_threads),
         "recommend_one": lambda: [
             fastrec.top_k_inner_product(users[user : user + 1], items, 20, exclude=ids, n_threads=n_threads)
             for user, ids in enumerate(seen)
@@ -203,9 +212,7 @@ def own_calls(user_items: sp.csr_matrix, n_threads: int) -> dict[str, Callable[[
         "similar_item": lambda: [
             index.top_k(items[item : item + 1], 20, n_threads=n_threads) for item in range(ONE_BY_ONE)
         ],
-        "fit_cosine": lambda: fastrec.item_similarity(
-            user_items.astype(np.float64), 100, keep_diagonal=True, n_threads=n_threads
-        ),
+        "fit_cosine": lambda: fastrec.item_similarity(counts, 100, keep_diagonal=True, n_threads=n_threads),
     }
 
 
@@ -221,7 +228,8 @@ def beside_fastrec(names: list[str], n_threads: int, n_pairs: int) -> None:
         beyond = np.median(pairs.seconds[:, 0] - pairs.seconds[:, 1])
         n_calls = ONE_BY_ONE if name in ("recommend_one", "similar_item") else 1
         mine, other = pairs.medians
-        print(f"{name:22} {mine:9.4f} s  {other:9.4f} s  layer {beyond / other:7.2%} {beyond / n_calls * 1e6:9.1f} us a call")
+        layer = f"layer {beyond / other:7.2%} {beyond / n_calls * 1e6:9.1f} us a call"
+        print(f"{name:22} {mine:9.4f} s  {other:9.4f} s  {layer}", flush=True)
 
 
 def main() -> None:

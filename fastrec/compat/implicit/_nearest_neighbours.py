@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_array
+from scipy.sparse import coo_matrix, csr_array, csr_matrix
 
 from fastrec import _check
-from fastrec._types import Array, Pattern
+from fastrec._types import Array, Csr, Pattern
 from fastrec.compat._ways_in import left_to_original, taken
 from fastrec.compat.implicit.utils import check_csr, threads_of
 from fastrec.selection import best_of_product
@@ -33,20 +33,20 @@ def all_pairs_knn(users: Any, K: int = 100, num_threads: int = 0, show_progress:
     coo_matrix of float64, shape (n_items, n_items)
         Rows ascending, each with its best first; columns that have no row in common are left out.
     """
-    return most_similar(check_csr(users), K, "dot", num_threads, show_progress)
+    return coo_matrix(most_similar(check_csr(users), K, "dot", num_threads, show_progress))
 
 
-def most_similar(user_items: Any, K: int, metric: str, num_threads: int, show_progress: bool) -> coo_matrix:  # noqa: N803
-    """Best ``K`` items for each item, in float64."""
+def most_similar(user_items: Any, K: int, metric: str, num_threads: int, show_progress: bool) -> csr_matrix:  # noqa: N803
+    """Best ``K`` items for each item, in float64, best first."""
     found = item_similarity(
-        user_items.astype(np.float64),
+        user_items.astype(np.float64, copy=False),
         int(K),
         metric=metric,
         keep_diagonal=True,
         n_threads=threads_of(num_threads),
         progress=show_progress,
     )
-    return coo_matrix(found)
+    return csr_matrix((found.data, found.indices, found.indptr), shape=found.shape)
 
 
 class NearestNeighboursScorer:
@@ -59,7 +59,15 @@ class NearestNeighboursScorer:
     """
 
     def __init__(self, similarity: Any) -> None:
-        self._similarity = _check.csr(similarity, "similarity", keep_zeros=True)
+        self._given = similarity
+        self._checked: Csr | None = None
+
+    @property
+    def _similarity(self) -> Csr:
+        """As kernels read it, from the first recommendation on."""
+        if self._checked is None:
+            self._checked = _check.csr(self._given, "similarity", keep_zeros=True)
+        return self._checked
 
     @taken
     def recommend(

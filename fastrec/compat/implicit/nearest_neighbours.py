@@ -36,7 +36,7 @@ class ItemItemRecommender(RecommenderBase):
     Attributes
     ----------
     similarity : csr_matrix of float64, shape (n_items, n_items)
-        Row i holds the neighbours of item i.
+        Row i holds the neighbours of item i, best first.
     """
 
     _metric = "dot"
@@ -52,8 +52,8 @@ class ItemItemRecommender(RecommenderBase):
         """Find the neighbours of every item: see `RecommenderBase.fit`; there is nothing to call back."""
         if callback:
             raise NotImplementedError("callback: expected None, for the fit of item-item recommenders has no epochs")
-        found = most_similar(self._weighted(check_csr(weighted)), self.K, self._metric, self.num_threads, show_progress)
-        self._take(csr_matrix(found))
+        counts = self._weighted(check_csr(weighted))
+        self._take(most_similar(counts, self.K, self._metric, self.num_threads, show_progress))
 
     def _weighted(self, counts: Any) -> Any:
         """What the metric compares the columns of."""
@@ -145,7 +145,6 @@ class ItemItemRecommender(RecommenderBase):
         return ids[best], scores[best]
 
     def _take(self, similarity: csr_matrix) -> None:
-        similarity.sort_indices()
         self.similarity, self.scorer = similarity, NearestNeighboursScorer(similarity)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -190,7 +189,7 @@ class TFIDFRecommender(CosineRecommender):
     """The most similar items of each item, by the cosine of their columns weighted by `tfidf_weight`."""
 
     def _weighted(self, counts: Any) -> Any:
-        return fastrec.tfidf_weight(counts.T.astype(np.float64)).T
+        return fastrec.tfidf_weight(counts.T.astype(np.float64, copy=False)).T
 
 
 class BM25Recommender(ItemItemRecommender):
@@ -217,7 +216,7 @@ class BM25Recommender(ItemItemRecommender):
         super().fit(counts, show_progress, callback)
 
     def _weighted(self, counts: Any) -> Any:
-        return fastrec.bm25_weight(counts.T.astype(np.float64), k1=self.K1, b=self.B).T
+        return fastrec.bm25_weight(counts.T.astype(np.float64, copy=False), k1=self.K1, b=self.B).T
 
 
 @taken
@@ -246,7 +245,9 @@ def _with_missing(ids: Array, scores: Array, chosen: Array | None) -> Ranked:
     """Some ranked items of those that were chosen, then the others of these."""
     if chosen is None:
         return ids, scores
-    missing = chosen[~np.isin(chosen, ids)].astype(np.int32)
+    missing = chosen[~np.isin(chosen, ids)]
+    if not missing.size:
+        return ids, scores
     return np.concatenate([ids, missing]), np.concatenate([scores, np.full(len(missing), _LEAST)])
 
 

@@ -249,20 +249,17 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
 
     def to_gpu(self) -> Any:
         """The same model of implicit's own `implicit.gpu`."""
-        gpu = left("implicit.gpu")
-        model = left("implicit.gpu.als").AlternatingLeastSquares(
-            factors=self.factors,
-            regularization=self.regularization,
-            alpha=self.alpha,
-            dtype=self.dtype,
-            iterations=self.iterations,
-            calculate_training_loss=self.calculate_training_loss,
-            random_state=self.random_state,
+        return self._on_gpu(
+            left("implicit.gpu.als").AlternatingLeastSquares(
+                factors=self.factors,
+                regularization=self.regularization,
+                alpha=self.alpha,
+                dtype=self.dtype,
+                iterations=self.iterations,
+                calculate_training_loss=self.calculate_training_loss,
+                random_state=self.random_state,
+            )
         )
-        for name in ("user_factors", "item_factors"):
-            if getattr(self, name) is not None:
-                setattr(model, name, gpu.Matrix(getattr(self, name)))
-        return model
 
     def save(self, fileobj_or_path: Any) -> None:
         """Write the model in NumPy's npz format, which implicit reads too."""

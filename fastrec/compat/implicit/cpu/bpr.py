@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 import fastrec
 from fastrec import _check
 from fastrec._types import Array
-from fastrec.compat._ways_in import left_to_original, taken
+from fastrec.compat._ways_in import left, left_to_original, taken
 from fastrec.compat.implicit.cpu.matrix_factorization_base import MatrixFactorizationBase
 from fastrec.compat.implicit.recommender_base import Callback, ModelFitError
 from fastrec.compat.implicit.utils import check_csr, check_random_state, stored_parameters, threads_of
@@ -134,6 +134,19 @@ class BayesianPersonalizedRanking(MatrixFactorizationBase):
         both = np.column_stack([learner.item_factors_, learner.item_biases_])
         self.item_factors = both.astype(self.dtype, copy=False)
         self._user_norms = self._item_norms = None
+
+    def to_gpu(self) -> Any:
+        """The same model of implicit's own `implicit.gpu`."""
+        return self._on_gpu(
+            left("implicit.gpu.bpr").BayesianPersonalizedRanking(
+                factors=self.factors,
+                learning_rate=self.learning_rate,
+                regularization=self.regularization,
+                iterations=self.iterations,
+                verify_negative_samples=self.verify_negative_samples,
+                random_state=self.random_state,
+            )
+        )
 
     def save(self, fileobj_or_path: Any) -> None:
         """Write the model in NumPy's npz format, which implicit reads too."""

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from fastrec import _check
 from fastrec._types import Array, Pattern
-from fastrec.compat._ways_in import left_to_original, taken
+from fastrec.compat._ways_in import left, left_to_original, taken
 from fastrec.compat.implicit.cpu.topk import item_ids, left_out, marked, topk
 from fastrec.compat.implicit.recommender_base import Ranked, RecommenderBase
 from fastrec.compat.implicit.utils import is_scalar, rows_of_each, threads_of
@@ -188,6 +188,13 @@ class MatrixFactorizationBase(RecommenderBase):
     def _item_factor(self, itemid: Any, item_users: Any, recalculate_item: bool = False) -> Array:
         factor: Array = self.recalculate_item(itemid, item_users) if recalculate_item else self.item_factors[itemid]
         return factor
+
+    def _on_gpu(self, model: Any) -> Any:
+        """A model of `implicit.gpu`, with these factors."""
+        for name in ("user_factors", "item_factors"):
+            if getattr(self, name) is not None:
+                setattr(model, name, left("implicit.gpu").Matrix(getattr(self, name)))
+        return model
 
     def _check_fitted(self) -> None:
         if self.user_factors is None or self.item_factors is None:
