@@ -159,7 +159,7 @@ def metrics_apart(ours: Any, theirs: Any) -> str:
 CASES = {
     "fit_als_cg_128": Case(functools.partial(fit_als, n_factors=128, iterations=5), scores_reconstructed_apart),
     "fit_als_cholesky_128": Case(
-        functools.partial(fit_als, n_factors=128, iterations=1, use_cg=False), scores_reconstructed_apart
+        functools.partial(fit_als, n_factors=128, iterations=3, use_cg=False), scores_reconstructed_apart
     ),
     "recommend_all": Case(recommend_all, scores_apart),
     "recommend_one": Case(recommend_one, scores_apart),

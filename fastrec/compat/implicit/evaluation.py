@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
-from tqdm.auto import tqdm
 
 from fastrec import _check
 from fastrec._types import Array
 from fastrec.compat._ways_in import left_to_original, taken
-from fastrec.compat.implicit.utils import check_random_state
+from fastrec.compat.implicit.utils import check_random_state, tqdm
 
 _USERS_AT_ONCE = 16_384
 

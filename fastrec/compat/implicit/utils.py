@@ -11,6 +11,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
+try:
+    from tqdm.auto import tqdm as tqdm
+except ImportError:
+    raise ImportError("fastrec.compat.implicit needs tqdm; pip install 'fastrec[compat]'.") from None
+
 from fastrec import _threads
 from fastrec._types import Array, is_sparse
 from fastrec.compat._ways_in import left_to_original

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
-from tqdm.auto import tqdm
 
 from fastrec import _check
 from fastrec._least_squares import Fixed, Solutions, solve
@@ -27,6 +26,7 @@ from fastrec.compat.implicit.utils import (
     rows_of_each,
     stored_parameters,
     threads_of,
+    tqdm,
 )
 
 _START_SCALE = 0.01

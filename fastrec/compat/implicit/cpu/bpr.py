@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
-from tqdm.auto import tqdm
 
 import fastrec
 from fastrec import _check
@@ -14,7 +13,7 @@ from fastrec._types import Array
 from fastrec.compat._ways_in import left, left_to_original, taken
 from fastrec.compat.implicit.cpu.matrix_factorization_base import MatrixFactorizationBase
 from fastrec.compat.implicit.recommender_base import Callback, ModelFitError
-from fastrec.compat.implicit.utils import check_csr, check_random_state, stored_parameters, threads_of
+from fastrec.compat.implicit.utils import check_csr, check_random_state, stored_parameters, threads_of, tqdm
 
 
 class BayesianPersonalizedRanking(MatrixFactorizationBase):

@@ -182,12 +182,10 @@ class MatrixFactorizationBase(RecommenderBase):
         return chosen
 
     def _user_factor(self, userid: Any, user_items: Any, recalculate_user: bool = False) -> Array:
-        factor: Array = self.recalculate_user(userid, user_items) if recalculate_user else self.user_factors[userid]
-        return factor
+        return self.recalculate_user(userid, user_items) if recalculate_user else _rows(self.user_factors, userid)
 
     def _item_factor(self, itemid: Any, item_users: Any, recalculate_item: bool = False) -> Array:
-        factor: Array = self.recalculate_item(itemid, item_users) if recalculate_item else self.item_factors[itemid]
-        return factor
+        return self.recalculate_item(itemid, item_users) if recalculate_item else _rows(self.item_factors, itemid)
 
     def _on_gpu(self, model: Any) -> Any:
         """A model of `implicit.gpu`, with these factors."""
@@ -202,6 +200,19 @@ class MatrixFactorizationBase(RecommenderBase):
 
     def _check_fit_errors(self) -> None:
         self._check_factors(self.user_factors, self.item_factors)
+
+
+def _rows(factors: Any, ids: Any) -> Array:
+    """Some rows, without a copy where they are all of them in order."""
+    if (
+        isinstance(ids, np.ndarray)
+        and ids.ndim == 1
+        and len(ids) == len(factors)
+        and np.array_equal(ids, np.arange(len(ids)))
+    ):
+        ids = slice(None)
+    rows: Array = factors[ids]
+    return rows
 
 
 def _norms(factors: Array) -> Any:
