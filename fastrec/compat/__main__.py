@@ -1,4 +1,4 @@
-"""Run a script with fastrec in the place of a library that it imports: ``python -m fastrec.compat library script.py``."""
+"""Run a script with fastrec in the place of a library: ``python -m fastrec.compat library script.py``."""
 
 from __future__ import annotations
 

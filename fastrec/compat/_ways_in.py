@@ -162,7 +162,7 @@ def _is_left(name: str) -> bool:
     library = name.partition(".")[0]
     if _spec_of_original(name) is not None:
         _log.info("%s: left to %s", name, library)
-    return _spec_of_original(library) is not None
+    return has_original(library)
 
 
 def _spec_of_original(name: str) -> ModuleSpec | None:
@@ -205,11 +205,21 @@ def left_to_original(module: str) -> Callable[[str], Any]:
         except ModuleNotFoundError as error:
             if error.name not in (f"{module}.{name}", f"{original}.{name}"):
                 raise
-        if _spec_of_original(original.partition(".")[0]) is None:
+        if not has_original(original.partition(".")[0]):
             raise AttributeError(_not_installed(f"{original}.{name}"))
         return getattr(original_module(original), name)
 
     return __getattr__
+
+
+def has_original(library: str) -> bool:
+    """Whether a library itself is installed."""
+    return _spec_of_original(library) is not None
+
+
+def left(name: str) -> Any:
+    """A module that a drop-in lacks, as its library is imported just now."""
+    return importlib.import_module(f"{_PACKAGE}.{name}")
 
 
 def original_module(name: str) -> ModuleType:

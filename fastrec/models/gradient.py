@@ -158,7 +158,9 @@ class PairwiseModel(FactorModel):
         learned = self._epochs(run, state, watch, callback, _check.flag(progress, "progress"))
         return self._learn({"item_counts_": counts, "seed_": seed, "n_epochs_": options.n_epochs, **learned})
 
-    def partial_fit(self, user_items: Any, *, users: Any = None, n_epochs: int = 1) -> Self:
+    def partial_fit(
+        self, user_items: Any, *, users: Any = None, n_epochs: int = 1, callback: Callback | None = None
+    ) -> Self:
         """Further epochs, on all users or on some, of which some may be new.
 
         Parameters
@@ -170,6 +172,8 @@ class PairwiseModel(FactorModel):
             known ones have zeros. Default: all users in order.
         n_epochs : int, at least 0
             Passes over these rows.
+        callback : callable, optional
+            As in `fit`; epochs are counted on.
 
         Returns
         -------
@@ -184,7 +188,7 @@ class PairwiseModel(FactorModel):
         if not self.__sklearn_is_fitted__():
             if users is not None:
                 self._check_fitted()
-            first = type(self)(**{**self.get_params(), "n_epochs": n_epochs}).fit(user_items)
+            first = type(self)(**{**self.get_params(), "n_epochs": n_epochs}).fit(user_items, callback=callback)
             return self._learn(first._state_of_learning())
         options, rows = self._options(), _interactions(user_items)
         ids = np.arange(rows.shape[0]) if users is None else _check.unique_ids(users, "users")
@@ -196,7 +200,7 @@ class PairwiseModel(FactorModel):
         state = self._continued(rows, ids, known, options, self.seed_)
         first_epoch = self.n_epochs_
         run = Run(rows, self.item_counts_, options, self.seed_, range(first_epoch, first_epoch + n_epochs))
-        learned = self._epochs(run, state, Watch(None, self, n_epochs), None, False)
+        learned = self._epochs(run, state, Watch(None, self, n_epochs), callback, False)
         for name in {"user_factors_", "user_squares_"} & set(learned):
             before = known.get(name, np.zeros((self._n_users(), options.n_factors), np.float32))
             learned[name] = with_rows(before, ids, learned[name])

@@ -2,3 +2,5 @@
 
 HAS_CUDA = False
 HAS_RMM = False
+
+__path__: list[str] = []  # so that its modules are looked for, and what is missing is said
