@@ -27,11 +27,7 @@ def inplace_normalize_csr_l2(shape: tuple[int, int], data: Array, indices: Array
 
 def inplace_normalize_csr_max(shape: tuple[int, int], data: Array, indices: Array, indptr: Array) -> None:
     """Divide rows by their largest values, where those are positive."""
-    filled = np.flatnonzero(np.diff(indptr))
-    largest = np.zeros(len(indptr) - 1)
-    if len(filled):
-        largest[filled] = np.maximum.reduceat(data[: indptr[-1]], indptr[filled])
-    _divide(data, indptr, np.maximum(largest, 0))
+    _divide(data, indptr, np.maximum(_reduced(np.maximum, data, indptr), 0))
 
 
 def inplace_normalize_csr_tfidf(
@@ -44,7 +40,8 @@ def inplace_normalize_csr_tfidf(
     logbase: float = e,
 ) -> None:
     """Weight values by the rarity of their columns."""
-    data[...] = _frequencies(data, indptr, tf_mode, logbase) * _rarity(shape, data, indices, idf_mode, logbase)[indices]
+    rarity = _rarity(shape, data, indices, idf_mode, logbase)
+    np.multiply(_frequencies(data, indptr, tf_mode, logbase), rarity.take(indices), out=data)
 
 
 def inplace_normalize_csr_bm25plus(
@@ -64,44 +61,59 @@ def inplace_normalize_csr_bm25plus(
     lengths = _sums(data, indptr)
     total = lengths.sum()
     relative = lengths * (len(lengths) / total if total else 0.0)
-    saturated = frequencies + np.repeat(k1 * (1 - b + b * relative), np.diff(indptr))
-    rarity = _rarity(shape, data, indices, idf_mode, logbase)
+    saturated = frequencies + _of_entries(k1 * (1 - b + b * relative), data, indptr)
     with np.errstate(divide="ignore", invalid="ignore"):
-        data[...] = rarity[indices] * (frequencies * (k1 + 1) / saturated + delta)
+        np.divide(frequencies, saturated, out=saturated)
+    saturated *= k1 + 1
+    saturated += delta
+    np.multiply(saturated, _rarity(shape, data, indices, idf_mode, logbase).take(indices), out=data)
 
 
 def _sums(values: Array, indptr: Array) -> Array:
     """Of rows, in float64."""
-    n_rows = len(indptr) - 1
-    row = np.repeat(np.arange(n_rows), np.diff(indptr))
-    sums: Array = np.bincount(row, values[: indptr[-1]], n_rows)
-    return sums
+    return _reduced(np.add, values, indptr)
+
+
+def _reduced(operation: np.ufunc, values: Array, indptr: Array) -> Array:
+    """Rows, in float64; 0 for empty ones."""
+    found, filled = np.zeros(len(indptr) - 1), np.flatnonzero(np.diff(indptr))
+    if len(filled):
+        found[filled] = operation.reduceat(values[: indptr[-1]], indptr[filled], dtype=np.float64)
+    return found
+
+
+def _of_entries(of_rows: Array, data: Array, indptr: Array) -> Array:
+    """The number of its row for each entry."""
+    return np.repeat(of_rows.astype(data.dtype), np.diff(indptr))
 
 
 def _divide(data: Array, indptr: Array, norms: Array) -> None:
     """Rows of norm zero stay."""
-    data[: indptr[-1]] /= np.repeat(np.where(norms == 0, 1, norms), np.diff(indptr))
+    data[: indptr[-1]] /= _of_entries(np.where(norms == 0, 1, norms), data, indptr)
 
 
 def _frequencies(data: Array, indptr: Array, mode: str, logbase: float) -> Array:
-    frequencies: Array = data.astype(np.float64)
+    """What values count for, in their dtype."""
+    frequencies: Array = data
     with np.errstate(divide="ignore", invalid="ignore"):
         if mode == "binary":
-            frequencies = (frequencies != 0).astype(np.float64)
+            frequencies = (data != 0).astype(data.dtype)
         elif mode == "sqrt":
-            frequencies = np.sqrt(frequencies)
+            frequencies = np.sqrt(data)
         elif mode == "freq":
-            frequencies = frequencies / np.repeat(_sums(data, indptr), np.diff(indptr))
+            frequencies = data / _of_entries(_sums(data, indptr), data, indptr)
         elif mode == "log":
-            frequencies = np.log1p(frequencies) / np.log(logbase)
+            frequencies = np.log1p(data) / data.dtype.type(np.log(logbase))
     return frequencies
 
 
 def _rarity(shape: tuple[int, int], data: Array, indices: Array, mode: str, logbase: float) -> Array:
-    """Of every column, by how many rows have a positive value in it; 0 where none has."""
-    n_documents, found = shape[0], np.bincount(indices[data > 0], minlength=shape[1]).astype(np.float64)
+    """Of every column, by how many rows have a positive value in it, in the dtype of values; 0 where none has."""
+    positive = data > 0
+    counted = indices if positive.all() else indices[positive]
+    n_documents, found = shape[0], np.bincount(counted, minlength=shape[1]).astype(np.float64)
     if mode == "unary":
-        return np.where(found > 0, 1.0, 0.0)
+        return (found > 0).astype(data.dtype)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = {
             "base": n_documents / found,
@@ -109,5 +121,5 @@ def _rarity(shape: tuple[int, int], data: Array, indices: Array, mode: str, logb
             "prob": (n_documents - found) / found,
             "bm25": (n_documents - found + 0.5) / (found + 0.5),
         }[mode]
-        rarity: Array = np.where(found > 0, np.log(ratio) / np.log(logbase), 0.0)
+        rarity: Array = np.where(found > 0, np.log(ratio) / np.log(logbase), 0.0).astype(data.dtype)
     return rarity
