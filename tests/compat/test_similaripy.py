@@ -266,6 +266,28 @@ def test_threads_and_targets_change_no_bit(seed, n_threads):
     assert not whole[seen.toarray() > 0].any()
 
 
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"])
+def test_every_format_is_taken(form):
+    x = csr_array(positive(np.random.default_rng(0), (6, 4)))
+    mask = (x @ x.T).asformat(form)
+    expected = [ours.cosine(x, k=2, verbose=False), ours.jaccard(x, verbose=False, filter_cols=x @ x.T), ours.tfidf(x)]
+    y = x.asformat(form)
+    answers = [ours.cosine(y, k=2, verbose=False), ours.jaccard(y, verbose=False, filter_cols=mask), ours.tfidf(y)]
+    for mine, other in zip(answers, expected, strict=True):
+        np.testing.assert_array_equal(mine.toarray(), other.toarray())
+
+
+@pytest.mark.parametrize("sizes", [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0)])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_matrices_of_nothing(measure, sizes):
+    x, y = csr_array(sizes[:2]), csr_array(sizes[1:])
+    for matrices, n_columns in (([x], sizes[0]), ([x, y], sizes[2])):
+        found = getattr(ours, measure)(*matrices, filter_cols=[0], target_rows=[], verbose=False)
+        assert (found.shape, found.nnz) == ((sizes[0], n_columns), 0)
+    for weighting in WEIGHTINGS:
+        assert getattr(ours, weighting)(x, axis=0).shape == x.shape
+
+
 # ---- what is wrong there and right here -----------------------------------------------------------------------------
 
 

@@ -201,6 +201,14 @@ def test_the_order_does_not_depend_on_how_a_row_was_found(threshold):
         np.testing.assert_allclose(np.sort(best[row].data), np.sort(kept)[-5:])
 
 
+@pytest.mark.parametrize("sizes", [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0)])
+def test_matrices_of_nothing(sizes):
+    x, y = csr_matrix(sizes[:2]), csr_matrix(sizes[1:])
+    found = [ours.sp_matmul(x, y), ours.sp_matmul_topn(x, y, 2), ours.sp_matmul_topn(x, y, 2, 0.1, True, n_threads=2)]
+    assert {(answer.shape, answer.nnz) for answer in found} == {((sizes[0], sizes[2]), 0)}
+    assert ours.zip_sp_matmul_topn(2, found).shape == (sizes[0], 3 * sizes[2])
+
+
 # ---- what is wrong there and right here -----------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ def assert_idx_dtype(dtype: Any) -> Any:
     """int32 for None; other dtypes than int32 and int64 are a TypeError."""
     if dtype is None:
         return np.dtype("int32")
-    if dtype not in (np.int32, np.int64):
+    if dtype not in (np.dtype("int32"), np.dtype("int64")):
         raise TypeError(f"`idx_dtype` must be a 32 or 64 bit integer, got {dtype}.")
     return dtype
 
