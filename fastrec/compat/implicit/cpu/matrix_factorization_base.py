@@ -178,9 +178,12 @@ class MatrixFactorizationBase(RecommenderBase):
         )
         n = len(index.items)
         left_aside = left_out(None, excluded, len(queries), n)
-        allowed = None if chosen is None else Pattern.one_list(np.unique(self._some(chosen, f"{of}s", of)))
+        some = None if chosen is None else self._some(chosen, f"{of}s", of)
+        allowed = None if some is None else Pattern.one_list(np.unique(some))
         k, threads = _check.integer(k, "N", 1), threads_of(self.num_threads)
         found, scores = marked(index.best(queries, k, left_aside, allowed, threads))
+        if some is not None and some.dtype.kind == "i":
+            found = found.astype(some.dtype)
         return (found[0], scores[0]) if is_scalar(ids) else (found, scores)
 
     def _some(self, ids: Any, name: str, of: str) -> Array:
