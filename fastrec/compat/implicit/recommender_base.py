@@ -142,7 +142,7 @@ class RecommenderBase(metaclass=ABCMeta):
                     value = np.dtype(str(value))
                 elif value.ndim == 0:
                     value = value.item()
-                setattr(model, name, value)
+                vars(model)[name] = value
         return model
 
     def rank_items(self, userid: Any, user_items: Any, selected_items: Any, recalculate_user: bool = False) -> Ranked:

@@ -78,7 +78,7 @@ def file_of(file: Any, suffix: str) -> Any:
 
 def stored_parameters(model: Any, names: Iterable[str]) -> dict[str, Any]:
     """What a file says of a model: no None, and no random generator, for which npz would need pickle."""
-    values = {name: getattr(model, name) for name in names}
+    values = {name: vars(model).get(name) for name in names}
     if not isinstance(values["random_state"], int | np.integer):
         del values["random_state"]
     if "dtype" in values:

@@ -16,6 +16,7 @@ from fastrec._least_squares import Fixed, Solutions, solve
 from fastrec._types import Array
 from fastrec.compat._ways_in import left, left_to_original, taken
 from fastrec.compat.implicit.cpu import _als
+from fastrec.compat.implicit.cpu._factors import own, take
 from fastrec.compat.implicit.cpu.matrix_factorization_base import MatrixFactorizationBase
 from fastrec.compat.implicit.recommender_base import Callback
 from fastrec.compat.implicit.utils import (
@@ -113,7 +114,7 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
         self._start(by_user.weights.shape, rs)
         users, items = by_user.side(regularization), by_user.transposed(threads).side(regularization)
         told, tol = callback or self.fit_callback, _als.tolerance(self.dtype)
-        user_factors, item_factors = Solutions(self.user_factors, None), Solutions(self.item_factors, None)
+        user_factors, item_factors = Solutions(self._users, None), Solutions(self._items, None)
         loss = None
         with tqdm(total=self.iterations, disable=not show_progress) as progress:
             for iteration in range(self.iterations):
@@ -124,7 +125,7 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
                 if told or self.calculate_training_loss or iteration == self.iterations - 1:
                     self._take(user_factors.upright(threads), item_factors.upright(threads))
                 if self.calculate_training_loss:
-                    loss = _als.loss_of(by_user, self.user_factors, self.item_factors, regularization, threads)
+                    loss = _als.loss_of(by_user, self._users, self._items, regularization, threads)
                     progress.set_postfix({"loss": loss})
                     if not show_progress:
                         log.info("loss %.4f", loss)
@@ -149,13 +150,13 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
         ndarray, shape (n_factors,) or (number of users named, n_factors)
         """
         self._check_fitted()
-        return self._recalculated(userid, user_items, self.item_factors, self.YtY, "user_items")
+        return self._recalculated(userid, user_items, self._items, self.YtY, "user_items")
 
     @taken
     def recalculate_item(self, itemid: Any, item_users: Any) -> Array:
         """Solve items' factors from their rows: `recalculate_user` of items."""
         self._check_fitted()
-        return self._recalculated(itemid, item_users, self.user_factors, self.XtX, "item_users")
+        return self._recalculated(itemid, item_users, self._users, self.XtX, "item_users")
 
     @taken
     def partial_fit_users(self, userids: Any, user_items: Any) -> None:
@@ -167,13 +168,15 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
             Users between the last known one and a new one have zeros.
         user_items : csr_matrix, shape (len(userids), n_items)
         """
-        self.user_factors = _with_rows(self.user_factors, userids, self.recalculate_user(userids, user_items))
+        solved = self.recalculate_user(userids, user_items)
+        take(self, "user_factors", _with_rows(self._users, userids, solved))
         self._user_norms = self._XtX = None
 
     @taken
     def partial_fit_items(self, itemids: Any, item_users: Any) -> None:
         """Replace the factors of some items: `partial_fit_users` of items."""
-        self.item_factors = _with_rows(self.item_factors, itemids, self.recalculate_item(itemids, item_users))
+        solved = self.recalculate_item(itemids, item_users)
+        take(self, "item_factors", _with_rows(self._items, itemids, solved))
         self._item_norms = self._YtY = None
 
     @taken
@@ -216,11 +219,11 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
         entries = slice(user_items.indptr[userid], user_items.indptr[userid + 1])
         items, values = user_items.indices[entries], user_items.data[entries] * self.alpha
         if user_weights is None:
-            system, _ = _normal_equations(self.item_factors, self.YtY, items, values, self.regularization)
+            system, _ = _normal_equations(self._items, self.YtY, items, values, self.regularization)
             user_weights = cho_factor(system)
         liked = values >= 0
         items, values = items[liked], values[liked]
-        contributions = self.item_factors[items] @ cho_solve(user_weights, self.item_factors[itemid]) * values
+        contributions = self._items[items] @ cho_solve(user_weights, self._items[itemid]) * values
         best = np.lexsort((items, contributions))[::-1][: max(N, 0)]
         return contributions.sum(), list(zip(items[best], contributions[best], strict=True)), user_weights
 
@@ -235,7 +238,7 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
     def YtY(self) -> Array:  # noqa: N802
         """Gram matrix of the items' factors."""
         if self._YtY is None:
-            self._YtY = self.item_factors.T @ self.item_factors
+            self._YtY = self._items.T @ self._items
         gram: Array = self._YtY
         return gram
 
@@ -243,7 +246,7 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
     def XtX(self) -> Array:  # noqa: N802
         """Gram matrix of the users' factors."""
         if self._XtX is None:
-            self._XtX = self.user_factors.T @ self.user_factors
+            self._XtX = self._users.T @ self._users
         gram: Array = self._XtX
         return gram
 
@@ -271,17 +274,17 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
 
     def _start(self, shape: tuple[int, int], rs: np.random.Generator) -> None:
         """Draw the factors that there are none of; the others must be of these users and items."""
-        for name, n_rows, of in (("user_factors", shape[0], "rows"), ("item_factors", shape[1], "columns")):
-            if getattr(self, name) is None:
-                setattr(self, name, rs.random((n_rows, self.factors), dtype=self.dtype) * _START_SCALE)
-            _check.same_size(
-                n_rows, "user_items", len(getattr(self, name)), name, of if of == "rows" else f"{of} or rows"
-            )
-            _check.same_size(self.factors, "factors", getattr(self, name).shape[1], name, "columns")
+        for name, n_rows, of in (("user_factors", shape[0], "users"), ("item_factors", shape[1], "items")):
+            if own(self, name) is None:
+                take(self, name, rs.random((n_rows, self.factors), dtype=self.dtype) * _START_SCALE)
+            known = own(self, name)
+            _check.same_size(n_rows, "user_items", len(known), name, of)
+            _check.same_size(self.factors, "factors", known.shape[1], name, "columns")
         self._forget_derived()
 
     def _take(self, user_factors: Array, item_factors: Array) -> None:
-        self.user_factors, self.item_factors = user_factors, item_factors
+        take(self, "user_factors", user_factors)
+        take(self, "item_factors", item_factors)
         self._forget_derived()
 
     def _forget_derived(self) -> None:

@@ -11,6 +11,7 @@ import fastrec
 from fastrec import _check
 from fastrec._types import Array
 from fastrec.compat._ways_in import left, left_to_original, taken
+from fastrec.compat.implicit.cpu._factors import own, take
 from fastrec.compat.implicit.cpu.matrix_factorization_base import MatrixFactorizationBase
 from fastrec.compat.implicit.recommender_base import Callback, ModelFitError
 from fastrec.compat.implicit.utils import check_csr, check_random_state, stored_parameters, threads_of, tqdm
@@ -111,27 +112,28 @@ class BayesianPersonalizedRanking(MatrixFactorizationBase):
         """Draw the factors that there are none of; the others must be of these users and items."""
         width = self.factors + 1
         for name, lengths in (("item_factors", n_users_of), ("user_factors", n_items_of)):
-            if getattr(self, name) is None:
+            if own(self, name) is None:
                 drawn = (rs.random((len(lengths), width), dtype=self.dtype) - 0.5) / self.factors
                 drawn[lengths == 0] = 0
                 if name == "user_factors":
                     drawn[:, -1] = 1
-                setattr(self, name, drawn)
-            known = getattr(self, name)
-            _check.same_size(len(lengths), f"user_items ({name[:4]}s)", len(known), name, "rows")
+                take(self, name, drawn)
+            known = own(self, name)
+            _check.same_size(len(lengths), "user_items", len(known), name, f"{name[:4]}s")
             _check.same_size(width, "factors + 1", known.shape[1], name, "columns")
 
     def _hand_over(self, learner: fastrec.BPR) -> None:
         """Let the learner go on from the factors that there are."""
-        learner.user_factors_ = np.ascontiguousarray(self.user_factors[:, :-1], np.float32)
-        learner.item_factors_ = np.ascontiguousarray(self.item_factors[:, :-1], np.float32)
-        learner.item_biases_ = np.ascontiguousarray(self.item_factors[:, -1], np.float32)
+        learner.user_factors_ = np.ascontiguousarray(self._users[:, :-1], np.float32)
+        learner.item_factors_ = np.ascontiguousarray(self._items[:, :-1], np.float32)
+        learner.item_biases_ = np.ascontiguousarray(self._items[:, -1], np.float32)
 
     def _take(self, learner: fastrec.BPR) -> None:
         ones = np.ones(len(learner.user_factors_), self.dtype)
-        self.user_factors = np.column_stack([learner.user_factors_, ones]).astype(self.dtype, copy=False)
-        both = np.column_stack([learner.item_factors_, learner.item_biases_])
-        self.item_factors = both.astype(self.dtype, copy=False)
+        users = np.column_stack([learner.user_factors_, ones])
+        items = np.column_stack([learner.item_factors_, learner.item_biases_])
+        take(self, "user_factors", users.astype(self.dtype, copy=False))
+        take(self, "item_factors", items.astype(self.dtype, copy=False))
         self._user_norms = self._item_norms = None
 
     def to_gpu(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -11,10 +11,10 @@ from scipy.sparse import csr_matrix
 from fastrec import _check
 from fastrec._types import Array, Pattern
 from fastrec.compat._ways_in import left, left_to_original, taken
+from fastrec.compat.implicit.cpu._factors import Factors, cosine_index_of, index_of, own
 from fastrec.compat.implicit.cpu.topk import item_ids, left_out, marked, topk
 from fastrec.compat.implicit.recommender_base import Ranked, RecommenderBase
 from fastrec.compat.implicit.utils import is_scalar, rows_of_each, threads_of
-from fastrec.item_index import ItemIndex
 from fastrec.models.base import NotFittedError
 
 _BOTH = "{}: expected None beside {}, which says all"
@@ -32,8 +32,8 @@ class MatrixFactorizationBase(RecommenderBase):
         0: every core that the process may use.
     """
 
-    user_factors: Any
-    item_factors: Any
+    user_factors = Factors()
+    item_factors = Factors()
 
     def __init__(self, num_threads: int = 0) -> None:
         self.item_factors = None
@@ -41,6 +41,14 @@ class MatrixFactorizationBase(RecommenderBase):
         self._user_norms: Any = None
         self._item_norms: Any = None
         self.num_threads = num_threads
+
+    @property
+    def _users(self) -> Any:
+        return own(self, "user_factors")
+
+    @property
+    def _items(self) -> Any:
+        return own(self, "item_factors")
 
     @taken
     def recommend(
@@ -64,12 +72,22 @@ class MatrixFactorizationBase(RecommenderBase):
         user = self._user_factor(userid, user_items, recalculate_user)
         seen = user_items if filter_already_liked_items else None
         if items is None:
-            ids, scores = topk(self.item_factors, user, N, None, seen, filter_items, self.num_threads)
+            ids, scores = self._rank(np.atleast_2d(user), seen, N, filter_items)
         else:
             if filter_items is not None and len(filter_items):
                 raise ValueError(_BOTH.format("filter_items", "items"))
             ids, scores = self._rank_some(np.atleast_2d(user), seen, N, self._some(items, "items", "item"))
         return (ids[0], scores[0]) if is_scalar(userid) else (ids, scores)
+
+    def _rank(self, users: Array, seen: Any, k: int, filter_items: Any) -> Ranked:
+        """Order all items for each user."""
+        index = index_of(self, "item_factors")
+        if index is None:
+            return topk(self._items, users, k, None, seen, filter_items, self.num_threads)
+        users = _check.dense(users, "user_factors")
+        _check.same_size(users.shape[1], "user_factors", index.items.shape[1], "item_factors", "columns")
+        excluded = left_out(seen, filter_items, len(users), len(index.items))
+        return marked(index.best(users, _check.integer(k, "N", 1), excluded, None, threads_of(self.num_threads)))
 
     def _rank_some(self, users: Array, seen: Any, k: int, items: Array) -> Ranked:
         """Order a list of items for each user; those that were seen come last."""
@@ -77,7 +95,7 @@ class MatrixFactorizationBase(RecommenderBase):
         if seen is not None:
             seen = _filter_items_from_sparse_matrix(items, seen)
             seen.sort_indices()
-        ids, scores = topk(self.item_factors[items], users, min(k, len(items)), None, seen, None, self.num_threads)
+        ids, scores = topk(self._items[items], users, min(k, len(items)), None, seen, None, self.num_threads)
         if seen is not None:
             rows, places = np.nonzero(ids < 0)
             n_ranked = np.count_nonzero(ids >= 0, axis=1)
@@ -108,7 +126,7 @@ class MatrixFactorizationBase(RecommenderBase):
         self._check_fitted()
         if users is not None and filter_users is not None and len(filter_users):
             raise ValueError(_BOTH.format("filter_users", "users"))
-        return self._most_similar(userid, self.user_factors[userid], "user", N, filter_users, users)
+        return self._most_similar(userid, _rows(self._users, userid), "user", N, filter_users, users)
 
     @taken
     def similar_items(
@@ -139,7 +157,7 @@ class MatrixFactorizationBase(RecommenderBase):
     def user_norms(self) -> Array:
         """Norms of the users' factors."""
         if self._user_norms is None:
-            self._user_norms = _norms(self.user_factors)
+            self._user_norms = _norms(self._users)
         norms: Array = self._user_norms
         return norms
 
@@ -147,59 +165,62 @@ class MatrixFactorizationBase(RecommenderBase):
     def item_norms(self) -> Array:
         """Norms of the items' factors."""
         if self._item_norms is None:
-            self._item_norms = _norms(self.item_factors)
+            self._item_norms = _norms(self._items)
         norms: Array = self._item_norms
         return norms
 
     def _most_similar(self, ids: Any, factor: Array, of: str, k: int, excluded: Any, chosen: Any) -> Ranked:
         """Best ``k`` users, or items, by their cosine with some factors."""
-        queries, index = np.atleast_2d(factor), self._cosines(of)
+        norms = getattr(self, f"{of}_norms")
+        queries, index = (
+            _check.dense(np.atleast_2d(factor), f"{of}_factors"),
+            cosine_index_of(self, f"{of}_factors", norms),
+        )
         n = len(index.items)
         left_aside = left_out(None, excluded, len(queries), n)
-        allowed = None if chosen is None else Pattern.one_list(np.unique(self._some(chosen, f"{of}s", of)))
+        some = None if chosen is None else self._some(chosen, f"{of}s", of)
+        allowed = None if some is None else Pattern.one_list(np.unique(some))
         k, threads = _check.integer(k, "N", 1), threads_of(self.num_threads)
         found, scores = marked(index.best(queries, k, left_aside, allowed, threads))
+        if some is not None and some.dtype.kind == "i":
+            found = found.astype(some.dtype)
         return (found[0], scores[0]) if is_scalar(ids) else (found, scores)
-
-    def _cosines(self, of: str) -> ItemIndex:
-        """An index of the users' or the items' factors, which is kept for as long as their norms are."""
-        factors, norms = getattr(self, f"{of}_factors"), getattr(self, f"{of}_norms")
-        kept = self.__dict__.setdefault("_indexes", {})
-        if of not in kept or kept[of][0] is not factors or kept[of][1] is not norms:
-            kept[of] = factors, norms, ItemIndex(factors, metric="cosine")
-        index: ItemIndex = kept[of][2]
-        return index
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_indexes"}
 
     def _some(self, ids: Any, name: str, of: str) -> Array:
         """A list of items, or of users, that the model has."""
         chosen = np.array(ids)
         if chosen.size == 0:
             raise ValueError(f"{name}: expected at least one id, got an empty list")
-        item_ids(chosen, len(getattr(self, f"{of}_factors")), name)
+        item_ids(chosen, len(own(self, f"{of}_factors")), name)
         return chosen
 
     def _user_factor(self, userid: Any, user_items: Any, recalculate_user: bool = False) -> Array:
-        return self.recalculate_user(userid, user_items) if recalculate_user else _rows(self.user_factors, userid)
+        return self.recalculate_user(userid, user_items) if recalculate_user else _rows(self._users, userid)
 
     def _item_factor(self, itemid: Any, item_users: Any, recalculate_item: bool = False) -> Array:
-        return self.recalculate_item(itemid, item_users) if recalculate_item else _rows(self.item_factors, itemid)
+        return self.recalculate_item(itemid, item_users) if recalculate_item else _rows(self._items, itemid)
+
+    def __copy__(self) -> Self:
+        """Share the factors, which each then has to expect the other to change."""
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))
+        for model in (self, copied):
+            model.user_factors, model.item_factors = self._users, self._items
+        return copied
 
     def _on_gpu(self, model: Any) -> Any:
         """A model of `implicit.gpu`, with these factors."""
         for name in ("user_factors", "item_factors"):
-            if getattr(self, name) is not None:
-                setattr(model, name, left("implicit.gpu").Matrix(getattr(self, name)))
+            if own(self, name) is not None:
+                setattr(model, name, left("implicit.gpu").Matrix(own(self, name)))
         return model
 
     def _check_fitted(self) -> None:
-        if self.user_factors is None or self.item_factors is None:
+        if self._users is None or self._items is None:
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
 
     def _check_fit_errors(self) -> None:
-        self._check_factors(self.user_factors, self.item_factors)
+        self._check_factors(self._users, self._items)
 
 
 def _rows(factors: Any, ids: Any) -> Array:
