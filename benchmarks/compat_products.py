@@ -5,7 +5,8 @@
     python benchmarks/compat_products.py --data small                        # a small call: what the layer itself costs
 
 "ratio" is how many times longer the library takes, in interleaved pairs with the same number of threads, after both
-gave the same answer; a library that is not installed is left out. "layer" is what the drop-in takes beyond fastrec's own operation on the same matrices.
+gave the same answer; a library that is not installed is left out. "layer" is what the drop-in takes beyond fastrec's
+own operation on the same matrices.
 """
 
 import argparse
