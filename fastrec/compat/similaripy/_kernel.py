@@ -94,7 +94,11 @@ def similarities(
     else:
         second = None if matrix2 is None else _rows(matrix2.T, "matrix2", n_threads)
         found = most_similar(first, second, np.float32, options, targets, candidates=candidates, exclude=exclude)
-    return _answer(found, format_output)
+    with np.errstate(over="ignore"):
+        suspect = (threshold < 0 and not found.data.all()) or not np.isfinite(found.data.sum())
+    if suspect:
+        found = _without_nothing(found)
+    return found if format_output == "csr" else _as_triplets(found)
 
 
 # ---- the formula ----------------------------------------------------------------------------------------------------
@@ -302,13 +306,14 @@ def _rows_of_pattern(pattern: Pattern | None, rows: Ids) -> Pattern | None:
     return Pattern(some.indices, some.indptr, False)
 
 
-def _answer(found: csr_array, format_output: str) -> coo_array | csr_array:
-    kept = np.isfinite(found.data) & (found.data != 0)  # a zero where its threshold is below
-    if not kept.all():
-        ends = np.concatenate([[0], np.cumsum(kept)])
-        indptr = ends[found.indptr].astype(found.indptr.dtype)
-        found = csr_array((found.data[kept], found.indices[kept], indptr), shape=found.shape)
-    if format_output == "csr":
-        return found
+def _without_nothing(found: csr_array) -> csr_array:
+    """Neither zeros nor what has a denominator of zero."""
+    kept = np.isfinite(found.data) & (found.data != 0)
+    ends = np.concatenate([[0], np.cumsum(kept)])
+    indptr = ends[found.indptr].astype(found.indptr.dtype)
+    return csr_array((found.data[kept], found.indices[kept], indptr), shape=found.shape)
+
+
+def _as_triplets(found: csr_array) -> coo_array:
     rows = np.repeat(np.arange(found.shape[0], dtype=np.int32), np.diff(found.indptr))
     return coo_array((found.data, (rows, found.indices)), shape=found.shape)
