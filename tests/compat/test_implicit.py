@@ -27,6 +27,7 @@ from fastrec.compat.implicit import evaluation, utils
 from fastrec.compat.implicit.cpu import _factors
 from fastrec.compat.implicit.cpu.als import AlternatingLeastSquares
 from fastrec.compat.implicit.cpu.bpr import BayesianPersonalizedRanking
+from fastrec.compat.implicit.cpu.lmf import LogisticMatrixFactorization
 from fastrec.compat.implicit.nearest_neighbours import (
     BM25Recommender,
     CosineRecommender,
@@ -38,8 +39,8 @@ from strategies import seeds
 
 PROGRAMS = Path(__file__).parent / "programs"
 MODULES = (
-    "als", "bpr", "cpu.als", "cpu.bpr", "cpu.topk", "cpu.matrix_factorization_base", "nearest_neighbours", "evaluation",
-    "utils", "recommender_base",
+    "als", "bpr", "lmf", "cpu.als", "cpu.bpr", "cpu.lmf", "cpu.topk", "cpu.matrix_factorization_base",
+    "nearest_neighbours", "evaluation", "utils", "recommender_base",
 )  # fmt: skip
 NEIGHBOURS = ["ItemItemRecommender", "CosineRecommender", "TFIDFRecommender", "BM25Recommender"]
 QUIET = {"show_progress": False}
@@ -295,7 +296,7 @@ def test_partial_fit_and_explain(theirs, fitted):
     np.testing.assert_allclose(np.triu(weights[0]), np.triu(their_weights[0]), atol=1e-3)
 
 
-# ---- Bayesian personalised ranking ----------------------------------------------------------------------------------
+# ---- stochastic models ----------------------------------------------------------------------------------------------
 
 
 @needs_original
@@ -345,16 +346,42 @@ def test_bpr_is_as_good_and_goes_on(theirs):
     np.testing.assert_array_equal(mine.user_factors[:, -1], 1)
 
 
-def test_bpr_has_the_same_bits_at_any_number_of_threads():  # implicit issue 710
+@needs_original
+def test_lmf_is_as_good_and_goes_on(theirs):
+    user_items, told = two_blocks(np.random.default_rng(0)), []
+    options = {"factors": 8, "iterations": 30, "random_state": 1, "num_threads": 1}
+    mine, other = (cls(**options) for cls in (LogisticMatrixFactorization, theirs.cpu.lmf.LogisticMatrixFactorization))
+    mine.fit(user_items, callback=lambda *said: told.append((*said, mine.item_factors)), **QUIET)
+    other.fit(user_items, **QUIET)
+    assert share_of_own_half(mine, user_items) >= share_of_own_half(other, user_items) - 0.02
+    assert [said[0] for said in told] == list(range(30))
+    np.testing.assert_array_equal(told[-1][2], mine.item_factors)
+    np.testing.assert_array_equal(mine.user_factors[:, -2], 1)
+    np.testing.assert_array_equal(mine.item_factors[:, -1], 1)
+    before = mine.user_factors
+    mine.iterations = 1
+    mine.fit(user_items, **QUIET)
+    assert 0 < np.abs(mine.user_factors - before).max() < 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_lmf_gives_numbers(seed):  # implicit issue 376: NaN in half of the fits
+    model = LogisticMatrixFactorization(4, learning_rate=2.0, iterations=5, random_state=seed)
+    model.fit(two_blocks(np.random.default_rng(seed)), **QUIET)
+    assert np.isfinite(model.user_factors).all()
+
+
+@pytest.mark.parametrize("cls", [BayesianPersonalizedRanking, LogisticMatrixFactorization])
+def test_the_same_bits_at_any_number_of_threads(cls):  # implicit issue 710
     user_items, found = two_blocks(np.random.default_rng(4)), []
     for n_threads in (1, 3):
-        model = BayesianPersonalizedRanking(5, iterations=3, random_state=2, num_threads=n_threads)
+        model = cls(5, iterations=3, random_state=2, num_threads=n_threads)
         model.fit(user_items, **QUIET)
         found.append(model.item_factors)
     np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("cls", [AlternatingLeastSquares, BayesianPersonalizedRanking])
+@pytest.mark.parametrize("cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, LogisticMatrixFactorization])
 def test_nothing_to_learn_from(cls):
     for rows in (csr_matrix((3, 3)), csr_matrix(([1.0], ([1], [1])), shape=(3, 3))):
         model = cls(4, iterations=2)
@@ -513,6 +540,7 @@ def test_leave_k_out(seed, k, train_only):  # implicit issue 639 and PR 654: val
 @pytest.mark.parametrize("opened", [False, True])
 @pytest.mark.parametrize(
     "name", ["cpu.als.AlternatingLeastSquares", "cpu.bpr.BayesianPersonalizedRanking",
+             "cpu.lmf.LogisticMatrixFactorization",
              "nearest_neighbours.CosineRecommender", "nearest_neighbours.BM25Recommender"],
 )  # fmt: skip
 def test_files_go_both_ways(tmp_path, name, opened):  # implicit issue 575: a saved model would not load
@@ -545,7 +573,9 @@ def test_a_generator_does_not_spoil_the_file(tmp_path):
     assert AlternatingLeastSquares.load(str(tmp_path / "model.npz")).random_state is None
 
 
-@pytest.mark.parametrize("cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, CosineRecommender])
+@pytest.mark.parametrize(
+    "cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, LogisticMatrixFactorization, CosineRecommender]
+)
 def test_models_pickle(cls):
     user_items = interactions(np.random.default_rng(6))
     model = cls(3)
@@ -576,6 +606,7 @@ def test_pickles_of_implicit_open_while_it_is_patched(theirs):
     [
         AlternatingLeastSquares,
         BayesianPersonalizedRanking,
+        LogisticMatrixFactorization,
         ItemItemRecommender,
         CosineRecommender,
         TFIDFRecommender,
