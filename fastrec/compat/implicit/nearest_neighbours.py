@@ -82,7 +82,8 @@ class ItemItemRecommender(RecommenderBase):
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
         n_rows, n_items = rows.shape[0], self.similarity.shape[0]
         if filter_items is not None:
-            filter_items = np.intersect1d(filter_items, np.arange(n_items))
+            listed = np.unique(filter_items)
+            filter_items = listed[(listed >= 0) & (listed < n_items)]
         excluded = left_out(rows if filter_already_liked_items else None, filter_items, n_rows, n_items)
         chosen, allowed, k = None, None, _check.integer(N, "N", 1)
         if items is not None:
