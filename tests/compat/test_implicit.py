@@ -381,6 +381,19 @@ def test_the_same_bits_at_any_number_of_threads(cls):  # implicit issue 710
     np.testing.assert_array_equal(*found)
 
 
+def test_bpr_takes_no_values_and_makes_no_factors_from_rows():  # implicit issues 197 and 658: as documented
+    user_items, found = two_blocks(np.random.default_rng(4)), []
+    for rows in (user_items, 5 * user_items):
+        model = BayesianPersonalizedRanking(3, iterations=2, random_state=2)
+        model.fit(rows, **QUIET)
+        found.append(model.item_factors)
+    np.testing.assert_array_equal(*found)
+    with pytest.raises(NotImplementedError, match="cannot make users' factors"):
+        model.recommend(0, user_items[0], recalculate_user=True)
+    with pytest.raises(NotImplementedError, match="cannot make items' factors"):
+        model.similar_items(0, recalculate_item=True, item_users=user_items[0])
+
+
 @pytest.mark.parametrize("cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, LogisticMatrixFactorization])
 def test_nothing_to_learn_from(cls):
     for rows in (csr_matrix((3, 3)), csr_matrix(([1.0], ([1], [1])), shape=(3, 3))):
