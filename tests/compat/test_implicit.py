@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.sparse import coo_matrix, csr_array, csr_matrix
 
@@ -62,10 +62,11 @@ def original(name):
 
 
 def interactions(rng, n_users=12, n_items=9, density=0.4, dtype=np.float64):
-    """Values without ties; every user and every item has one."""
+    """Values that nothing ties by: every user has one, and every item two, since items of one user only are parallel."""
     present = rng.random((n_users, n_items)) < density
     present[np.arange(n_users), rng.integers(n_items, size=n_users)] = True
-    present[rng.integers(n_users, size=n_items), np.arange(n_items)] = True
+    for first in (0, n_users // 2):
+        present[first + rng.integers(n_users // 2, size=n_items), np.arange(n_items)] = True
     return csr_matrix((present * rng.uniform(0.5, 4.0, present.shape)).astype(dtype))
 
 
@@ -455,6 +456,22 @@ def test_neighbours_recommend(theirs, data):
             assert set(ids) == set(options["items"])
 
 
+@given(seeds, st.integers(1, 12), st.booleans())
+def test_one_user_gets_what_the_same_of_many_gets(seed, k, filtered):
+    rng = np.random.default_rng(seed)
+    user_items = interactions(rng, density=0.3)
+    model = CosineRecommender(K=4)
+    model.fit(user_items, **QUIET)
+    rows = user_items[rng.permutation(12)[:5]]
+    rows.indices, rows.data = rows.indices[::-1].copy(), rows.data[::-1].copy()
+    rows.indptr = rows.nnz - rows.indptr[::-1]
+    ids, scores = model.recommend(np.arange(5), rows, N=k, filter_already_liked_items=filtered)
+    for user in range(5):
+        own_ids, own_scores = model.recommend(user, rows[user], N=k, filter_already_liked_items=filtered)
+        np.testing.assert_array_equal(own_ids, ids[user][ids[user] >= 0])
+        np.testing.assert_array_equal(own_scores, scores[user][ids[user] >= 0])
+
+
 def rows_of(array):
     return [array] if array.ndim == 1 else list(array)
 
@@ -495,14 +512,14 @@ def test_all_pairs(theirs, seed, k):
 @given(seeds, st.integers(1, 7), st.booleans())
 def test_metrics(theirs, seed, k, by_neighbours):
     rng = np.random.default_rng(seed)
-    train, test = evaluation.train_test_split(interactions(rng, 15, 20, 0.3), 0.7, seed)
-    model = AlternatingLeastSquares(3, iterations=2, random_state=0)
+    train, test = evaluation.train_test_split(interactions(rng, 30, 20, 0.3), 0.7, seed)
+    assume((np.bincount(train.indices, minlength=20) > 1).all())  # items of one user each tie
+    models = [AlternatingLeastSquares(3, iterations=2, random_state=0)] * 2
     if by_neighbours:
-        model = CosineRecommender(K=20)
-    model.fit(train, **QUIET)
-    their_model = model if not by_neighbours else theirs.nearest_neighbours.CosineRecommender(K=20)
-    if by_neighbours:
-        their_model.fit(train, **QUIET)
+        models = neighbour_pair(theirs, "CosineRecommender", K=20)
+    for model in models:
+        model.fit(train, **QUIET)
+    model, their_model = models
     mine = evaluation.ranking_metrics_at_k(model, train, test, k, **QUIET)
     if test.nnz == 0:
         assert np.isnan(list(mine.values())).all()
