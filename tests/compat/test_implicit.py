@@ -62,7 +62,7 @@ def original(name):
 
 
 def interactions(rng, n_users=12, n_items=9, density=0.4, dtype=np.float64):
-    """Values that nothing ties by: every user has one, and every item two, since items of one user only are parallel."""
+    """Values that nothing ties by: every user has one, and every item two, for items of one user are parallel."""
     present = rng.random((n_users, n_items)) < density
     present[np.arange(n_users), rng.integers(n_items, size=n_users)] = True
     for first in (0, n_users // 2):
