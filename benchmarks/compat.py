@@ -10,6 +10,7 @@ second call is fastrec's own on the same arrays, and what the drop-in takes beyo
 
 import argparse
 import functools
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -50,19 +51,18 @@ def fit_als(library: Any, user_items: sp.csr_matrix, n_threads: int, *, n_factor
 
 
 @functools.cache
-def trained(n_factors: int, n_threads: int) -> Any:
-    """Factors to serve, of the drop-in, for both."""
+def trained(n_factors: int, n_threads: int) -> bytes:
+    """A model of the drop-in to serve, for both to load."""
     from fastrec.compat import implicit
 
-    model = als(implicit, n_factors, n_threads, iterations=3)
+    model, file = als(implicit, n_factors, n_threads, iterations=3), io.BytesIO()
     model.fit(loaded(), show_progress=False)
-    return model
+    model.save(file)
+    return file.getvalue()
 
 
 def served(library: Any, n_factors: int, n_threads: int) -> Any:
-    model, source = als(library, n_factors, n_threads), trained(n_factors, n_threads)
-    model.user_factors, model.item_factors = source.user_factors, source.item_factors
-    return model
+    return library.cpu.als.AlternatingLeastSquares.load(io.BytesIO(trained(n_factors, n_threads)))
 
 
 def recommend_all(library: Any, user_items: sp.csr_matrix, n_threads: int) -> Any:
@@ -196,7 +196,9 @@ def beside_the_library(names: list[str], n_threads: int, n_pairs: int) -> None:
 
 def own_calls(user_items: sp.csr_matrix, n_threads: int) -> dict[str, Callable[[], Any]]:
     """What fastrec itself is asked for by some of the cases."""
-    model, counts = trained(64, n_threads), user_items.astype(np.float64)
+    from fastrec.compat import implicit
+
+    model, counts = served(implicit, 64, n_threads), user_items.astype(np.float64)
     users, items = model.user_factors, model.item_factors
     seen = [user_items[user].indices for user in range(ONE_BY_ONE)]
     index = fastrec.ItemIndex(items, metric="cosine")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.sparse import coo_matrix, csr_array, csr_matrix
 
@@ -27,6 +27,7 @@ from fastrec.compat.implicit import evaluation, utils
 from fastrec.compat.implicit.cpu import _factors
 from fastrec.compat.implicit.cpu.als import AlternatingLeastSquares
 from fastrec.compat.implicit.cpu.bpr import BayesianPersonalizedRanking
+from fastrec.compat.implicit.cpu.lmf import LogisticMatrixFactorization
 from fastrec.compat.implicit.nearest_neighbours import (
     BM25Recommender,
     CosineRecommender,
@@ -38,8 +39,8 @@ from strategies import seeds
 
 PROGRAMS = Path(__file__).parent / "programs"
 MODULES = (
-    "als", "bpr", "cpu.als", "cpu.bpr", "cpu.topk", "cpu.matrix_factorization_base", "nearest_neighbours", "evaluation",
-    "utils", "recommender_base",
+    "als", "bpr", "lmf", "cpu.als", "cpu.bpr", "cpu.lmf", "cpu.topk", "cpu.matrix_factorization_base",
+    "nearest_neighbours", "evaluation", "utils", "recommender_base",
 )  # fmt: skip
 NEIGHBOURS = ["ItemItemRecommender", "CosineRecommender", "TFIDFRecommender", "BM25Recommender"]
 QUIET = {"show_progress": False}
@@ -61,10 +62,11 @@ def original(name):
 
 
 def interactions(rng, n_users=12, n_items=9, density=0.4, dtype=np.float64):
-    """Values without ties; every user and every item has one."""
+    """Values that nothing ties by: every user has one, and every item two, for items of one user are parallel."""
     present = rng.random((n_users, n_items)) < density
     present[np.arange(n_users), rng.integers(n_items, size=n_users)] = True
-    present[rng.integers(n_users, size=n_items), np.arange(n_items)] = True
+    for first in (0, n_users // 2):
+        present[first + rng.integers(n_users // 2, size=n_items), np.arange(n_items)] = True
     return csr_matrix((present * rng.uniform(0.5, 4.0, present.shape)).astype(dtype))
 
 
@@ -295,7 +297,7 @@ def test_partial_fit_and_explain(theirs, fitted):
     np.testing.assert_allclose(np.triu(weights[0]), np.triu(their_weights[0]), atol=1e-3)
 
 
-# ---- Bayesian personalised ranking ----------------------------------------------------------------------------------
+# ---- stochastic models ----------------------------------------------------------------------------------------------
 
 
 @needs_original
@@ -345,16 +347,55 @@ def test_bpr_is_as_good_and_goes_on(theirs):
     np.testing.assert_array_equal(mine.user_factors[:, -1], 1)
 
 
-def test_bpr_has_the_same_bits_at_any_number_of_threads():  # implicit issue 710
+@needs_original
+def test_lmf_is_as_good_and_goes_on(theirs):
+    user_items, told = two_blocks(np.random.default_rng(0)), []
+    options = {"factors": 8, "iterations": 30, "random_state": 1, "num_threads": 1}
+    mine, other = (cls(**options) for cls in (LogisticMatrixFactorization, theirs.cpu.lmf.LogisticMatrixFactorization))
+    mine.fit(user_items, callback=lambda *said: told.append((*said, mine.item_factors)), **QUIET)
+    other.fit(user_items, **QUIET)
+    assert share_of_own_half(mine, user_items) >= share_of_own_half(other, user_items) - 0.02
+    assert [said[0] for said in told] == list(range(30))
+    np.testing.assert_array_equal(told[-1][2], mine.item_factors)
+    np.testing.assert_array_equal(mine.user_factors[:, -2], 1)
+    np.testing.assert_array_equal(mine.item_factors[:, -1], 1)
+    before = mine.user_factors
+    mine.iterations = 1
+    mine.fit(user_items, **QUIET)
+    assert 0 < np.abs(mine.user_factors - before).max() < 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_lmf_gives_numbers(seed):  # implicit issue 376: NaN in half of the fits
+    model = LogisticMatrixFactorization(4, learning_rate=2.0, iterations=5, random_state=seed)
+    model.fit(two_blocks(np.random.default_rng(seed)), **QUIET)
+    assert np.isfinite(model.user_factors).all()
+
+
+@pytest.mark.parametrize("cls", [BayesianPersonalizedRanking, LogisticMatrixFactorization])
+def test_the_same_bits_at_any_number_of_threads(cls):  # implicit issue 710
     user_items, found = two_blocks(np.random.default_rng(4)), []
     for n_threads in (1, 3):
-        model = BayesianPersonalizedRanking(5, iterations=3, random_state=2, num_threads=n_threads)
+        model = cls(5, iterations=3, random_state=2, num_threads=n_threads)
         model.fit(user_items, **QUIET)
         found.append(model.item_factors)
     np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("cls", [AlternatingLeastSquares, BayesianPersonalizedRanking])
+def test_bpr_takes_no_values_and_makes_no_factors_from_rows():  # implicit issues 197 and 658: as documented
+    user_items, found = two_blocks(np.random.default_rng(4)), []
+    for rows in (user_items, 5 * user_items):
+        model = BayesianPersonalizedRanking(3, iterations=2, random_state=2)
+        model.fit(rows, **QUIET)
+        found.append(model.item_factors)
+    np.testing.assert_array_equal(*found)
+    with pytest.raises(NotImplementedError, match="cannot make users' factors"):
+        model.recommend(0, user_items[0], recalculate_user=True)
+    with pytest.raises(NotImplementedError, match="cannot make items' factors"):
+        model.similar_items(0, recalculate_item=True, item_users=user_items[0])
+
+
+@pytest.mark.parametrize("cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, LogisticMatrixFactorization])
 def test_nothing_to_learn_from(cls):
     for rows in (csr_matrix((3, 3)), csr_matrix(([1.0], ([1], [1])), shape=(3, 3))):
         model = cls(4, iterations=2)
@@ -415,6 +456,22 @@ def test_neighbours_recommend(theirs, data):
             assert set(ids) == set(options["items"])
 
 
+@given(seeds, st.integers(1, 12), st.booleans())
+def test_one_user_gets_what_the_same_of_many_gets(seed, k, filtered):
+    rng = np.random.default_rng(seed)
+    user_items = interactions(rng, density=0.3)
+    model = CosineRecommender(K=4)
+    model.fit(user_items, **QUIET)
+    rows = user_items[rng.permutation(12)[:5]]
+    rows.indices, rows.data = rows.indices[::-1].copy(), rows.data[::-1].copy()
+    rows.indptr = rows.nnz - rows.indptr[::-1]
+    ids, scores = model.recommend(np.arange(5), rows, N=k, filter_already_liked_items=filtered)
+    for user in range(5):
+        own_ids, own_scores = model.recommend(user, rows[user], N=k, filter_already_liked_items=filtered)
+        np.testing.assert_array_equal(own_ids, ids[user][ids[user] >= 0])
+        np.testing.assert_array_equal(own_scores, scores[user][ids[user] >= 0])
+
+
 def rows_of(array):
     return [array] if array.ndim == 1 else list(array)
 
@@ -455,14 +512,14 @@ def test_all_pairs(theirs, seed, k):
 @given(seeds, st.integers(1, 7), st.booleans())
 def test_metrics(theirs, seed, k, by_neighbours):
     rng = np.random.default_rng(seed)
-    train, test = evaluation.train_test_split(interactions(rng, 15, 20, 0.3), 0.7, seed)
-    model = AlternatingLeastSquares(3, iterations=2, random_state=0)
+    train, test = evaluation.train_test_split(interactions(rng, 30, 20, 0.3), 0.7, seed)
+    assume((np.bincount(train.indices, minlength=20) > 1).all())  # items of one user each tie
+    models = [AlternatingLeastSquares(3, iterations=2, random_state=0)] * 2
     if by_neighbours:
-        model = CosineRecommender(K=20)
-    model.fit(train, **QUIET)
-    their_model = model if not by_neighbours else theirs.nearest_neighbours.CosineRecommender(K=20)
-    if by_neighbours:
-        their_model.fit(train, **QUIET)
+        models = neighbour_pair(theirs, "CosineRecommender", K=20)
+    for model in models:
+        model.fit(train, **QUIET)
+    model, their_model = models
     mine = evaluation.ranking_metrics_at_k(model, train, test, k, **QUIET)
     if test.nnz == 0:
         assert np.isnan(list(mine.values())).all()
@@ -513,6 +570,7 @@ def test_leave_k_out(seed, k, train_only):  # implicit issue 639 and PR 654: val
 @pytest.mark.parametrize("opened", [False, True])
 @pytest.mark.parametrize(
     "name", ["cpu.als.AlternatingLeastSquares", "cpu.bpr.BayesianPersonalizedRanking",
+             "cpu.lmf.LogisticMatrixFactorization",
              "nearest_neighbours.CosineRecommender", "nearest_neighbours.BM25Recommender"],
 )  # fmt: skip
 def test_files_go_both_ways(tmp_path, name, opened):  # implicit issue 575: a saved model would not load
@@ -545,7 +603,9 @@ def test_a_generator_does_not_spoil_the_file(tmp_path):
     assert AlternatingLeastSquares.load(str(tmp_path / "model.npz")).random_state is None
 
 
-@pytest.mark.parametrize("cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, CosineRecommender])
+@pytest.mark.parametrize(
+    "cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, LogisticMatrixFactorization, CosineRecommender]
+)
 def test_models_pickle(cls):
     user_items = interactions(np.random.default_rng(6))
     model = cls(3)
@@ -576,6 +636,7 @@ def test_pickles_of_implicit_open_while_it_is_patched(theirs):
     [
         AlternatingLeastSquares,
         BayesianPersonalizedRanking,
+        LogisticMatrixFactorization,
         ItemItemRecommender,
         CosineRecommender,
         TFIDFRecommender,

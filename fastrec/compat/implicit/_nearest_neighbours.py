@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import coo_matrix, csr_array, csr_matrix
 
+import fastrec
 from fastrec import _check
 from fastrec._types import Array, Csr, Pattern
 from fastrec.compat._ways_in import left_to_original, taken
@@ -87,13 +88,30 @@ class NearestNeighboursScorer:
         scores : ndarray of float64
         """
         entries = slice(user_indptr[0], user_indptr[1])
-        n_items = self._similarity.shape[0]
-        row = csr_array(
-            (user_data[entries], user_indices[entries], np.array([0, entries.stop - entries.start])), shape=(1, n_items)
+        return self.best_of_one(
+            user_indices[entries], user_data[entries], K, user_indices[entries] if remove_own_likes else None
         )
-        seen = _check.pattern(row.indices, "user_indices", 1, n_items) if remove_own_likes else None
-        best = self.best(row, K, exclude=seen, num_threads=1)
-        return best.indices, best.data
+
+    def best_of_one(
+        self, items: Array, values: Array, k: int, excluded: Any = None, candidates: Any = None
+    ) -> tuple[Array, Array]:
+        """Best ``k`` items for one user who has some: what `best` gives, at less expense for a single row."""
+        n_items = self._similarity.shape[0]
+        own = _check.item_ids(items, "user_items", n_items)
+        ascending = np.argsort(own, kind="stable")
+        similar, _ = self._similarity.rows(own[ascending])
+        terms = similar.data * np.repeat(values[ascending].astype(np.float64), np.diff(similar.indptr))
+        sums = np.bincount(similar.indices, terms, n_items)
+        ranked = np.zeros(n_items, np.bool_)
+        ranked[similar.indices] = True
+        if candidates is not None:
+            ranked &= np.isin(np.arange(n_items), candidates)
+        if excluded is not None:
+            ranked[excluded] = False
+        ids = np.flatnonzero(ranked).astype(np.int32)
+        best = fastrec.top_k(sums[None, ids], _check.integer(k, "N", 1), n_threads=1)
+        found = best.items[0] >= 0
+        return ids[best.items[0][found]], best.scores[0][found]
 
     def best(
         self,

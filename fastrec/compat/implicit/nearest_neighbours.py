@@ -81,17 +81,21 @@ class ItemItemRecommender(RecommenderBase):
         if self.scorer is None:
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
         n_rows, n_items = rows.shape[0], self.similarity.shape[0]
+        _check.columns(rows.shape, n_items, "items", "user_items")
         if filter_items is not None:
-            filter_items = np.intersect1d(filter_items, np.arange(n_items))
+            listed = np.unique(filter_items)
+            filter_items = listed[(listed >= 0) & (listed < n_items)]
         excluded = left_out(rows if filter_already_liked_items else None, filter_items, n_rows, n_items)
         chosen, allowed, k = None, None, _check.integer(N, "N", 1)
         if items is not None:
             chosen = np.array(items)
-            allowed = Pattern.one_list(np.unique(item_ids(chosen, n_items, "items")))
-            k = max(len(allowed.ids), 1)
-        best = self.scorer.best(rows, k, exclude=excluded, candidates=allowed, num_threads=self.num_threads)
+            allowed = np.unique(item_ids(chosen, n_items, "items"))
+            k = max(len(allowed), 1)
         if is_scalar(userid):
-            return _with_missing(best.indices, best.data, chosen)
+            left = None if excluded is None else excluded.ids
+            return _with_missing(*self.scorer.best_of_one(rows.indices, rows.data, k, left, allowed), chosen)
+        some = None if allowed is None else Pattern.one_list(allowed)
+        best = self.scorer.best(rows, k, exclude=excluded, candidates=some, num_threads=self.num_threads)
         if chosen is None:
             return _padded(TopK.of_rows(best, k))
         ends = best.indptr

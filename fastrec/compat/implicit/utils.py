@@ -93,7 +93,7 @@ def threads_of(num_threads: int) -> int:
 
 def is_scalar(ids: Any) -> bool:
     """Whether one user or item was named, and not a list."""
-    return np.ndim(ids) == 0
+    return isinstance(ids, int | np.integer) or np.ndim(ids) == 0
 
 
 def rows_of_each(matrix: Any, ids: Any, what: str) -> Any:

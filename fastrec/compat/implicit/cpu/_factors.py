@@ -49,7 +49,8 @@ class Factors:
 
 def kept(model: Any) -> _Kept:
     """What is known of a model's arrays."""
-    return _OF_MODELS.setdefault(model, _Kept())
+    known = _OF_MODELS.get(model)
+    return _OF_MODELS.setdefault(model, _Kept()) if known is None else known
 
 
 def own(model: Any, name: str) -> Any:

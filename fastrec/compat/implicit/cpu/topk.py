@@ -59,7 +59,9 @@ def topk(
 
 def marked(best: TopK) -> tuple[Array, Array]:
     """With the least number of the dtype as the score of id -1."""
-    best.scores[best.items < 0] = np.finfo(best.scores.dtype).min
+    padding = best.items < 0
+    if padding.any():
+        best.scores[padding] = np.finfo(best.scores.dtype).min
     return best.items, best.scores
 
 
@@ -67,9 +69,9 @@ def left_out(rows: Any, ids: Any, n_rows: int, n_items: int) -> Pattern | None:
     """What must not be ranked: the entries of each row, and a list for all."""
     listed = None if ids is None else item_ids(ids, n_items, "filter_items")
     if rows is None or n_rows == 1:
-        own = [] if rows is None else [rows.indices]
-        shared = [*own, *([] if listed is None else [listed])]
-        return _check.pattern(np.concatenate(shared), "user_items", n_rows, n_items) if shared else None
+        lists = [ids for ids in (None if rows is None else rows.indices, listed) if ids is not None]
+        shared = lists[0] if len(lists) == 1 else np.concatenate(lists) if lists else None
+        return _check.pattern(shared, "user_items", n_rows, n_items)
     widened = csr_array((rows.data, rows.indices, rows.indptr), shape=(n_rows, n_items))
     own_items = _check.pattern(widened, "user_items", n_rows, n_items)
     if listed is None or own_items is None:
