@@ -7,10 +7,12 @@ from fastrec.factorization import als_half_step, implicit_loss
 from fastrec.item_index import ItemIndex
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import NotFittedError
+from fastrec.models.biased_mf import BiasedMF
 from fastrec.models.explicit_als import ExplicitALS
 from fastrec.models.gradient import BPR, WARP
 from fastrec.models.linear import EASE, SLIM
 from fastrec.models.loading import load
+from fastrec.models.logistic_mf import LogisticMF
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.nmf import NMF
 from fastrec.models.popularity import Popularity
@@ -28,12 +30,14 @@ __all__ = [
     "NMF",
     "SLIM",
     "WARP",
+    "BiasedMF",
     "EarlyStopping",
     "Explanation",
     "ExplicitALS",
     "ImplicitALS",
     "ItemIndex",
     "ItemKNN",
+    "LogisticMF",
     "NotFittedError",
     "P3alpha",
     "Popularity",

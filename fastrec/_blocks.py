@@ -27,23 +27,33 @@ class Blocks:
     """Interactions, and the order in which each epoch goes through them."""
 
     def __init__(
-        self, rows: Csr, weights: Array | None, times_drawn: Offsets, key: np.uint64, n_parts: int, n_threads: int
+        self,
+        rows: Csr,
+        values: Array | None,
+        key: np.uint64,
+        n_threads: int,
+        *,
+        times_drawn: Offsets | None = None,
+        n_parts: int = 1,
     ) -> None:
-        """``times_drawn`` says how often each item is among those that negatives are drawn from."""
+        """``times_drawn`` says how often each item is among those that negatives are drawn from, None that none are.
+
+        Kernels that draw no negatives are not given what it takes to.
+        """
         n_users, n_items = rows.shape
         n_stored = len(rows.indices)
         self.n_blocks = blocks_for(n_stored, n_users, n_items)
-        self._rows, self._key, self._times_drawn = rows, key, times_drawn
+        self._rows, self._key, self._draws = rows, key, times_drawn is not None
+        self._times_drawn = np.zeros(n_items, np.int64) if times_drawn is None else times_drawn
         self._n_parts, self._n_threads = n_parts, n_threads
-        self._user_bounds = np.searchsorted(rows.indptr, np.arange(self.n_blocks + 1) * n_stored // self.n_blocks)
-        self._user_bounds[0], self._user_bounds[-1] = 0, n_users
-        self._weights = np.empty(0, np.float32) if weights is None else weights.astype(np.float32)
-        self._filters = filters_of(rows, n_threads)
+        self._user_bounds = even_bounds(rows.indptr, self.n_blocks)
+        self._values = np.empty(0, np.float32) if values is None else values.astype(np.float32)
+        self._filters = filters_of(rows, n_threads) if self._draws else np.empty(0, np.uint16)
         # What every epoch writes anew: blocks of items, what is drawn from them, interactions by cell.
         self._block_of = np.empty((n_parts, n_items), np.uint8)
-        self._pools = np.empty((n_parts, int(times_drawn.sum())), np.int32)
+        self._pools = np.empty((n_parts, int(self._times_drawn.sum())), np.int32)
         self._pool_starts = np.empty((n_parts, self.n_blocks + 1), np.int64)
-        self._pairs, self._pair_weights = np.empty(n_stored, np.uint64), np.empty_like(self._weights)
+        self._pairs, self._pair_values = np.empty(n_stored, np.uint64), np.empty_like(self._values)
         self._cell_starts = np.empty((self.n_blocks, n_parts * self.n_blocks + 1), np.int64)
 
     def run_epoch(self, epoch: int, learn: Callable[..., float], *args: Any) -> float:
@@ -81,10 +91,12 @@ class Blocks:
         starts, pool_starts = self._cell_starts[of_users], self._pool_starts[part]
         first = part * self.n_blocks + of_items
         place = (part * self.n_blocks + of_users) * self.n_blocks + of_items
+        samples = int(starts[first]), int(starts[first + 1]), place, self._pairs, self._pair_values
+        if not self._draws:
+            return samples
         return (
-            int(starts[first]), int(starts[first + 1]), place, self._pairs, self._pair_weights, self._pools[part],
-            int(pool_starts[of_items]), int(pool_starts[of_items + 1]), self._rows.indices, self._rows.indptr,
-            self._filters,
+            *samples, self._pools[part], int(pool_starts[of_items]), int(pool_starts[of_items + 1]),
+            self._rows.indices, self._rows.indptr, self._filters,
         )  # fmt: skip
 
     def _at(self, number: int) -> tuple[int, int, int]:
@@ -100,8 +112,8 @@ class Blocks:
     def _sort(self, epoch: int, of_users: int) -> None:
         first, last = self._user_bounds[of_users : of_users + 2].tolist()
         _dispatch.kernel("sort_into_cells")(
-            first, last, self._rows.indices, self._rows.indptr, self._weights, self._key, epoch, self._block_of,
-            self.n_blocks, self._pairs, self._pair_weights, self._cell_starts[of_users],
+            first, last, self._rows.indices, self._rows.indptr, self._values, self._key, epoch, self._block_of,
+            self.n_blocks, self._pairs, self._pair_values, self._cell_starts[of_users],
         )  # fmt: skip
 
 
@@ -116,6 +128,13 @@ def blocks_for(n_stored: int, n_users: int, n_items: int) -> int:
     ):
         n_blocks *= 2
     return n_blocks
+
+
+def even_bounds(indptr: Offsets, n_blocks: int) -> Offsets:
+    """Where contiguous blocks of rows begin, and the last ends, with as many interactions in each as can be."""
+    bounds: Offsets = np.searchsorted(indptr, np.arange(n_blocks + 1) * indptr[-1] // n_blocks)
+    bounds[0], bounds[-1] = 0, len(indptr) - 1
+    return bounds
 
 
 def aligned_rows(n_rows: int, n_columns: int, n_matrices: int = 1) -> npt.NDArray[np.float32]:

@@ -337,7 +337,7 @@ def converging(value: float, epoch: int) -> None:
             "a step that keeps the factors finite",
             f"one with which epoch {epoch} (from 0) made them NaN or inf",
         )
-        raise ValueError(_message("learning_rate", expected, got, "use a smaller one, or scale the sample weights"))
+        raise ValueError(_message("learning_rate", expected, got, "use a smaller one, or scale the values"))
 
 
 def memory(n_bytes: float, what: str, fix: str) -> None:

@@ -48,10 +48,10 @@ class Fixed:
     Not by `functools.cached_property`, whose lock a forked child would inherit.
     """
 
-    def __init__(self, factors: Array, n_threads: int) -> None:
+    def __init__(self, factors: Array, n_threads: int, gram: Array | None = None) -> None:
         self.factors = np.ascontiguousarray(factors)
         self._n_threads = n_threads
-        self._gram: Array | None = None
+        self._gram = gram
         self._basis: Basis | None = None
 
     @property

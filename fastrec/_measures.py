@@ -251,18 +251,22 @@ class Measure(NamedTuple):
         """Where the user's function starts, 0 without one."""
         return 0 if self.block is None else int(self.block.address)
 
-    def terms(self, items: Statistics, given: Statistics, second_items: Array) -> KernelTerms:
+    def terms(
+        self, items: Statistics, given: Statistics, others: Statistics, given_others: Statistics, second_items: Array
+    ) -> KernelTerms:
         """Everything that the kernel wants to know, for the second item of a pair among ``second_items``."""
         shrinkages = {name: self.shrinkage if name == self.shrinkage_type else 0.0 for name in SHRINKAGE_TYPES}
         with np.errstate(all="ignore"):
             firsts, seconds = self.metric.terms(items.plus(shrinkages["additive"]), given, self.parameters)
+            if others is not items:
+                seconds = self.metric.terms(others.plus(shrinkages["additive"]), given_others, self.parameters)[1]
         own = np.ascontiguousarray(firsts, np.float64)
         other = np.ascontiguousarray([each[second_items] for each in seconds], np.float64)
         return KernelTerms(
             self.metric.formula,
             own,
             other,
-            _NO_TERMS if shrinkages["bayesian"] else self._near(own, other, shrinkages["stabilized"], items),
+            _NO_TERMS if shrinkages["bayesian"] else self._near(own, other, shrinkages["stabilized"], (items, others)),
             shrinkages["stabilized"],
             shrinkages["bayesian"],
             self.metric.weights(self.parameters),
@@ -277,14 +281,14 @@ class Measure(NamedTuple):
             raise ValueError(f"metric: {self.function.__name__}({said}) raised {error!r}.") from error
         raise ValueError(f"metric: {self.function.__name__}({said}) raised an error when compiled.")
 
-    def _near(self, own: Array, other: Array, stabilized: float, items: Statistics) -> Array:
+    def _near(self, own: Array, other: Array, stabilized: float, sides: Sequence[Statistics]) -> Array:
         """The second item's term as near scores take it, where they can be had; else nothing (csrc, Measure)."""
         terms = np.concatenate([own[0], other[0]])
         terms = terms[terms != 0]  # nothing that an item of zeros is part of has another score in float32
         if self.metric.formula != "quotient" or not terms.size:
             return _NO_TERMS
-        largest = max(terms.max(), np.sqrt(items.sumsq.max()), stabilized)
-        if terms.min() < _LEAST_NEAR or largest > 1 / _LEAST_NEAR:
+        largest = max(terms.max(), stabilized, *(np.sqrt(side.sumsq.max(initial=0)) for side in sides))
+        if not (terms.min() >= _LEAST_NEAR and largest <= 1 / _LEAST_NEAR and stabilized >= 0):
             return _NO_TERMS
         with np.errstate(divide="ignore"):
             near: Array = (other[0] if stabilized else 1 / other[0]).astype(np.float32)

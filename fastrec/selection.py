@@ -290,10 +290,16 @@ def best_of_product(
     threshold: float | None = None,
     exclude: Pattern | None = None,
     candidates: Pattern | None = None,
+    keep_zeros: bool = True,
+    best_first: bool = True,
     n_threads: int,
     progress: bool = False,
 ) -> csr_array:
-    """`sparse_top_k_product` of checked operands, with columns left out or allowed for each row."""
+    """`sparse_top_k_product` of checked operands, with columns left out or allowed for each row.
+
+    Sums that are zero may be left out, and entries may stand in the order that SciPy's products have: a column the
+    earlier, the later it got its first term.
+    """
     dtype = np.result_type(a.data, b.data)
     if dtype.kind == "i" and threshold is not None:
         threshold = _whole_threshold(threshold, dtype)
@@ -304,13 +310,15 @@ def best_of_product(
     pruning = _NO_PRUNING
     if threshold is not None and threshold > 0 and dtype.kind == "f":
         pruning = _Pruning.of(b._replace(data=right), n_threads)
+    if not best_first and pruning is _NO_PRUNING and kept < b.shape[1]:
+        pruning = _Pruning.of_nothing(b, n_threads)
     columns = pruning.data.astype(dtype, copy=False)
     kernel = _dispatch.kernel("sparse_top_k_product", dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
         kernel(first, last, left, a.indices, a.indptr, a.shape[1], right, b.indices, b.indptr, b.shape[1],
-               *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), threshold, columns, *pruning[1:], kept,
-               indices, data, starts, lengths, n_threads, bar)  # fmt: skip
+               *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), threshold, keep_zeros, best_first, columns,
+               *pruning[1:], kept, indices, data, starts, lengths, n_threads, bar)  # fmt: skip
 
     with kernel_bar(a.shape[0], "rows", progress) as bar:
         return room_for_rows(capacities, dtype, b.shape[1], fill)
@@ -336,6 +344,12 @@ class _Pruning(NamedTuple):
             squares = np.bincount(b.indices, np.square(sizes), 1)
         norm = float(np.sqrt(squares.max()))
         return cls(*columns[:3], largest, norm) if norm < _LARGEST_NORM else _NO_PRUNING
+
+    @classmethod
+    def of_nothing(cls, b: Csr, n_threads: int) -> _Pruning:
+        """Columns only, whose pattern tells an order."""
+        pattern = transposed(b._replace(data=np.empty(0, np.float32)), n_threads)
+        return cls(*pattern[:3], np.full(b.shape[0], np.inf), np.inf)
 
 
 _LARGEST_NORM = 1e100  # beyond, bounds could overflow

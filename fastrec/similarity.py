@@ -116,7 +116,7 @@ def item_similarity(
     recommendations for interactive applications", 2017 (RP3beta); Dunning, "Accurate methods for the statistics of
     surprise and coincidence", 1993.
     """
-    options = _Options.checked(
+    options = Options.checked(
         k, metric, parameters, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal, n_threads,
         progress,
     )  # fmt: skip
@@ -124,7 +124,7 @@ def item_similarity(
     n_items = ratings.shape[1]
     targets = None if target_items is None else _check.item_ids(target_items, "target_items", n_items)
     allowed = _check.pattern(candidates, "candidates", n_items, n_items)
-    return _most_similar(ratings, dtype, options, targets, allowed)
+    return most_similar(transposed(ratings, options.n_threads), None, dtype, options, targets, candidates=allowed)
 
 
 def user_similarity(
@@ -171,7 +171,7 @@ def user_similarity(
     TypeError, ValueError, MemoryError
         As in `item_similarity`.
     """
-    options = _Options.checked(
+    options = Options.checked(
         k, metric, parameters, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal, n_threads,
         progress,
     )  # fmt: skip
@@ -179,10 +179,10 @@ def user_similarity(
     n_users = ratings.shape[0]
     targets = None if target_users is None else _check.item_ids(target_users, "target_users", n_users, unit="users")
     allowed = _check.pattern(candidates, "candidates", n_users, n_users)
-    return _most_similar(transposed(ratings, options.n_threads), dtype, options, targets, allowed)
+    return most_similar(ratings, None, dtype, options, targets, candidates=allowed)
 
 
-class _Options(NamedTuple):
+class Options(NamedTuple):
     """What a caller asked for."""
 
     k: int
@@ -198,7 +198,7 @@ class _Options(NamedTuple):
     def checked(
         cls, k: Any, metric: Any, parameters: dict[str, Any], shrinkage: Any, shrinkage_type: Any, threshold: Any,
         binary: Any, min_support: Any, keep_diagonal: Any, n_threads: Any, progress: Any,
-    ) -> _Options:  # fmt: skip
+    ) -> Options:  # fmt: skip
         """Refuse what is not as described."""
         return cls(
             _check.integer(k, "k", 1),
@@ -212,69 +212,91 @@ class _Options(NamedTuple):
         )
 
 
-def _most_similar(
-    ratings: Csr, dtype: npt.DTypeLike, options: _Options, targets: Ids | None, allowed: Pattern | None
+def most_similar(
+    items: Csr,
+    others: Csr | None,
+    dtype: npt.DTypeLike,
+    options: Options,
+    targets: Ids | None = None,
+    *,
+    candidates: Pattern | None = None,
+    exclude: Pattern | None = None,
 ) -> csr_array:
-    """`item_similarity` of checked arguments."""
-    n_items, threads = ratings.shape[1], options.n_threads
+    """`item_similarity` of checked arguments, both sides as items by users; or of items and others, two matrices."""
+    n_items, threads = items.shape[0], options.n_threads
+    n_others = n_items if others is None else others.shape[0]
     measure, threshold = options.measure, options.threshold
-    _check.product_memory(n_items, threads)
-    if options.binary or measure.metric.of_ones or bool((ratings.data == 1).all()):
-        ratings = ratings._replace(data=_NO_VALUES)
-    pairs = _Pairs.of(ratings, measure, allowed, threads)
+    _check.product_memory(n_others, threads)
+    sides = [items] if others is None else [items, others]
+    if options.binary or measure.metric.of_ones or all(bool((side.data == 1).all()) for side in sides):
+        sides = [side._replace(data=_NO_VALUES) for side in sides]
+    pairs = _Pairs.of(sides[0], sides[-1], measure, candidates, threads)
     n_ranks = len(pairs.id_of_rank)
-    items = np.arange(n_items, dtype=np.int32) if targets is None else np.unique(targets)
+    rows = np.arange(n_items, dtype=np.int32) if targets is None else np.unique(targets)
     kept = max(1, min(options.k, n_ranks))
-    capacities = room_of_product(pairs.by_item, pairs.by_user, kept, dtype, threshold, rows=items)
-    terms = measure.terms(pairs.items, pairs.given, pairs.id_of_rank)
-    ranked = NO_PATTERN
-    if allowed is not None and not allowed.shared:
-        ranked = allowed._replace(ids=pairs.rank_of_id[allowed.ids])
+    capacities = room_of_product(pairs.by_item, pairs.by_user, kept, dtype, threshold, rows=rows)
+    terms = measure.terms(pairs.items, pairs.given, pairs.others, pairs.given_others, pairs.id_of_rank)
+    of_every_item = None if candidates is None or candidates.shared else candidates
+    own_rank = pairs.rank_of_id if others is None else np.full(n_items, -1, np.int32)
     counted = measure.function is not None or options.min_support > 1 or pairs.smallest_value() < _LEAST_FACTOR
     failed = np.full(1, -1, np.int64)
     kernel = _dispatch.kernel("item_similarity", pairs.by_item.data.dtype, dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Array, starts: Offsets, lengths: Offsets) -> None:
-        kernel(first, last, items, *pairs.by_item[:3], *pairs.by_user[:3], pairs.rank_of_id, pairs.id_of_rank, *ranked,
-               *terms, measure.address, failed, threshold, options.min_support, options.keep_diagonal, counted,
-               _HEAD_ITEMS, kept, indices, data, starts, lengths, threads, bar)  # fmt: skip
+        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[:3], own_rank, pairs.id_of_rank,
+               *pairs.ranked(exclude), *pairs.ranked(of_every_item), *terms, measure.address, failed, threshold,
+               options.min_support, options.keep_diagonal, counted, _HEAD_ITEMS, kept, indices, data, starts, lengths,
+               threads, bar)  # fmt: skip
         if failed[0] >= 0:
             item, rank = divmod(int(failed[0]), n_ranks)
             measure.raise_error(pairs.facts(item, rank))
 
-    with kernel_bar(len(items), "neighbours", options.progress) as bar:
-        rows = room_for_rows(capacities, dtype, n_items, fill)
-    return rows if targets is None else rows_among_empty_ones(rows, items, n_items)
+    with kernel_bar(len(rows), "neighbours", options.progress) as bar:
+        found = room_for_rows(capacities, dtype, n_others, fill)
+    return found if targets is None else rows_among_empty_ones(found, rows, n_items)
 
 
 class _Pairs(NamedTuple):
-    """Interactions as the kernel reads them, and what is known of every item."""
+    """Interactions as the kernel reads them, and what is known of both items of a pair."""
 
     by_item: Csr  # item ids by user ids; no values where all are 1
-    by_user: Csr  # user ids by ranks of items
+    by_user: Csr  # user ids by ranks of the second items
     id_of_rank: Ids
     rank_of_id: Ids
     items: Statistics
     given: Statistics  # of the values before the metric changed them
+    others: Statistics  # the same of the second items
+    given_others: Statistics
 
     @classmethod
-    def of(cls, ratings: Csr, measure: Measure, allowed: Pattern | None, n_threads: int) -> _Pairs:
-        by_item = transposed(ratings, n_threads)
-        given = items = Statistics.of(by_item)
-        factors = by_item
-        if measure.metric.values is not None:
-            own, other = measure.metric.values(by_item, measure.parameters)
-            by_item, factors = by_item._replace(data=own), by_item._replace(data=other)
-            items = Statistics.of(by_item)
-        elif _are_small_integers(by_item.data, items):
-            by_item = factors = by_item._replace(data=by_item.data.astype(np.int32))
-        n_items = by_item.shape[0]
-        ids = allowed.ids if allowed is not None and allowed.shared else np.arange(n_items, dtype=np.int32)
-        id_of_rank = ids[np.argsort(-np.diff(by_item.indptr)[ids], kind="stable")]
-        rank_of_id = np.full(n_items, -1, np.int32)
+    def of(cls, items: Csr, others: Csr, measure: Measure, allowed: Pattern | None, n_threads: int) -> _Pairs:
+        """``others`` are the items themselves, or another matrix with the same users."""
+        first = _Side.of(items, measure)
+        second = first if others is items else _Side.of(others, measure)
+        own, factors = items._replace(data=first.own), others._replace(data=second.other)
+        if measure.metric.values is None and first.is_small_integers() and second.is_small_integers():
+            own, factors = (side._replace(data=side.data.astype(np.int32)) for side in (own, factors))
+        elif own.data.dtype != factors.data.dtype:
+            dtype = np.result_type(own.data, factors.data)
+            own, factors = (side._replace(data=side.data.astype(dtype)) for side in (own, factors))
+        n_others = others.shape[0]
+        ids = allowed.ids if allowed is not None and allowed.shared else np.arange(n_others, dtype=np.int32)
+        id_of_rank = ids[np.argsort(-np.diff(others.indptr)[ids], kind="stable")]
+        rank_of_id = np.full(n_others, -1, np.int32)
         rank_of_id[id_of_rank] = np.arange(len(ids), dtype=np.int32)
         by_user = transposed(factors, n_threads, order=id_of_rank)
-        return cls(by_item, by_user, id_of_rank, rank_of_id, items, given)
+        return cls(own, by_user, id_of_rank, rank_of_id, first.items, first.given, second.items, second.given)
+
+    def ranked(self, pattern: Pattern | None) -> Pattern:
+        """Ranks for ids, without those that have none."""
+        if pattern is None:
+            return NO_PATTERN
+        ranks = self.rank_of_id[pattern.ids]
+        kept = ranks >= 0
+        if kept.all():
+            return pattern._replace(ids=ranks)
+        ends = np.concatenate([[0], np.cumsum(kept)])
+        return pattern._replace(ids=ranks[kept], indptr=ends[pattern.indptr])
 
     def smallest_value(self) -> float:
         """1 where there is none."""
@@ -291,6 +313,25 @@ class _Pairs(NamedTuple):
         return {**found, "n_users": float(self.by_item.shape[1])}
 
 
-def _are_small_integers(values: Array, items: Statistics) -> bool:
-    """Whether sums of products, which no sum of squares is below, are exact in int32."""
-    return len(values) > 0 and items.sumsq.max() <= _LARGEST_INTEGER and bool((values == np.rint(values)).all())
+class _Side(NamedTuple):
+    """What a metric makes of the items of one side of a pair."""
+
+    own: Array  # values where they are the first of a pair,
+    other: Array  # and the second
+    items: Statistics
+    given: Statistics  # of the values before the metric changed them
+
+    @classmethod
+    def of(cls, by_item: Csr, measure: Measure) -> _Side:
+        given = Statistics.of(by_item)
+        if measure.metric.values is None:
+            return cls(by_item.data, by_item.data, given, given)
+        own, other = measure.metric.values(by_item, measure.parameters)
+        return cls(own, other, Statistics.of(by_item._replace(data=own)), given)
+
+    def is_small_integers(self) -> bool:
+        """Whether sums of products, which no sum of squares is below, are exact in int32."""
+        values = self.own
+        return (
+            len(values) > 0 and self.items.sumsq.max() <= _LARGEST_INTEGER and bool((values == np.rint(values)).all())
+        )

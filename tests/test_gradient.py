@@ -14,7 +14,7 @@ from sklearn.base import clone
 import fastrec
 import processes
 from fastrec import _blocks, _random, _threads
-from fastrec.models import gradient
+from fastrec.models import descent
 from fastrec.reference import gradient as reference
 
 SAME = {"rtol": 2e-4, "atol": 2e-5}  # float32 steps beside float64 ones, a few hundred later
@@ -53,7 +53,7 @@ def by_definition(model, rows, seed, n_epochs, n_blocks, **options):
     told = {name: value for name, value in model.get_params().items() if name in names} | options
     return DEFINITIONS[type(model)](
         rows, start.user_factors_, start.item_factors_, epochs=range(n_epochs),
-        key=int(_random.keyed(seed, gradient._FOR_EPOCHS)), n_blocks=n_blocks, **told,
+        key=int(_random.keyed(seed, descent.FOR_EPOCHS)), n_blocks=n_blocks, **told,
     )  # fmt: skip
 
 

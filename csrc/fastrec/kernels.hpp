@@ -187,10 +187,19 @@ template <class Value>
 using Sum = std::conditional_t<std::is_floating_point_v<Value>, double,
                                std::make_unsigned_t<std::conditional_t<std::is_floating_point_v<Value>, int, Value>>>;
 
+template <class Value>
+struct ProductOptions {
+  Pattern exclude, candidates;
+  Threshold<Value> threshold;  // entries are strictly greater
+  bool has_threshold;
+  bool keep_zeros;  // whether a sum that is zero is an entry
+  bool best_first;  // else the column first met last, as in SciPy's products; pruning has columns then
+};
+
 // What bounds the entries of A * B that a threshold leaves out before they are summed.
 template <class Value>
 struct Pruning {
-  Csr<Value> columns;     // of B, as rows; no indptr: nothing is left out beforehand
+  Csr<Value> columns;     // of B, as rows; no indptr: nothing is left out beforehand, and all is best first
   const double* largest;  // (B.rows), magnitude in each row of B
   double largest_norm;    // of a column of B
 };
@@ -200,9 +209,17 @@ struct RowTerm {  // of a row of A
   double value, cost;
 };
 
+template <class Value>
+struct Met {  // an entry, and the first inner index that has a term of it
+  std::int32_t inner;
+  Entry<Value> entry;
+};
+
+template <class Value>
 struct PruningScratch {
-  RowTerm* terms;  // (longest row of A)
-  double* row;     // (A.columns), zero between rows
+  RowTerm* terms;   // (longest row of A)
+  double* row;      // (A.columns), zero between rows
+  Met<Value>* met;  // (k)
 };
 
 template <class Total>
@@ -222,9 +239,9 @@ struct PickScratch {
 
 template <class Value>
 struct SparseProductKernels {
-  void (*rows)(Rows, Csr<Value> a, Csr<Value> b, Pattern exclude, Pattern candidates, Threshold<Value>,
-               bool has_threshold, Pruning<Value>, ProductScratch<Sum<Value>>, PruningScratch, PickScratch<Value>,
-               std::ptrdiff_t k, SparseRows<Value>) noexcept;
+  void (*rows)(Rows, Csr<Value> a, Csr<Value> b, const ProductOptions<Value>&, Pruning<Value>,
+               ProductScratch<Sum<Value>>, PruningScratch<Value>, PickScratch<Value>, std::ptrdiff_t k,
+               SparseRows<Value>) noexcept;
 };
 
 // ---- item_similarity ------------------------------------------------------------------------------------------------
@@ -292,8 +309,8 @@ struct Measure {
 };
 
 struct NeighbourOptions {
-  Pattern candidates;  // ranks, for each item
-  double threshold;    // scores are strictly greater
+  Pattern exclude, candidates;  // ranks, for each item
+  double threshold;             // scores are strictly greater
   bool has_threshold;
   std::int32_t min_support;
   bool keep_diagonal;

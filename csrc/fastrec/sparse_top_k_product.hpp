@@ -61,9 +61,11 @@ void close_gaps(Rows rows, const SparseRows<Score>& out) noexcept {
 
 template <class Value>
 Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude,
-                            Pattern candidates, Threshold<Value> threshold, bool has_threshold, Pruning<Value> pruning,
-                            std::ptrdiff_t k, SparseRows<Value> out, int n_threads, Progress progress) {
+                            Pattern candidates, Threshold<Value> threshold, bool has_threshold, bool keep_zeros,
+                            bool best_first, Pruning<Value> pruning, std::ptrdiff_t k, SparseRows<Value> out,
+                            int n_threads, Progress progress) {
   const SparseProductKernels<Value>& kernels = table;
+  const ProductOptions<Value> options{exclude, candidates, threshold, has_threshold, keep_zeros, best_first};
   ProductCost cost;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) cost.add(cost_of_row(row, a, b));
   n_threads = worthwhile_threads(cost.total, n_threads);
@@ -79,14 +81,15 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   const bool pruned = pruning.columns.indptr != nullptr;
   const Scratch<RowTerm> terms(n_threads, pruned ? longest_row : 0, Fill::nothing);
   const Scratch<double> spread(n_threads, pruned ? a.columns : 0);
-  if (!sums || !marks || !touched || !cursors || !pick || !terms || !spread) return Status::out_of_memory;
+  const Scratch<Met<Value>> met(n_threads, best_first ? 0 : k, Fill::nothing);
+  if (!sums || !marks || !touched || !cursors || !pick || !terms || !spread || !met) return Status::out_of_memory;
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
   const Status status =
       parallel_for_rows(rows.first, rows.last, length, n_threads, progress,
                         [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                          kernels.rows({first, last}, a, b, exclude, candidates, threshold, has_threshold, pruning,
+                          kernels.rows({first, last}, a, b, options, pruning,
                                        {sums[worker], marks[worker], touched[worker], cursors[worker]},
-                                       {terms[worker], spread[worker]}, pick[worker], k, out);
+                                       {terms[worker], spread[worker], met[worker]}, pick[worker], k, out);
                         });
   if (status == Status::done) close_gaps(rows, out);
   return status;

@@ -42,7 +42,8 @@ cdef csrc.Rows rows_between(ptrdiff_t first, ptrdiff_t last) noexcept:
     return result
 
 
-# Without columns of b, which then have no row pointers, nothing is left out before it is summed.
+# Without columns of b, which then have no row pointers, nothing is left out before it is summed; to be in another order
+# than best first an answer needs them.
 def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
                          const Number[::1] a_data, const int32_t[::1] a_indices, const int64_t[::1] a_indptr,
                          ptrdiff_t a_columns,
@@ -50,7 +51,8 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
                          ptrdiff_t b_columns,
                          const int32_t[::1] exclude_ids, const int64_t[::1] exclude_indptr, bint exclude_shared,
                          const int32_t[::1] candidate_ids, const int64_t[::1] candidate_indptr, bint candidates_shared,
-                         threshold, const Number[::1] column_data, const int32_t[::1] column_indices,
+                         threshold, bint keep_zeros, bint best_first,
+                         const Number[::1] column_data, const int32_t[::1] column_indices,
                          const int64_t[::1] column_indptr, const double[::1] largest, double largest_norm,
                          ptrdiff_t k, int32_t[::1] out_indices, Number[::1] out_data,
                          const int64_t[::1] starts, int64_t[::1] lengths, int n_threads, bar):
@@ -77,10 +79,12 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
     with nogil:
         if Number is float or Number is double:
             status = csrc.sparse_top_k_product(kernels[0], rows, a, b, exclude, candidates, real_threshold,
-                                               has_threshold, pruning, k, out, n_threads, progress)
+                                               has_threshold, keep_zeros, best_first, pruning, k, out, n_threads,
+                                               progress)
         else:
             status = csrc.sparse_top_k_product(kernels[0], rows, a, b, exclude, candidates, <Number>whole_threshold,
-                                               has_threshold, pruning, k, out, n_threads, progress)
+                                               has_threshold, keep_zeros, best_first, pruning, k, out, n_threads,
+                                               progress)
     finish(status)
 
 
@@ -96,6 +100,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
                     const Stored[::1] item_data, const int32_t[::1] item_users, const int64_t[::1] item_indptr,
                     const Stored[::1] user_data, const int32_t[::1] user_ranks, const int64_t[::1] user_indptr,
                     const int32_t[::1] rank_of_id, const int32_t[::1] id_of_rank,
+                    const int32_t[::1] excluded_ranks, const int64_t[::1] excluded_indptr, bint excluded_shared,
                     const int32_t[::1] candidate_ranks, const int64_t[::1] candidate_indptr, bint candidates_shared,
                     str formula, const double[:, ::1] own, const double[:, ::1] other, const float[::1] near_other,
                     double shrinkage, double bayesian, weights, custom, int64_t[::1] failed,
@@ -120,6 +125,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
     measure.custom = <csrc.CustomFormula><void*><size_t>custom
     measure.failed = &failed[0]
     cdef csrc.NeighbourOptions options
+    options.exclude = pattern(excluded_ranks, excluded_indptr, excluded_shared)
     options.candidates = pattern(candidate_ranks, candidate_indptr, candidates_shared)
     options.has_threshold = threshold is not None
     options.threshold = 0.0 if threshold is None else threshold

@@ -7,6 +7,7 @@ times what is done there.
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -22,6 +23,8 @@ _ALIGNMENT = 64
 _FLOAT = ir.FloatType()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _BITS = ir.VectorType(ir.IntType(32), LANES)
+_ROUNDING = 1.5 * 2.0**23
+_MOST_POWER, _TERMS = 126.0, 7  # of two; of the series of its power
 
 intrinsic: Any = _intrinsic  # what it decorates is called without its first argument
 
@@ -207,3 +210,42 @@ def _llvm(builder: Any, name: str, n_arguments: int) -> Any:
     """An intrinsic function of LLVM on sixteen floats."""
     kind = ir.FunctionType(_VECTOR, [_VECTOR] * n_arguments)
     return cgutils.get_or_insert_function(builder.module, kind, f"{name}.v{LANES}f32")
+
+
+@intrinsic
+def aligned(typing: Any, array: Any) -> Any:
+    """Where the first sixteen numbers of an array that vectors may be at begin: it has sixteen more than are used."""
+
+    def lowered(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        start = make_array(signature.args[0])(context, builder, arguments[0]).data
+        bits = ir.IntType(64)
+        number = builder.add(builder.ptrtoint(start, bits), ir.Constant(bits, _ALIGNMENT - 1))
+        return builder.inttoptr(builder.and_(number, ir.Constant(bits, -_ALIGNMENT)), start.type)
+
+    return types.CPointer(array.dtype)(array), lowered
+
+
+@intrinsic
+def logistic(typing: Any, value: Any) -> Any:
+    """1 / (1 + exp(-x)) to a few roundings; NaN stays NaN."""
+
+    def lowered(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def constant(number: float) -> Any:
+            return ir.Constant(_VECTOR, [number] * LANES)
+
+        power = builder.fmul(arguments[0], constant(-1 / math.log(2)))
+        for comparison, bound in ((">", _MOST_POWER), ("<", -_MOST_POWER)):
+            beyond = builder.fcmp_ordered(comparison, power, constant(bound))
+            power = builder.select(beyond, constant(bound), power)
+        rounded = builder.fadd(power, constant(_ROUNDING))  # the lower bits of this are the nearest integer
+        rest = builder.fsub(power, builder.fsub(rounded, constant(_ROUNDING)))
+        series = constant(math.log(2) ** _TERMS / math.factorial(_TERMS))
+        for term in range(_TERMS - 1, -1, -1):
+            series = builder.call(
+                _llvm(builder, "llvm.fmuladd", 3), [series, rest, constant(math.log(2) ** term / math.factorial(term))]
+            )
+        shift, one = (ir.Constant(_BITS, [bits] * LANES) for bits in (23, 127 << 23))
+        scale = builder.bitcast(builder.add(builder.shl(builder.bitcast(rounded, _BITS), shift), one), _VECTOR)
+        return builder.fdiv(constant(1.0), builder.fadd(constant(1.0), builder.fmul(series, scale)))
+
+    return lanes(lanes), lowered

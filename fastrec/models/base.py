@@ -357,6 +357,16 @@ def pair_scores(
     return out
 
 
+def beside(factors: Array, *columns: Any) -> Array:
+    """Factors and more columns, each a vector or one number."""
+    n_factors = factors.shape[1]
+    out = np.empty((len(factors), n_factors + len(columns)), factors.dtype)
+    out[:, :n_factors] = factors
+    for place, column in enumerate(columns, n_factors):
+        out[:, place] = column
+    return out
+
+
 def union(first: Pattern, second: Pattern, n_rows: int, n_items: int) -> Pattern:
     """Ids that a row has in either."""
     both = first.as_matrix(n_rows, n_items) + second.as_matrix(n_rows, n_items)

@@ -8,22 +8,21 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 from numpy.typing import DTypeLike
 
 from fastrec import _check, _random, _threads
-from fastrec._least_squares import Fixed, Side, losses_of_entries, solve, solve_nonnegative
+from fastrec._least_squares import Fixed, Side, solve, solve_nonnegative
 from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
-from fastrec.models.base import FactorModel, pair_scores
-from fastrec.models.fold_in import with_rows, with_zero_rows
+from fastrec.models.base import beside
+from fastrec.models.ratings import RatingModel, Rows, mean_of, squared_error
 from fastrec.models.stopping import EarlyStopping, Watch
 
 _START_DEVIATION = 0.1
 
 
-class ExplicitALS(FactorModel):
+class ExplicitALS(RatingModel):
     """Matrix factorisation of ratings by alternating least squares, biases and all, each solve exact.
 
     Predicts the rating of item i by user u as mean + b_u + b_i + x_u.y_i, and minimises, over the factors x and y and
@@ -100,10 +99,6 @@ class ExplicitALS(FactorModel):
 
     _learned = ("user_factors_", "item_factors_", "user_biases_", "item_biases_", "mean_")
     _optional = ("loss_", "rmse_", "n_epochs_", "validation_scores_")
-    _zeros_are_ratings = True
-    user_biases_: Array
-    item_biases_: Array
-    mean_: float
 
     def __init__(
         self,
@@ -170,7 +165,10 @@ class ExplicitALS(FactorModel):
         compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None or watch.needs_loss
         ratings = options.ratings(_check.csr(user_items, "user_items", keep_zeros=True))
         options.check_memory(ratings.shape)
-        of_users, of_items = Learned.zeros(ratings.shape[0], options), options.start(init, seed, ratings.shape[1])
+        of_users, of_items = (
+            Rows.zeros(ratings.shape[0], options.n_factors, options.dtype),
+            options.start(init, seed, ratings.shape[1]),
+        )
         with progress_bar(options.n_epochs, "ExplicitALS", _check.flag(progress, "progress")) as advance:
             return self._learn(_epochs(ratings, of_users, of_items, options, watch, compute_loss, callback, advance))
 
@@ -202,51 +200,17 @@ class ExplicitALS(FactorModel):
         rows = _check.csr(user_items, "user_items", keep_zeros=True)
         _check.row_of_each(rows.shape, len(ids), "users", self._n_items())
         solved = self._solved(rows, self._threads(None))
-        biases = with_rows(self.user_biases_[:, None], ids, solved.biases[:, None])
-        factors = with_rows(self.user_factors_, ids, solved.factors)
-        return self._learn({"user_factors_": factors, "user_biases_": biases[:, 0]})
-
-    def predict(self, users: Any, items: Any) -> Array:
-        """Predict ratings of pairs.
-
-        Parameters
-        ----------
-        users, items : int or list of int, equally many
-            Ids of users and items of ``fit``.
-
-        Returns
-        -------
-        ndarray, shape (n_pairs,)
-            In the dtype of the factors; to the bit what `recommend` scores.
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        TypeError, ValueError
-            An id is unknown, or there are not as many of both.
-        """
-        self._check_fitted()
-        user_ids = _check.ids_at_least_zero(users, "users", self._n_users(), unit="users")
-        item_ids = _check.ids_at_least_zero(items, "items", self._n_items())
-        _check.same_size(len(user_ids), "users", len(item_ids), "items", "ids")
-        return pair_scores(self._queries, self._ranked_items(), user_ids, item_ids)
-
-    def _ranked_items(self) -> Array:
-        learned = Learned(self.item_factors_, self.item_biases_)
-        return self._derived("ranked items", tuple(learned), learned.ranked)
-
-    def _queries(self, users: npt.NDArray[np.int64]) -> Array:
-        return Learned(self.user_factors_[users], self.user_biases_[users]).queries(self.mean_)
+        after = Rows(self.user_factors_, self.user_biases_).with_rows(ids, solved)
+        return self._learn({"user_factors_": after.factors, "user_biases_": after.biases})
 
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
         return self._solved(rows, n_threads).queries(self.mean_)
 
-    def _solved(self, rows: Csr, n_threads: int) -> Learned:
+    def _solved(self, rows: Csr, n_threads: int) -> Rows:
         """What is learned of users with these rows."""
         options = self._options_now()._replace(n_threads=n_threads)
         side = options.side(options.ratings(rows), self.mean_)
-        learned = Learned(self.item_factors_, self.item_biases_)
+        learned = Rows(self.item_factors_, self.item_biases_)
         items = self._derived("fixed items", (*learned, options.biases), lambda: options.fixed(learned))
         return options.solved(side, items, learned.biases)
 
@@ -257,10 +221,10 @@ class ExplicitALS(FactorModel):
         n_users, n_items = ratings.shape
         if self.__sklearn_is_fitted__():
             _check.at_least_as_many(ratings.shape, (self._n_users(), self._n_items()), "user_items")
-            of_users = Learned(self.user_factors_, self.user_biases_).with_zero_rows(n_users)
-            of_items = Learned(self.item_factors_, self.item_biases_).with_zero_rows(n_items)
+            of_users = Rows(self.user_factors_, self.user_biases_).with_zero_rows(n_users)
+            of_items = Rows(self.item_factors_, self.item_biases_).with_zero_rows(n_items)
         else:
-            of_users = Learned.zeros(n_users, options)
+            of_users = Rows.zeros(n_users, options.n_factors, options.dtype)
             of_items = options.start(None, _random.seed_of(self.random_state), n_items)
         return self._learn(_epochs(ratings, of_users, of_items, options, Watch(None, self, n_epochs)))
 
@@ -283,40 +247,6 @@ class ExplicitALS(FactorModel):
             n_threads=_threads.resolve(self.n_threads),
             dtype=_check.float_dtype(self.dtype, "dtype"),
         )
-
-    def _check_learned(self) -> None:
-        super()._check_learned()
-        _check.vector(self.user_biases_, "user_biases_", self._n_users())
-        _check.vector(self.item_biases_, "item_biases_", self._n_items())
-        _check.real(self.mean_, "mean_")
-
-
-class Learned(NamedTuple):
-    """What is learned of the rows of one side."""
-
-    factors: Array
-    biases: Array
-
-    @classmethod
-    def zeros(cls, n_rows: int, options: Options) -> Learned:
-        """Of rows without ratings."""
-        return cls(np.zeros((n_rows, options.n_factors), options.dtype), np.zeros(n_rows, options.dtype))
-
-    def with_zero_rows(self, n_rows: int) -> Learned:
-        """A copy with zeros for what is new."""
-        return Learned(with_zero_rows(self.factors, n_rows), with_zero_rows(self.biases[:, None], n_rows)[:, 0])
-
-    def joined(self) -> Array:
-        """A bias behind each row's factors."""
-        return _beside(self.factors, self.biases)
-
-    def queries(self, mean: float) -> Array:
-        """Users' rows whose inner products with ``ranked`` items are predictions."""
-        return _beside(self.factors, self.biases, mean, 1)
-
-    def ranked(self) -> Array:
-        """Items' rows for the same."""
-        return _beside(self.factors, 1, 1, self.biases)
 
 
 class Options(NamedTuple):
@@ -343,21 +273,19 @@ class Options(NamedTuple):
 
     def mean(self, ratings: Csr) -> float:
         """What is subtracted from every rating."""
-        if not self.biases or not len(ratings.data):
-            return 0.0
-        return float(ratings.data.mean(dtype=np.float64).astype(self.dtype))
+        return mean_of(ratings) if self.biases else 0.0
 
-    def start(self, init: Any, seed: int, n_items: int) -> Learned:
+    def start(self, init: Any, seed: int, n_items: int) -> Rows:
         """Item factors and biases before the first epoch."""
         shape, no_biases = (n_items, self.n_factors), np.zeros(n_items, self.dtype)
         if init is None:
             factors = _random.normal(seed, *shape, _START_DEVIATION, self.dtype)
-            return Learned(np.abs(factors) if self.nonnegative else factors, no_biases)
+            return Rows(np.abs(factors) if self.nonnegative else factors, no_biases)
         given, biases = init if isinstance(init, tuple) else (init, no_biases)
         factors = _check.start(given, "init", shape).astype(self.dtype, order="C")
         if self.nonnegative:
             _check.not_negative(factors, "init", "nonnegative=True")
-        return Learned(factors, _check.vector(biases, "init[1]", n_items).astype(self.dtype))
+        return Rows(factors, _check.vector(biases, "init[1]", n_items).astype(self.dtype))
 
     def side(self, ratings: Csr, mean: float) -> Side:
         """One side's rows without the mean, with weights of 1 and the regularisation of each."""
@@ -365,15 +293,15 @@ class Options(NamedTuple):
         centred = ratings.data - self.dtype.type(mean)
         return Side(ratings._replace(data=np.ones_like(ratings.data)), centred, regularization, 0.0)
 
-    def fixed(self, other: Learned) -> Fixed:
+    def fixed(self, other: Rows) -> Fixed:
         """The other side, with a column that a bias multiplies."""
-        return Fixed(_beside(other.factors, 1) if self.biases else other.factors, self.n_threads)
+        return Fixed(beside(other.factors, 1) if self.biases else other.factors, self.n_threads)
 
-    def half_step(self, side: Side, other: Learned) -> Learned:
+    def half_step(self, side: Side, other: Rows) -> Rows:
         """Solve one side against the other."""
         return self.solved(side, self.fixed(other), other.biases)
 
-    def solved(self, side: Side, fixed: Fixed, fixed_biases: Array) -> Learned:
+    def solved(self, side: Side, fixed: Fixed, fixed_biases: Array) -> Rows:
         """Factors and biases of rows whose ratings still hold the other side's biases."""
         if self.biases:
             side = side._replace(targets=side.targets - fixed_biases[side.weights.indices])
@@ -384,14 +312,14 @@ class Options(NamedTuple):
             solutions = solve(side, fixed, self.tol, self.n_threads).upright(self.n_threads)
         _check.finite(solutions, "solutions for user_items")
         if not self.biases:
-            return Learned(solutions, np.zeros(len(solutions), solutions.dtype))
-        return Learned(np.ascontiguousarray(solutions[:, :-1]), solutions[:, -1].copy())
+            return Rows(solutions, np.zeros(len(solutions), solutions.dtype))
+        return Rows(np.ascontiguousarray(solutions[:, :-1]), solutions[:, -1].copy())
 
 
 def _epochs(
     ratings: Csr,
-    of_users: Learned,
-    of_items: Learned,
+    of_users: Rows,
+    of_items: Rows,
     options: Options,
     watch: Watch,
     compute_loss: bool = False,
@@ -419,7 +347,7 @@ def _epochs(
         of_users = options.half_step(users, of_items)
         of_items = options.half_step(items, of_users)
         if compute_loss:
-            missed = _squared_error(ratings, of_users.queries(mean), of_items.ranked(), options.n_threads)
+            missed = squared_error(ratings, of_users.queries(mean), of_items.ranked(), options.n_threads)
             errors.append(math.sqrt(missed / len(ratings.data)) if len(ratings.data) else math.nan)
             losses.append(missed + users.penalty(of_users.joined()) + items.penalty(of_items.joined()))
         if callback is not None:
@@ -428,20 +356,3 @@ def _epochs(
         if watch.is_over(losses[epoch] if compute_loss else 0.0, learned):
             break
     return watch.outcome(learned)
-
-
-def _beside(factors: Array, *columns: Any) -> Array:
-    """Factors and more columns, each a vector or one number."""
-    n_factors = factors.shape[1]
-    out = np.empty((len(factors), n_factors + len(columns)), factors.dtype)
-    out[:, :n_factors] = factors
-    for place, column in enumerate(columns, n_factors):
-        out[:, place] = column
-    return out
-
-
-def _squared_error(ratings: Csr, queries: Array, ranked: Array, n_threads: int) -> float:
-    """Sum over the ratings, in float64."""
-    no_penalty, ones = np.zeros(len(queries)), np.ones_like(ratings.data)
-    side = Side(ratings._replace(data=ones), ratings.data, no_penalty, 0.0)
-    return float(losses_of_entries(side, ranked, queries, n_threads).sum())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -12,20 +10,27 @@ import numpy.typing as npt
 
 from fastrec import _check, _dispatch, _random, _threads
 from fastrec._blocks import Blocks, aligned_rows, filters_of, padded, uniform_start
-from fastrec._progress import progress_bar
 from fastrec._types import Array, Csr
 from fastrec.models.base import FactorModel
+from fastrec.models.descent import (
+    FOLD_IN_PASSES,
+    FOR_EPOCHS,
+    FOR_ITEMS,
+    FOR_USERS,
+    NOTHING,
+    SAMPLINGS,
+    START_OF_SQUARES,
+    Callback,
+    check_memory,
+    for_kernels,
+    interactions,
+    run_epochs,
+)
 from fastrec.models.fold_in import with_rows
 from fastrec.models.stopping import EarlyStopping, Learned, Watch
 
-_START_OF_SQUARES = 1.0  # so that Adagrad begins with the steps of plain descent
-_FOLD_IN_PASSES = 30
-_NOTHING = np.empty(0, np.float32)
 _USERS_A_BLOCK = 64  # of those folded in
-_SAMPLINGS = ("uniform", "popularity")
-_FOR_USERS, _FOR_ITEMS, _FOR_EPOCHS = range(3)  # what random numbers are for
-
-Callback = Callable[[int, float, float], Any]
+_BYTES_AN_INTERACTION = 18.0
 
 
 class Options(NamedTuple):
@@ -40,6 +45,10 @@ class Options(NamedTuple):
     item_bias: bool
     weighted: bool
     n_threads: int
+
+    def check_memory(self, n_users: int, rows: Csr) -> None:
+        """Refuse factors that do not fit."""
+        check_memory(n_users, rows, self.n_factors, self.adaptive, _BYTES_AN_INTERACTION)
 
 
 class State(NamedTuple):
@@ -62,10 +71,6 @@ class State(NamedTuple):
             if options.item_bias:
                 found["bias_squares_"] = self.bias_squares
         return {name: np.ascontiguousarray(values) for name, values in found.items()}
-
-    def copied(self, options: Options) -> Learned:
-        """The same, for later epochs to leave alone."""
-        return {name: values.copy() for name, values in self.learned(options).items()}
 
 
 class Run(NamedTuple):
@@ -150,15 +155,17 @@ class PairwiseModel(FactorModel):
         """
         options = self._options()
         watch = Watch(early_stopping, self, options.n_epochs)
-        seed, rows = _random.seed_of(self.random_state), _interactions(user_items)
+        seed, rows = _random.seed_of(self.random_state), interactions(user_items)
         counts = np.bincount(rows.indices, minlength=rows.shape[1]).astype(np.int64)
-        _check_memory(rows.shape[0], rows, options)
+        options.check_memory(rows.shape[0], rows)
         state = self._continued(rows, np.arange(rows.shape[0]), {}, options, seed)
         run = Run(rows, counts, options, seed, range(options.n_epochs))
         learned = self._epochs(run, state, watch, callback, _check.flag(progress, "progress"))
         return self._learn({"item_counts_": counts, "seed_": seed, "n_epochs_": options.n_epochs, **learned})
 
-    def partial_fit(self, user_items: Any, *, users: Any = None, n_epochs: int = 1) -> Self:
+    def partial_fit(
+        self, user_items: Any, *, users: Any = None, n_epochs: int = 1, callback: Callback | None = None
+    ) -> Self:
         """Further epochs, on all users or on some, of which some may be new.
 
         Parameters
@@ -170,6 +177,8 @@ class PairwiseModel(FactorModel):
             known ones have zeros. Default: all users in order.
         n_epochs : int, at least 0
             Passes over these rows.
+        callback : callable, optional
+            As in `fit`; epochs are counted on.
 
         Returns
         -------
@@ -184,19 +193,19 @@ class PairwiseModel(FactorModel):
         if not self.__sklearn_is_fitted__():
             if users is not None:
                 self._check_fitted()
-            first = type(self)(**{**self.get_params(), "n_epochs": n_epochs}).fit(user_items)
+            first = type(self)(**{**self.get_params(), "n_epochs": n_epochs}).fit(user_items, callback=callback)
             return self._learn(first._state_of_learning())
-        options, rows = self._options(), _interactions(user_items)
+        options, rows = self._options(), interactions(user_items)
         ids = np.arange(rows.shape[0]) if users is None else _check.unique_ids(users, "users")
         _check.row_of_each(rows.shape, len(ids), "users", self._n_items())
         _check.same_size(options.n_factors, "n_factors", self.item_factors_.shape[1], "item_factors_", "columns")
         n_after = max(self._n_users(), int(ids.max(initial=-1)) + 1)
-        _check_memory(n_after, rows, options)
+        options.check_memory(n_after, rows)
         known = self._state_of_learning()
         state = self._continued(rows, ids, known, options, self.seed_)
         first_epoch = self.n_epochs_
         run = Run(rows, self.item_counts_, options, self.seed_, range(first_epoch, first_epoch + n_epochs))
-        learned = self._epochs(run, state, Watch(None, self, n_epochs), None, False)
+        learned = self._epochs(run, state, Watch(None, self, n_epochs), callback, False)
         for name in {"user_factors_", "user_squares_"} & set(learned):
             before = known.get(name, np.zeros((self._n_users(), options.n_factors), np.float32))
             learned[name] = with_rows(before, ids, learned[name])
@@ -213,32 +222,27 @@ class PairwiseModel(FactorModel):
         kernels = self._kernels(run.rows.shape[1])
         learn = _dispatch.kernel(kernels.cell)
         weights = run.rows.data if options.weighted else None
-        key = _random.keyed(run.seed, _FOR_EPOCHS)
-        blocks = Blocks(run.rows, weights, run.times_drawn, key, self._n_parts, options.n_threads)
+        key = _random.keyed(run.seed, FOR_EPOCHS)
+        blocks = Blocks(
+            run.rows, weights, key, options.n_threads, times_drawn=run.times_drawn, n_parts=self._n_parts
+        )  # fmt: skip
         steps = options.learning_rate, options.regularization
-        epoch = run.epochs.start
-        with progress_bar(len(run.epochs), type(self).__name__, progress) as advance:
-            for epoch in run.epochs:
-                started = time.perf_counter()
-                loss = blocks.run_epoch(epoch, learn, *state, options.adaptive, *steps, *kernels.own) / n_samples
-                _check.converging(loss, epoch)
-                if callback is not None:
-                    callback(epoch, time.perf_counter() - started, loss)
-                advance()
-                if watch.is_over(loss, lambda: state.copied(options)):
-                    break
-        with np.errstate(over="ignore", invalid="ignore"):
-            _check.converging(float(sum(part.sum() for part in state)), epoch)
-        return watch.outcome(lambda: state.learned(options))
+
+        def step(epoch: int) -> float:
+            return blocks.run_epoch(epoch, learn, *state, options.adaptive, *steps, *kernels.own) / n_samples
+
+        return run_epochs(
+            run.epochs, step, lambda: state.learned(options), watch, callback, type(self).__name__, progress
+        )  # fmt: skip
 
     def _continued(self, rows: Csr, ids: Array, known: Learned, options: Options, seed: int) -> State:
         """State of the users ``ids`` and of all items: as known, or at the start."""
         n, width, n_items = options.n_factors, padded(options.n_factors), rows.shape[1]
         users, items = (aligned_rows(size, n, 1 + options.adaptive) for size in (len(ids), n_items))
-        users[:, width:], items[:, width:] = _START_OF_SQUARES, _START_OF_SQUARES
+        users[:, width:], items[:, width:] = START_OF_SQUARES, START_OF_SQUARES
         biases = np.zeros(n_items * options.item_bias, np.float32)
-        squares = np.full(n_items * options.item_bias * options.adaptive, _START_OF_SQUARES, np.float32)
-        for of, rows_of, purpose in ((ids, users, _FOR_USERS), (np.arange(n_items), items, _FOR_ITEMS)):
+        squares = np.full(n_items * options.item_bias * options.adaptive, START_OF_SQUARES, np.float32)
+        for of, rows_of, purpose in ((ids, users, FOR_USERS), (np.arange(n_items), items, FOR_ITEMS)):
             uniform_start(rows_of, of, n, _random.keyed(seed, purpose), self._start_deviation, options.n_threads)
         users[np.diff(rows.indptr) == 0, :n] = 0
         if known:
@@ -255,16 +259,16 @@ class PairwiseModel(FactorModel):
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
         options = self._options()
         _check.not_negative(rows.data, "user_items", "interactions")
-        items = self._derived("items of kernels", self.item_factors_, lambda: _for_kernels(self.item_factors_))
+        items = self._derived("items of kernels", self.item_factors_, lambda: for_kernels(self.item_factors_))
         drawn = self._derived(f"drawn by {self.negative_sampling}", self.item_counts_, lambda: self._pool(options))
-        biases = self.item_biases_ if options.item_bias else _NOTHING
-        weights = rows.data.astype(np.float32) if options.weighted else _NOTHING
+        biases = self.item_biases_ if options.item_bias else NOTHING
+        weights = rows.data.astype(np.float32) if options.weighted else NOTHING
         kernels, width = self._kernels(self._n_items()), padded(options.n_factors)
         out = aligned_rows(rows.shape[0], options.n_factors, 1 + kernels.folds_in_by_adagrad)
-        out[:, width:] = _START_OF_SQUARES
+        out[:, width:] = START_OF_SQUARES
         _threads.run_blocks(
             _dispatch.kernel(kernels.fold_in), rows.shape[0], n_threads, rows.indices, rows.indptr, weights,
-            filters_of(rows, n_threads), drawn, items, biases, _FOLD_IN_PASSES, options.learning_rate,
+            filters_of(rows, n_threads), drawn, items, biases, FOLD_IN_PASSES, options.learning_rate,
             options.regularization, out, *kernels.own, rows_a_block=_USERS_A_BLOCK,
         )  # fmt: skip
         return self._with_one(out[:, : options.n_factors])
@@ -296,7 +300,7 @@ class PairwiseModel(FactorModel):
             regularization=np.float32(_check.real(self.regularization, "regularization", 0)),
             n_epochs=_check.integer(self.n_epochs, "n_epochs", 0),
             adaptive=_check.choice(self.optimizer, "optimizer", ("sgd", "adagrad")) == "adagrad",
-            by_popularity=_check.choice(self.negative_sampling, "negative_sampling", _SAMPLINGS) == "popularity",
+            by_popularity=_check.choice(self.negative_sampling, "negative_sampling", SAMPLINGS) == "popularity",
             item_bias=_check.flag(self.item_bias, "item_bias"),
             weighted=_check.choice(self.sample_weight or "none", "sample_weight", ("value", "none")) == "value",
             n_threads=_threads.resolve(self.n_threads),
@@ -516,23 +520,3 @@ class WARP(PairwiseModel):
 
     def _kernels(self, n_items: int) -> Kernels:
         return Kernels("warp_cell", "warp_fold_in", (n_items, int(self.max_draws)), folds_in_by_adagrad=True)
-
-
-def _interactions(user_items: Any) -> Csr:
-    rows = _check.csr(user_items, "user_items")
-    _check.not_negative(rows.data, "user_items", "interactions")
-    return rows
-
-
-def _check_memory(n_users: int, rows: Csr, options: Options) -> None:
-    """Refuse what does not fit: factors with their squares, and what the blocks have of the interactions."""
-    n_rows, n_items = rows.shape
-    a_row = 4 * padded(options.n_factors) * (1 + options.adaptive)
-    n_bytes = (float(n_users) + n_rows + n_items) * a_row + 18.0 * len(rows.indices)
-    _check.memory(n_bytes, f"factors of {n_users} users and {n_items} items", "use fewer factors")
-
-
-def _for_kernels(factors: Array) -> Array:
-    out = aligned_rows(*factors.shape)
-    out[:, : factors.shape[1]] = factors
-    return out

@@ -7,9 +7,11 @@ from os import PathLike
 from fastrec.models import files
 from fastrec.models.als import ImplicitALS
 from fastrec.models.base import Recommender
+from fastrec.models.biased_mf import BiasedMF
 from fastrec.models.explicit_als import ExplicitALS
 from fastrec.models.gradient import BPR, WARP
 from fastrec.models.linear import EASE, SLIM
+from fastrec.models.logistic_mf import LogisticMF
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.nmf import NMF
 from fastrec.models.popularity import Popularity
@@ -19,11 +21,13 @@ _MODELS: dict[str, type[Recommender]] = {
     model.__name__: model
     for model in (
         BPR,
+        BiasedMF,
         EASE,
         ExplicitALS,
         NMF,
         ImplicitALS,
         ItemKNN,
+        LogisticMF,
         P3alpha,
         Popularity,
         PureSVD,

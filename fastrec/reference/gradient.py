@@ -1,4 +1,4 @@
-"""Definition of stochastic gradient descent in blocks: one sample after the other, in float64.
+"""Definition of stochastic gradient descent in blocks, or in rows: one sample after the other, in float64.
 
 Which samples there are, and in what order, is part of the definition. Random number n of a place is
 ``mixed(place + n)``.
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from fastrec._types import Array
 from fastrec.reference._operands import sparse
@@ -135,11 +136,98 @@ def warp_epochs(
     return model.learned()
 
 
+def logistic_epochs(
+    user_items: Any,
+    users: Array,
+    items: Array,
+    *,
+    epochs: range,
+    key: int,
+    learning_rate: float = 0.3,
+    regularization: float = 3.0,
+    n_negatives: int = 3,
+    optimizer: str = "adagrad",
+    negative_sampling: str = "uniform",
+    biases: bool = True,
+    sample_weight: str | None = None,
+) -> tuple[Array, Array, Array, Array]:
+    """What `fastrec.LogisticMF` makes of these factors: users, items, and the biases of both."""
+    rows = sparse(user_items)
+    sides = [
+        [Parameters(values, learning_rate, adagrad=optimizer == "adagrad") for values in (start, np.zeros(len(start)))]
+        for start in (users, items)
+    ]
+    for epoch in epochs:
+        for side, matrix in enumerate((rows, csr_array(rows.T))):
+            (x, b_x), (y, b_y) = sides[side], sides[1 - side]
+            times = np.bincount(matrix.indices, minlength=matrix.shape[1])
+            pool = np.repeat(np.arange(len(times)), times if negative_sampling == "popularity" else 1)
+            for row in np.flatnonzero(np.diff(matrix.indptr)).tolist():
+                stored = slice(matrix.indptr[row], matrix.indptr[row + 1])
+                seen, counts = matrix.indices[stored], matrix.data[stored]
+                weights = counts if sample_weight == "value" else np.ones(len(seen))
+                samples = [(int(i), float(weight), 1) for i, weight in zip(seen, weights, strict=True)]
+                place = mixed(stream(key, epoch, side) ^ row)
+                for number in range(len(seen), len(seen) * (1 + n_negatives)):
+                    j = draw_negative(mixed((place + number) & _WORD), pool, seen)
+                    samples += [] if j is None else [(j, 1.0, 0)]
+                ascent, bias_ascent = -regularization * x.values[row], -regularization * b_x.values[row]
+                for other, weight, has in samples:
+                    score = x.values[row] @ y.values[other] + b_x.values[row] + b_y.values[other]
+                    pull = weight * (has - 1 / (1 + np.exp(-score)))
+                    ascent = ascent + pull * y.values[other]
+                    bias_ascent = bias_ascent + pull
+                x.ascend(row, ascent)
+                if biases:
+                    b_x.ascend(row, bias_ascent)
+    (x, b_x), (y, b_y) = sides
+    return x.values, y.values, b_x.values, b_y.values
+
+
+def rating_epochs(
+    ratings: Any,
+    users: Array,
+    items: Array,
+    *,
+    epochs: range,
+    key: int,
+    n_blocks: int,
+    learning_rate: float = 0.005,
+    regularization: float = 0.02,
+    optimizer: str = "sgd",
+    biases: bool = True,
+) -> tuple[Array, Array, Array, Array]:
+    """What `fastrec.BiasedMF` makes of these factors: users, items, and the biases of both."""
+    x, y, b_u, b_i = (
+        Parameters(values, learning_rate, adagrad=optimizer == "adagrad")
+        for values in (users, items, np.zeros(len(users)), np.zeros(len(items)))
+    )
+    stored = sparse(ratings, keep_zeros=True)
+    mean = stored.data.mean(dtype=np.float64) if biases and stored.nnz else 0.0
+    for epoch in epochs:
+        for user, item, rating, *_ in positives(ratings, key, epoch, n_blocks, keep_zeros=True):
+            predicted = mean + b_u.values[user] + b_i.values[item] + x.values[user] @ y.values[item]
+            error, of_user = rating - predicted, x.values[user].copy()
+            x.ascend(user, error * y.values[item] - regularization * of_user)
+            y.ascend(item, error * of_user - regularization * y.values[item])
+            if biases:
+                b_u.ascend(user, error - regularization * b_u.values[user])
+                b_i.ascend(item, error - regularization * b_i.values[item])
+    return x.values, y.values, b_u.values, b_i.values
+
+
 def positives(
-    user_items: Any, key: int, epoch: int, n_blocks: int, n_parts: int = 1, negative_sampling: str = "uniform"
+    user_items: Any,
+    key: int,
+    epoch: int,
+    n_blocks: int,
+    n_parts: int = 1,
+    negative_sampling: str = "uniform",
+    *,
+    keep_zeros: bool = False,
 ) -> Iterator[Positive]:
     """The interactions of an epoch in the order of one thread: by part, step and block of users."""
-    rows = sparse(user_items)
+    rows = sparse(user_items, keep_zeros=keep_zeros)
     n_items, n_stored = rows.shape[1], rows.nnz
     times = np.bincount(rows.indices, minlength=n_items) if negative_sampling == "popularity" else np.ones(n_items, int)
     bounds = np.searchsorted(rows.indptr, np.arange(n_blocks + 1) * n_stored // n_blocks)

@@ -239,6 +239,11 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
     n_touched = add_item<true, ones>(item, x, starts, row, n_touched);
   }
   if (!ranking.options.keep_diagonal && own_rank >= 0) row.erase(own_rank);
+  const Pattern& exclude = ranking.options.exclude;
+  if (exclude.indptr) {
+    const std::int64_t last = exclude.indptr[item * exclude.step + 1];
+    for (std::int64_t at = exclude.indptr[item * exclude.step]; at < last; ++at) row.erase(exclude.ids[at]);
+  }
 
   const std::int32_t* list = row.touched;
   std::ptrdiff_t n = n_touched;

@@ -9,11 +9,16 @@ namespace {
 
 enum Mark : std::uint8_t { touched = 1, candidate = 2, excluded = 4 };
 
+// Whether a sum may be an entry, and stands in an answer that has room for all.
 template <class Value>
-struct Limit {
-  Threshold<Value> threshold;  // entries are strictly greater
-  bool exists;
-};
+bool enters(Value score, const ProductOptions<Value>& options) noexcept {
+  if (!options.keep_zeros && score == 0) return false;
+  if constexpr (std::is_floating_point_v<Value>) {
+    return score >= least_above<Value>(options.threshold, options.has_threshold);  // a NaN is none
+  } else {
+    return !options.has_threshold || score > options.threshold;
+  }
+}
 
 // Adds row `row` of the product into scratch.sums, terms by ascending inner index, and marks columns with a term. Sums
 // of floats are double; sums of integers wrap around, so they are unsigned.
@@ -53,11 +58,11 @@ inline void unmark(const Pattern& pattern, std::ptrdiff_t row, std::uint8_t* mar
 // Offers a row that has terms in many columns, some of them at a time, so that their sums stay in the nearest cache.
 template <class Value>
 void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint8_t wanted,
-                     const Limit<Value>& limit, std::ptrdiff_t k, const ProductScratch<double>& scratch,
+                     const ProductOptions<Value>& options, std::ptrdiff_t k, const ProductScratch<double>& scratch,
                      const PickScratch<Value>& pick, Selector<Value>& selector) noexcept {
   constexpr std::ptrdiff_t columns_together = 4096;  // 32 KiB of sums
   constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
-  const Value least = least_above<Value>(limit.threshold, limit.exists);
+  const Value least = least_above<Value>(options.threshold, options.has_threshold);
   std::int64_t* next = scratch.cursors - a.indptr[row];
   const std::int32_t* indices = b.indices;  // by name, since a mark might be part of anything that is pointed to
   const Value* values = b.data;
@@ -82,6 +87,7 @@ void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& 
     Value* __restrict scores = pick.scores;
     for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = static_cast<Value>(sums[i]);  // two loops, of vectors
     for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = marks[i] == wanted ? scores[i] : never;
+    for (std::ptrdiff_t i = 0; i < n && !options.keep_zeros; ++i) scores[i] = scores[i] != 0 ? scores[i] : never;
     offer_scores<true>(selector, pick.scores, n, k, least, pick.groups,
                        [first](std::ptrdiff_t i) { return static_cast<std::int32_t>(first + i); });
     std::fill(all_sums + first, all_sums + last, 0.0);
@@ -158,13 +164,13 @@ double entry(const double* row, const Csr<Value>& columns, std::int32_t column) 
 // Leaves the sums of what may exceed the threshold in scratch.sums, and their columns in scratch.touched; -1 where the
 // whole row costs less.
 template <class Value>
-std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, const Limit<Value>& limit,
-                              const Pruning<Value>& pruning, const PruningScratch& spare,
-                              const ProductScratch<double>& scratch) noexcept {
+std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b,
+                              const ProductOptions<Value>& options, const Pruning<Value>& pruning,
+                              const PruningScratch<Value>& spare, const ProductScratch<double>& scratch) noexcept {
   constexpr double least_threshold = 1e-30;  // below, rounding is not relative
-  if (!pruning.columns.indptr || !limit.exists || !(limit.threshold >= least_threshold)) return -1;
+  if (!pruning.columns.indptr || !options.has_threshold || !(options.threshold >= least_threshold)) return -1;
   const double whole = static_cast<double>(terms_of_row(row, a, b));
-  const Split split = split_by_threshold(row, a, b, limit.threshold, pruning, spare.terms);
+  const Split split = split_by_threshold(row, a, b, options.threshold, pruning, spare.terms);
   const double mean_length =
       static_cast<double>(b.indptr[b.rows]) / static_cast<double>(std::max<std::ptrdiff_t>(b.columns, 1));
   if (split.cost * (2 + mean_length) > whole) return -1;
@@ -189,7 +195,7 @@ std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr
 
 // Offers the sums of the columns that scratch.touched lists, and clears them.
 template <class Value>
-void offer_list(std::ptrdiff_t n, std::uint8_t wanted, const Limit<Value>& limit, std::ptrdiff_t k,
+void offer_list(std::ptrdiff_t n, std::uint8_t wanted, const ProductOptions<Value>& options, std::ptrdiff_t k,
                 const ProductScratch<Sum<Value>>& scratch, const PickScratch<Value>& pick,
                 Selector<Value>& selector) noexcept {
   const auto column_at = [&](std::ptrdiff_t i) { return scratch.touched[i]; };
@@ -197,16 +203,16 @@ void offer_list(std::ptrdiff_t n, std::uint8_t wanted, const Limit<Value>& limit
     constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       const std::int32_t column = column_at(i);
-      pick.scores[i] = scratch.marks[column] == wanted ? static_cast<Value>(scratch.sums[column]) : never;
+      const Value score = static_cast<Value>(scratch.sums[column]);
+      pick.scores[i] = scratch.marks[column] == wanted && (options.keep_zeros || score != 0) ? score : never;
     }
-    offer_scores<false>(selector, pick.scores, n, k, least_above<Value>(limit.threshold, limit.exists), pick.groups,
-                        column_at);
+    const Value least = least_above<Value>(options.threshold, options.has_threshold);
+    offer_scores<false>(selector, pick.scores, n, k, least, pick.groups, column_at);
   } else {
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       const std::int32_t column = column_at(i);
       const Value score = static_cast<Value>(scratch.sums[column]);
-      const bool exceeds = !limit.exists || score > limit.threshold;
-      if (scratch.marks[column] == wanted && exceeds) selector.offer(score, column);
+      if (scratch.marks[column] == wanted && enters(score, options)) selector.offer(score, column);
     }
   }
   for (std::ptrdiff_t i = 0; i < n; ++i) {
@@ -220,35 +226,88 @@ constexpr std::int64_t terms_of_list = 4;  // cost about as much as a column of 
 // Offers a row by whichever way is the cheapest.
 template <class Value>
 void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint8_t wanted,
-               const Limit<Value>& limit, const Pruning<Value>& pruning, std::ptrdiff_t k,
-               const ProductScratch<Sum<Value>>& scratch, const PruningScratch& spare, const PickScratch<Value>& pick,
-               Selector<Value>& selector) noexcept {
+               const ProductOptions<Value>& options, const Pruning<Value>& pruning, std::ptrdiff_t k,
+               const ProductScratch<Sum<Value>>& scratch, const PruningScratch<Value>& spare,
+               const PickScratch<Value>& pick, Selector<Value>& selector) noexcept {
   if constexpr (std::is_floating_point_v<Value>) {
-    const std::ptrdiff_t n = add_pruned_row(row, a, b, limit, pruning, spare, scratch);
-    if (n >= 0) return offer_list(n, wanted, limit, k, scratch, pick, selector);
+    const std::ptrdiff_t n = add_pruned_row(row, a, b, options, pruning, spare, scratch);
+    if (n >= 0) return offer_list(n, wanted, options, k, scratch, pick, selector);
     if (terms_of_row(row, a, b) * terms_of_list >= b.columns) {
-      return offer_in_blocks(row, a, b, wanted, limit, k, scratch, pick, selector);
+      return offer_in_blocks(row, a, b, wanted, options, k, scratch, pick, selector);
     }
   }
-  offer_list(add_row(row, a, b, scratch), wanted, limit, k, scratch, pick, selector);
+  offer_list(add_row(row, a, b, scratch), wanted, options, k, scratch, pick, selector);
+}
+
+// Writes a row of which nothing is cut off, the column met last first.
+template <class Value>
+void write_whole_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint8_t wanted,
+                     const ProductOptions<Value>& options, const ProductScratch<Sum<Value>>& scratch,
+                     const SparseRows<Value>& out) noexcept {
+  std::int64_t to = out.starts[row];
+  for (std::ptrdiff_t i = add_row(row, a, b, scratch); i-- > 0;) {
+    const std::int32_t column = scratch.touched[i];
+    const Value score = static_cast<Value>(scratch.sums[column]);
+    if (scratch.marks[column] == wanted && enters(score, options)) {
+      out.indices[to] = column;
+      out.data[to++] = score;
+    }
+    scratch.sums[column] = 0;
+    scratch.marks[column] = 0;
+  }
+  out.lengths[row] = to - out.starts[row];
+}
+
+struct MetLater {
+  template <class Value>
+  bool operator()(const Met<Value>& x, const Met<Value>& y) const noexcept {
+    return x.inner != y.inner ? x.inner > y.inner : x.entry.item > y.entry.item;
+  }
+};
+
+// Puts what was written of a row in the order in which its columns are met, the last first. A column is met with the
+// first term that it has in common with the row of A.
+template <class Value>
+void order_as_met(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& columns, double* spread, Met<Value>* met,
+                  const SparseRows<Value>& out) noexcept {
+  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) spread[a.indices[at]] = 1.0;
+  std::int32_t* indices = out.indices + out.starts[row];
+  Value* data = out.data + out.starts[row];
+  const std::int64_t n = out.lengths[row];
+  for (std::int64_t i = 0; i < n; ++i) {
+    std::int64_t at = columns.indptr[indices[i]];
+    while (spread[columns.indices[at]] == 0.0) ++at;
+    met[i] = {columns.indices[at], {data[i], indices[i]}};
+  }
+  std::sort(met, met + n, MetLater{});
+  for (std::int64_t i = 0; i < n; ++i) {
+    indices[i] = met[i].entry.item;
+    data[i] = met[i].entry.score;
+  }
+  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) spread[a.indices[at]] = 0.0;
 }
 
 template <class Value>
-void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude, Pattern candidates,
-                          Threshold<Value> threshold, bool has_threshold, Pruning<Value> pruning,
-                          ProductScratch<Sum<Value>> scratch, PruningScratch spare, PickScratch<Value> pick,
-                          std::ptrdiff_t k, SparseRows<Value> out) noexcept {
+void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, const ProductOptions<Value>& options,
+                          Pruning<Value> pruning, ProductScratch<Sum<Value>> scratch, PruningScratch<Value> spare,
+                          PickScratch<Value> pick, std::ptrdiff_t k, SparseRows<Value> out) noexcept {
+  const Pattern &exclude = options.exclude, &candidates = options.candidates;
   const std::uint8_t wanted = candidates.indptr ? touched | candidate : touched;
-  const Limit<Value> limit{threshold, has_threshold};
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     if (candidates.indptr) mark(candidates, row, candidate, scratch.marks);
     if (exclude.indptr) mark(exclude, row, excluded, scratch.marks);
-    Selection<Value> selection = Selector<Value>::empty(pick.entries);
-    Selector<Value> selector(selection, k, 2 * k);
-    offer_row(row, a, b, wanted, limit, pruning, k, scratch, spare, pick, selector);
+    const bool whole = !options.best_first && (k >= b.columns || k >= terms_of_row(row, a, b));
+    if (whole) {
+      write_whole_row(row, a, b, wanted, options, scratch, out);
+    } else {
+      Selection<Value> selection = Selector<Value>::empty(pick.entries);
+      Selector<Value> selector(selection, k, 2 * k);
+      offer_row(row, a, b, wanted, options, pruning, k, scratch, spare, pick, selector);
+      write_sparse_row(selector, pick.entries, row, out);
+      if (!options.best_first) order_as_met(row, a, pruning.columns, spare.row, spare.met, out);
+    }
     if (candidates.indptr) unmark(candidates, row, scratch.marks);
     if (exclude.indptr) unmark(exclude, row, scratch.marks);
-    write_sparse_row(selector, pick.entries, row, out);
   }
 }
 

@@ -1,0 +1,139 @@
+"""`implicit._nearest_neighbours`: the most similar rows, and users' scores by them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_matrix, csr_array, csr_matrix
+
+import fastrec
+from fastrec import _check
+from fastrec._types import Array, Csr, Pattern
+from fastrec.compat._ways_in import left_to_original, taken
+from fastrec.compat.implicit.utils import check_csr, threads_of
+from fastrec.selection import best_of_product
+from fastrec.similarity import item_similarity
+
+
+@taken
+def all_pairs_knn(users: Any, K: int = 100, num_threads: int = 0, show_progress: bool = True) -> coo_matrix:  # noqa: N803
+    """Best ``K`` columns for each column of a matrix by the inner product with it, the column itself among them.
+
+    Parameters
+    ----------
+    users : csr_matrix, shape (n_users, n_items)
+    K : int, at least 1
+    num_threads : int
+        0: every core that the process may use.
+    show_progress : bool
+        Show a bar on stderr.
+
+    Returns
+    -------
+    coo_matrix of float64, shape (n_items, n_items)
+        Rows ascending, each with its best first; columns that have no row in common are left out.
+    """
+    return coo_matrix(most_similar(check_csr(users), K, "dot", num_threads, show_progress))
+
+
+def most_similar(user_items: Any, K: int, metric: str, num_threads: int, show_progress: bool) -> csr_matrix:  # noqa: N803
+    """Best ``K`` items for each item, in float64, best first."""
+    found = item_similarity(
+        user_items.astype(np.float64, copy=False),
+        int(K),
+        metric=metric,
+        keep_diagonal=True,
+        n_threads=threads_of(num_threads),
+        progress=show_progress,
+    )
+    return csr_matrix((found.data, found.indices, found.indptr), shape=found.shape)
+
+
+class NearestNeighboursScorer:
+    """Scores of items for a user: the user's row times the similarities of its items.
+
+    Parameters
+    ----------
+    similarity : csr_matrix, shape (n_items, n_items)
+        Must not change afterwards.
+    """
+
+    def __init__(self, similarity: Any) -> None:
+        self._given = similarity
+        self._checked: Csr | None = None
+
+    @property
+    def _similarity(self) -> Csr:
+        """As kernels read it, from the first recommendation on."""
+        if self._checked is None:
+            self._checked = _check.csr(self._given, "similarity", keep_zeros=True)
+        return self._checked
+
+    @taken
+    def recommend(
+        self,
+        user_indptr: Array,
+        user_indices: Array,
+        user_data: Array,
+        K: int = 10,  # noqa: N803
+        remove_own_likes: bool = True,
+    ) -> tuple[Array, Array]:
+        """Best ``K`` items for the user whose row is the first of a csr_matrix with these arrays.
+
+        Returns
+        -------
+        ids : ndarray of int32
+            Fewer than ``K`` where fewer items are similar to the user's own, which are left out unless they are wanted.
+        scores : ndarray of float64
+        """
+        entries = slice(user_indptr[0], user_indptr[1])
+        return self.best_of_one(
+            user_indices[entries], user_data[entries], K, user_indices[entries] if remove_own_likes else None
+        )
+
+    def best_of_one(
+        self, items: Array, values: Array, k: int, excluded: Any = None, candidates: Any = None
+    ) -> tuple[Array, Array]:
+        """Best ``k`` items for one user who has some: what `best` gives, at less expense for a single row."""
+        n_items = self._similarity.shape[0]
+        own = _check.item_ids(items, "user_items", n_items)
+        ascending = np.argsort(own, kind="stable")
+        similar, _ = self._similarity.rows(own[ascending])
+        terms = similar.data * np.repeat(values[ascending].astype(np.float64), np.diff(similar.indptr))
+        sums = np.bincount(similar.indices, terms, n_items)
+        ranked = np.zeros(n_items, np.bool_)
+        ranked[similar.indices] = True
+        if candidates is not None:
+            ranked &= np.isin(np.arange(n_items), candidates)
+        if excluded is not None:
+            ranked[excluded] = False
+        ids = np.flatnonzero(ranked).astype(np.int32)
+        best = fastrec.top_k(sums[None, ids], _check.integer(k, "N", 1), n_threads=1)
+        found = best.items[0] >= 0
+        return ids[best.items[0][found]], best.scores[0][found]
+
+    def best(
+        self,
+        user_items: Any,
+        k: int,
+        *,
+        exclude: Pattern | None = None,
+        candidates: Pattern | None = None,
+        num_threads: int = 0,
+    ) -> csr_array:
+        """Best ``k`` items for every row, in float64, best first."""
+        rows = _check.csr(user_items, "user_items", keep_zeros=True)
+        rows = rows._replace(data=rows.data.astype(np.float64))
+        _check.columns(rows.shape, self._similarity.shape[0], "items", "user_items")
+        return best_of_product(
+            rows,
+            self._similarity,
+            _check.integer(k, "N", 1),
+            exclude=exclude,
+            candidates=candidates,
+            n_threads=threads_of(num_threads),
+        )
+
+
+__getattr__ = left_to_original(__name__)

@@ -1,0 +1,1 @@
+"""`implicit.cpu`: the models."""

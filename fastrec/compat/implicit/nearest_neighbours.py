@@ -1,0 +1,271 @@
+"""`implicit.nearest_neighbours`: item-based nearest neighbours, and the weights of their matrices."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from scipy.sparse import coo_matrix, csr_matrix
+
+import fastrec
+from fastrec import _check
+from fastrec._types import Array, Pattern, TopK
+from fastrec.compat._ways_in import left_to_original, taken
+from fastrec.compat.implicit._nearest_neighbours import NearestNeighboursScorer, most_similar
+from fastrec.compat.implicit._nearest_neighbours import all_pairs_knn as all_pairs_knn
+from fastrec.compat.implicit.cpu.topk import item_ids, left_out
+from fastrec.compat.implicit.recommender_base import Callback, Ranked, RecommenderBase
+from fastrec.compat.implicit.utils import NPZ, check_csr, file_of, is_scalar, rows_of_each
+from fastrec.models.base import NotFittedError
+
+_LEAST = -float(np.finfo(np.float64).max)  # score of an item of ``items`` that has none
+_PADDING = -float(np.finfo(np.float32).max)  # score beside id -1
+
+
+class ItemItemRecommender(RecommenderBase):
+    """The most similar items of each item, by the inner product of the columns that `fit` gets.
+
+    Parameters
+    ----------
+    K : int, at least 1
+        Neighbours kept an item, of which the item itself is one.
+    num_threads : int
+        0: every core that the process may use. Changes speed only.
+
+    Attributes
+    ----------
+    similarity : csr_matrix of float64, shape (n_items, n_items)
+        Row i holds the neighbours of item i, best first.
+    """
+
+    _metric = "dot"
+
+    def __init__(self, K: int = 20, num_threads: int = 0) -> None:  # noqa: N803
+        self.similarity: Any = None
+        self.K = K
+        self.num_threads = num_threads
+        self.scorer: NearestNeighboursScorer | None = None
+
+    @taken
+    def fit(self, weighted: Any, show_progress: bool = True, callback: Callback | None = None) -> None:
+        """Find the neighbours of every item: see `RecommenderBase.fit`; there is nothing to call back."""
+        if callback:
+            raise NotImplementedError("callback: expected None, for the fit of item-item recommenders has no epochs")
+        counts = self._weighted(check_csr(weighted))
+        self._take(most_similar(counts, self.K, self._metric, self.num_threads, show_progress))
+
+    def _weighted(self, counts: Any) -> Any:
+        """What the metric compares the columns of."""
+        return counts
+
+    @taken
+    def recommend(
+        self,
+        userid: Any,
+        user_items: Any,
+        N: int = 10,  # noqa: N803
+        filter_already_liked_items: bool = True,
+        filter_items: Any = None,
+        recalculate_user: bool = False,
+        items: Any = None,
+    ) -> Ranked:
+        """Best ``N`` items for a user, or for each of many: see `RecommenderBase.recommend`.
+
+        One user gets fewer where fewer items are similar to those of the row; of many, each row then ends in id -1.
+        With ``items``, one user gets all of them, those without a score last.
+        """
+        rows = rows_of_each(user_items, userid, "user_items")
+        if filter_items is not None and items is not None:
+            raise ValueError("filter_items: expected None beside items, which says all")
+        if self.scorer is None:
+            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
+        n_rows, n_items = rows.shape[0], self.similarity.shape[0]
+        _check.columns(rows.shape, n_items, "items", "user_items")
+        if filter_items is not None:
+            listed = np.unique(filter_items)
+            filter_items = listed[(listed >= 0) & (listed < n_items)]
+        excluded = left_out(rows if filter_already_liked_items else None, filter_items, n_rows, n_items)
+        chosen, allowed, k = None, None, _check.integer(N, "N", 1)
+        if items is not None:
+            chosen = np.array(items)
+            allowed = np.unique(item_ids(chosen, n_items, "items"))
+            k = max(len(allowed), 1)
+        if is_scalar(userid):
+            left = None if excluded is None else excluded.ids
+            return _with_missing(*self.scorer.best_of_one(rows.indices, rows.data, k, left, allowed), chosen)
+        some = None if allowed is None else Pattern.one_list(allowed)
+        best = self.scorer.best(rows, k, exclude=excluded, candidates=some, num_threads=self.num_threads)
+        if chosen is None:
+            return _padded(TopK.of_rows(best, k))
+        ends = best.indptr
+        each = [_with_missing(best.indices[a:b], best.data[a:b], chosen) for a, b in pairwise(ends)]
+        return _stacked(each, N)
+
+    def similar_users(self, userid: Any, N: int = 10, filter_users: Any = None, users: Any = None) -> Ranked:  # noqa: N803
+        """Not of this model, which knows no users."""
+        raise NotImplementedError("item-item recommenders know no users: similar_users is not of them")
+
+    @taken
+    def similar_items(
+        self,
+        itemid: Any,
+        N: int = 10,  # noqa: N803
+        recalculate_item: bool = False,
+        item_users: Any = None,
+        filter_items: Any = None,
+        items: Any = None,
+    ) -> Ranked:
+        """Best ``N`` of the ``K`` neighbours of an item, or of each of many: see `RecommenderBase.similar_items`.
+
+        Fewer are filled up as in `recommend`.
+        """
+        if recalculate_item:
+            raise NotImplementedError(
+                "recalculate_item: expected False, for item-item recommenders have no factors to make"
+            )
+        if filter_items is not None and items is not None:
+            raise ValueError("filter_items: expected None beside items, which says all")
+        if self.similarity is None:
+            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
+        if is_scalar(itemid):
+            return self._neighbours(itemid, N, filter_items, items)
+        return _stacked([self._neighbours(one, N, filter_items, items) for one in itemid], N)
+
+    def _neighbours(self, itemid: int, k: int, filter_items: Any, items: Any) -> Ranked:
+        if itemid >= self.similarity.shape[0]:
+            return np.array([]), np.array([])
+        row = itemid % self.similarity.shape[0]
+        entries = slice(self.similarity.indptr[row], self.similarity.indptr[row + 1])
+        ids, scores = self.similarity.indices[entries], self.similarity.data[entries]
+        if filter_items is not None:
+            kept = ~np.isin(ids, filter_items)
+            ids, scores = ids[kept], scores[kept]
+        elif items is not None:
+            chosen = np.asarray(items)
+            kept = np.isin(ids, chosen)
+            ids, scores = _with_missing(ids[kept], scores[kept], chosen)
+        best = np.lexsort((ids, -scores))[:k]
+        return ids[best], scores[best]
+
+    def _take(self, similarity: csr_matrix) -> None:
+        self.similarity, self.scorer = similarity, NearestNeighboursScorer(similarity)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "scorer"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.scorer = None if self.similarity is None else NearestNeighboursScorer(self.similarity)
+
+    def save(self, fileobj_or_path: Any) -> None:
+        """Write the model in NumPy's npz format, which implicit reads too."""
+        stored: dict[str, Any] = {"K": self.K}
+        if self.similarity is not None:
+            stored["shape"] = self.similarity.shape
+            stored |= {name: getattr(self.similarity, name) for name in ("data", "indptr", "indices")}
+        np.savez(fileobj_or_path, **stored)
+
+    @classmethod
+    def load(cls, fileobj_or_path: Any) -> Self:
+        """Read a model that `save`, or implicit, wrote."""
+        model = cls()
+        with np.load(file_of(fileobj_or_path, NPZ), allow_pickle=False) as stored:
+            model.K = int(stored["K"])
+            if "data" in stored:
+                arrays = stored["data"], stored["indices"], stored["indptr"]
+                model._take(csr_matrix(arrays, shape=tuple(stored["shape"])))
+        return model
+
+
+class CosineRecommender(ItemItemRecommender):
+    """The most similar items of each item, by the cosine of their columns."""
+
+    _metric = "cosine"
+
+    @taken
+    def fit(self, counts: Any, show_progress: bool = True, callback: Callback | None = None) -> None:
+        """Find the neighbours of every item: see `ItemItemRecommender.fit`."""
+        super().fit(counts, show_progress, callback)
+
+
+class TFIDFRecommender(CosineRecommender):
+    """The most similar items of each item, by the cosine of their columns weighted by `tfidf_weight`."""
+
+    def _weighted(self, counts: Any) -> Any:
+        return fastrec.tfidf_weight(counts.T.astype(np.float64, copy=False)).T
+
+
+class BM25Recommender(ItemItemRecommender):
+    """The most similar items of each item, by the inner product of their columns weighted by `bm25_weight`.
+
+    Parameters
+    ----------
+    K : int, at least 1
+        As in `ItemItemRecommender`.
+    K1, B : float
+        As in `bm25_weight`.
+    num_threads : int
+        As in `ItemItemRecommender`.
+    """
+
+    def __init__(self, K: int = 20, K1: float = 1.2, B: float = 0.75, num_threads: int = 0) -> None:  # noqa: N803
+        super().__init__(K, num_threads)
+        self.K1 = K1
+        self.B = B
+
+    @taken
+    def fit(self, counts: Any, show_progress: bool = True, callback: Callback | None = None) -> None:
+        """Find the neighbours of every item: see `ItemItemRecommender.fit`."""
+        super().fit(counts, show_progress, callback)
+
+    def _weighted(self, counts: Any) -> Any:
+        return fastrec.bm25_weight(counts.T.astype(np.float64, copy=False), k1=self.K1, b=self.B).T
+
+
+@taken
+def tfidf_weight(X: Any) -> coo_matrix:  # noqa: N803
+    """TF-IDF weight of every count, in float64: `fastrec.tfidf_weight`."""
+    return coo_matrix(fastrec.tfidf_weight(_of_float64(X)))
+
+
+@taken
+def normalize(X: Any) -> coo_matrix:  # noqa: N803
+    """Scale every row to norm 1, in float64: `fastrec.normalize`."""
+    return coo_matrix(fastrec.normalize(_of_float64(X)))
+
+
+@taken
+def bm25_weight(X: Any, K1: float = 100, B: float = 0.8) -> coo_matrix:  # noqa: N803
+    """BM25 weight of every count, in float64: `fastrec.bm25_weight`."""
+    return coo_matrix(fastrec.bm25_weight(_of_float64(X), k1=K1, b=B))
+
+
+def _of_float64(x: Any) -> Any:
+    return x.astype(np.float64) if hasattr(x, "astype") else np.asarray(x, np.float64)
+
+
+def _with_missing(ids: Array, scores: Array, chosen: Array | None) -> Ranked:
+    """Some ranked items of those that were chosen, then the others of these."""
+    if chosen is None:
+        return ids, scores
+    missing = chosen[~np.isin(chosen, ids)]
+    if not missing.size:
+        return ids, scores
+    return np.concatenate([ids, missing]), np.concatenate([scores, np.full(len(missing), _LEAST)])
+
+
+def _padded(best: TopK) -> Ranked:
+    best.scores[best.items < 0] = _PADDING
+    return best.items, best.scores
+
+
+def _stacked(rows: list[Ranked], k: int) -> Ranked:
+    """Rows of any length as rows of ``k``."""
+    ids, scores = np.full((len(rows), k), -1, np.int32), np.full((len(rows), k), _PADDING)
+    for place, (found, of_found) in enumerate(rows):
+        ids[place, : len(found)], scores[place, : len(found)] = found[:k], of_found[:k]
+    return ids, scores
+
+
+__getattr__ = left_to_original(__name__)

@@ -1,0 +1,969 @@
+"""fastrec.compat.implicit beside implicit: the same answers, but where those are wrong.
+
+Two rankings are the same where their scores agree rank for rank, and their ids wherever no other score ties. What
+implicit fills a row with, filtered items and item 0, is id -1 here.
+"""
+
+import contextlib
+import copy
+import importlib
+import importlib.util
+import inspect
+import io
+import pickle
+import runpy
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy.sparse import coo_matrix, csr_array, csr_matrix
+
+import fastrec.compat
+import fastrec.compat.implicit as ours
+from fastrec.compat.implicit import evaluation, utils
+from fastrec.compat.implicit.cpu import _factors
+from fastrec.compat.implicit.cpu.als import AlternatingLeastSquares
+from fastrec.compat.implicit.cpu.bpr import BayesianPersonalizedRanking
+from fastrec.compat.implicit.cpu.lmf import LogisticMatrixFactorization
+from fastrec.compat.implicit.nearest_neighbours import (
+    BM25Recommender,
+    CosineRecommender,
+    ItemItemRecommender,
+    TFIDFRecommender,
+)
+from fastrec.compat.implicit.recommender_base import ModelFitError
+from strategies import seeds
+
+PROGRAMS = Path(__file__).parent / "programs"
+MODULES = (
+    "als", "bpr", "lmf", "cpu.als", "cpu.bpr", "cpu.lmf", "cpu.topk", "cpu.matrix_factorization_base",
+    "nearest_neighbours", "evaluation", "utils", "recommender_base",
+)  # fmt: skip
+NEIGHBOURS = ["ItemItemRecommender", "CosineRecommender", "TFIDFRecommender", "BM25Recommender"]
+QUIET = {"show_progress": False}
+
+needs_original = pytest.mark.skipif(importlib.util.find_spec("implicit") is None, reason="needs implicit")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:OpenBLAS is configured:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:.*CSR input.*"),
+]
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    return original("implicit")
+
+
+def original(name):
+    return importlib.import_module(name)
+
+
+def interactions(rng, n_users=12, n_items=9, density=0.4, dtype=np.float64):
+    """Values that nothing ties by: every user has one, and every item two, for items of one user are parallel."""
+    present = rng.random((n_users, n_items)) < density
+    present[np.arange(n_users), rng.integers(n_items, size=n_users)] = True
+    for first in (0, n_users // 2):
+        present[first + rng.integers(n_users // 2, size=n_items), np.arange(n_items)] = True
+    return csr_matrix((present * rng.uniform(0.5, 4.0, present.shape)).astype(dtype))
+
+
+# ---- when two answers are one ---------------------------------------------------------------------------------------
+
+
+def assert_same_ranking(mine, other, tolerance=1e-5, *, filled=True):
+    """Compare ids and scores; with ``filled``, what is left out is -1 in ours and any id in theirs."""
+    (ids, scores), (their_ids, their_scores) = mine, other
+    assert (ids.shape, ids.dtype, scores.dtype) == (their_ids.shape, their_ids.dtype, their_scores.dtype)
+    for row in zip(*map(np.atleast_2d, (ids, scores, their_ids, their_scores)), strict=True):
+        assert_same_row(*row, tolerance, filled)
+
+
+def assert_same_row(ids, scores, their_ids, their_scores, tolerance, filled):
+    ranked = scores > np.finfo(np.float32).min
+    assert (ids[ranked] >= 0).all()
+    if filled:
+        assert (ids[~ranked] == -1).all()
+    n = int(ranked.sum())
+    assert ranked[:n].all()
+    np.testing.assert_allclose(scores[:n], their_scores[:n], rtol=tolerance, atol=tolerance)
+    apart = np.abs(np.diff(their_scores)) > 2 * tolerance * (1 + np.abs(their_scores[1:]))
+    alone = np.append(True, apart) & np.append(apart, True)
+    np.testing.assert_array_equal(ids[:n][alone[:n]], their_ids[:n][alone[:n]])
+
+
+def test_rankings_are_compared():
+    ids, scores = np.array([3, 1, 2], np.int32), np.array([2.0, 1.0, 1.0], np.float32)
+    assert_same_ranking((ids, scores), (np.array([3, 2, 1], np.int32), scores))
+    for wrong in (
+        (ids[[1, 0, 2]], scores),
+        (ids, scores + 1e-3),
+        (ids.astype(np.int64), scores),
+        (ids[:2], scores[:2]),
+    ):
+        with pytest.raises(AssertionError):
+            assert_same_ranking(wrong, (ids, scores))
+
+
+# ---- names ----------------------------------------------------------------------------------------------------------
+
+
+@needs_original
+@pytest.mark.parametrize("name", MODULES)
+def test_public_names_and_arguments(name):
+    theirs, mine = original(f"implicit.{name}"), importlib.import_module(f"fastrec.compat.implicit.{name}")
+    for public, value in vars(theirs).items():
+        if public.startswith("_") or not getattr(value, "__module__", "").startswith("implicit"):
+            continue
+        assert hasattr(mine, public), public
+        if inspect.isroutine(value):
+            assert arguments(getattr(mine, public)) == arguments(value), public
+        elif inspect.isclass(value) and hasattr(value, "fit"):
+            for method, of_class in inspect.getmembers(value, callable):
+                if not method.startswith("_") or method == "__init__":
+                    assert arguments(getattr(getattr(mine, public), method)) == arguments(of_class), (
+                        f"{public}.{method}"
+                    )
+
+
+def arguments(function):
+    return [(parameter.name, parameter.default) for parameter in inspect.signature(function).parameters.values()]
+
+
+def test_everything_listed_is_there():
+    assert ours.__version__ == "0.7.3"
+    assert all(hasattr(ours, name) for name in ours.__all__)
+
+
+# ---- alternating least squares --------------------------------------------------------------------------------------
+
+
+def als_pair(theirs, **options):
+    return tuple(
+        module.AlternatingLeastSquares(use_cg=False, num_threads=1, **options)
+        for module in (importlib.import_module("fastrec.compat.implicit.cpu.als"), theirs.cpu.als)
+    )
+
+
+def assert_same_factors(mine, other, tolerance):
+    for name in ("user_factors", "item_factors"):
+        ours_, theirs_ = getattr(mine, name), getattr(other, name)
+        assert (ours_.shape, ours_.dtype) == (theirs_.shape, theirs_.dtype)
+        np.testing.assert_allclose(ours_, theirs_, rtol=tolerance, atol=tolerance * np.abs(theirs_).max())
+
+
+@needs_original
+@given(
+    seeds,
+    st.integers(1, 5),
+    st.sampled_from(["float32", "float64"]),
+    st.sampled_from([1.0, 0.5, 40]),
+    st.integers(0, 3),
+    st.booleans(),
+)
+def test_fit_gives_the_same_factors(theirs, seed, factors, dtype, alpha, iterations, dislikes):
+    user_items = interactions(np.random.default_rng(seed))
+    if dislikes:
+        user_items.data[::5] *= -1
+    mine, other = als_pair(
+        theirs, factors=factors, regularization=1.0, alpha=alpha, dtype=dtype, iterations=iterations, random_state=seed
+    )
+    assert mine.fit(user_items, **QUIET) is other.fit(user_items, **QUIET) is None
+    tolerance = 2e-3 if dtype == "float32" else 1e-6
+    assert_same_factors(mine, other, tolerance)
+    assert vars(mine).keys() == vars(other).keys()
+    mine.fit(user_items, **QUIET)
+    other.fit(user_items, **QUIET)
+    assert_same_factors(mine, other, tolerance)
+    rows = user_items[[2, 3]]
+    np.testing.assert_allclose(
+        mine.recalculate_user([2, 30], rows), other.recalculate_user([2, 30], rows), rtol=tolerance, atol=tolerance
+    )
+
+
+@needs_original
+@pytest.mark.parametrize("loss", [False, True])
+def test_callbacks_hear_the_same_and_see_the_factors(theirs, loss):
+    user_items, heard = interactions(np.random.default_rng(0)), []
+    models = als_pair(theirs, factors=3, iterations=3, random_state=0, calculate_training_loss=loss)
+    for model in models:
+        told = []
+
+        def callback(epoch, seconds, loss, model=model, told=told):
+            assert seconds >= 0
+            told.append([epoch, loss or 0.0, model.user_factors.sum(), model.item_factors.sum()])
+
+        model.fit_callback = callback
+        model.fit(user_items, **QUIET)
+        heard.append(told)
+    np.testing.assert_allclose(*heard, rtol=1e-3)
+
+
+@needs_original
+def test_loss_and_solvers(theirs):
+    rng = np.random.default_rng(1)
+    user_items = interactions(rng).astype(np.float32)
+    users, items = rng.normal(size=(12, 3)), rng.normal(size=(9, 3))
+    mine, other = importlib.import_module("fastrec.compat.implicit.cpu.als"), theirs.cpu.als
+    assert mine.calculate_loss(user_items, users, items, 0.3) == pytest.approx(
+        other.calculate_loss(user_items, users, items, 0.3), rel=1e-6
+    )
+    solved = []
+    for module in (mine, other):
+        users = np.zeros((12, 3))
+        module._als.least_squares(user_items, users, items, 0.3)
+        solved.append(users)
+    np.testing.assert_allclose(*solved, rtol=1e-6)
+    equations = [module.user_linear_equation(items, items.T @ items, user_items, 4, 0.3, 3) for module in (mine, other)]
+    for ours_, theirs_ in zip(*equations, strict=True):
+        np.testing.assert_allclose(ours_, theirs_, rtol=1e-6)
+    arguments_ = items, items.T @ items, user_items, 4, 0.3, 3
+    np.testing.assert_allclose(mine.user_factor(*arguments_), solved[1][4], rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """A model of ours, and what it learned from."""
+    user_items = interactions(np.random.default_rng(3), 20, 15)
+    model = AlternatingLeastSquares(4, 0.5, iterations=5, random_state=1)
+    model.fit(user_items, **QUIET)
+    return model, user_items
+
+
+def same_model(theirs, model):
+    """One of theirs with the same factors."""
+    other = theirs.cpu.als.AlternatingLeastSquares(model.factors, model.regularization, num_threads=1)
+    other.user_factors, other.item_factors = model.user_factors.copy(), model.item_factors.copy()
+    return other
+
+
+@needs_original
+@given(st.data())
+def test_recommend(theirs, fitted, data):
+    model, user_items = fitted
+    users = data.draw(st.one_of(st.integers(0, 19), st.lists(st.integers(0, 19), min_size=1, max_size=5)))
+    options = {
+        "N": data.draw(st.integers(1, 20)),
+        "filter_already_liked_items": data.draw(st.booleans()),
+        "recalculate_user": data.draw(st.booleans()),
+    }
+    ids = st.lists(st.integers(0, 14), min_size=1, max_size=12, unique=True)
+    limit = data.draw(st.sampled_from(["filter_items", "items", None]))
+    if limit:
+        options[limit] = data.draw(ids)
+    mine, other = (m.recommend(users, user_items[users], **options) for m in (model, same_model(theirs, model)))
+    assert_same_ranking(mine, other, 1e-4 if options["recalculate_user"] else 1e-5, filled=limit != "items")
+    if limit == "items" and len(np.atleast_2d(mine[0])[0]) == len(options["items"]):
+        for row in np.atleast_2d(mine[0]):
+            assert set(row) == set(options["items"])
+
+
+@needs_original
+@given(st.data())
+def test_similar_items_and_users(theirs, fitted, data):
+    model, user_items = fitted
+    ids = data.draw(st.one_of(st.integers(0, 14), st.lists(st.integers(0, 14), min_size=1, max_size=4)))
+    options, limit = {"N": data.draw(st.integers(1, 18))}, data.draw(st.sampled_from(["filter", "only", None]))
+    some = data.draw(st.lists(st.integers(0, 14), min_size=1, max_size=8, unique=True))
+    for of in ("items", "users"):
+        named = {"filter": {f"filter_{of}": some}, "only": {of: some}}.get(limit, {})
+        mine, other = (getattr(m, f"similar_{of}")(ids, **options, **named) for m in (model, same_model(theirs, model)))
+        assert_same_ranking(mine, other)
+    rows = user_items.T.tocsr()[np.atleast_1d(ids)]
+    mine, other = (
+        m.similar_items(ids, recalculate_item=True, item_users=rows) for m in (model, same_model(theirs, model))
+    )
+    assert_same_ranking(mine, other, 1e-3)
+
+
+@needs_original
+def test_partial_fit_and_explain(theirs, fitted):
+    model, user_items = fitted
+    models = pickle.loads(pickle.dumps(model)), same_model(theirs, model)
+    for one in models:
+        one.partial_fit_users([3, 22], user_items[[0, 1]])
+        one.partial_fit_items(np.array([16, 2]), user_items.T.tocsr()[[4, 5]])
+    assert_same_factors(*models, 1e-4)
+    explained = [one.explain(5, user_items, 2, N=3) for one in models]
+    (total, parts, weights), (their_total, their_parts, their_weights) = explained
+    assert total == pytest.approx(their_total, abs=1e-4)
+    assert [item for item, _ in parts] == [item for item, _ in their_parts]
+    np.testing.assert_allclose([part for _, part in parts], [part for _, part in their_parts], atol=1e-4)
+    again = models[0].explain(5, user_items, 2, user_weights=their_weights, N=100)
+    assert again[0] == pytest.approx(total, abs=1e-4)
+    assert sum(part for _, part in again[1]) == pytest.approx(total, abs=1e-4)
+    np.testing.assert_allclose(np.triu(weights[0]), np.triu(their_weights[0]), atol=1e-3)
+
+
+# ---- stochastic models ----------------------------------------------------------------------------------------------
+
+
+@needs_original
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bpr_starts_where_theirs_does(theirs, dtype):
+    user_items = interactions(np.random.default_rng(2))
+    user_items.data[user_items.indices == 4] = 0
+    user_items.eliminate_zeros()
+    mine, other = (
+        cls(3, dtype=np.dtype(dtype), iterations=0, random_state=5)
+        for cls in (BayesianPersonalizedRanking, theirs.cpu.bpr.BayesianPersonalizedRanking)
+    )
+    for model in (mine, other):
+        model.fit(user_items, **QUIET)
+    assert_same_factors(mine, other, 1e-7)
+    assert vars(mine).keys() == vars(other).keys()
+
+
+def two_blocks(rng, n=40):
+    """Users of either half have half of that half's items."""
+    half = np.arange(n) < n // 2
+    return csr_matrix((rng.random((n, n)) < 0.5) & (half[:, None] == half)).astype(np.float32)
+
+
+def share_of_own_half(model, user_items):
+    ids, _ = model.recommend(np.arange(40), user_items, N=8)
+    return np.mean((ids < 20) == (np.arange(40) < 20)[:, None])
+
+
+@needs_original
+def test_bpr_is_as_good_and_goes_on(theirs):
+    user_items = two_blocks(np.random.default_rng(0))
+    options = {"factors": 8, "learning_rate": 0.1, "iterations": 60, "random_state": 1, "num_threads": 1}
+    mine, other = (cls(**options) for cls in (BayesianPersonalizedRanking, theirs.cpu.bpr.BayesianPersonalizedRanking))
+    told = []
+    mine.fit(user_items, callback=lambda *said: told.append((*said, mine.item_factors.copy())), **QUIET)
+    other.fit(user_items, **QUIET)
+    assert share_of_own_half(mine, user_items) >= share_of_own_half(other, user_items) - 0.02
+    assert [said[0] for said in told] == list(range(60))
+    assert told[0][2] < told[-1][2] <= user_items.nnz
+    assert {said[3] for said in told} == {0}
+    np.testing.assert_array_equal(told[-1][4], mine.item_factors)
+    before = mine.user_factors.copy()
+    mine.iterations = 1
+    mine.fit(user_items, **QUIET)
+    assert 0 < np.abs(mine.user_factors - before).max() < 0.5
+    np.testing.assert_array_equal(mine.user_factors[:, -1], 1)
+
+
+@needs_original
+def test_lmf_is_as_good_and_goes_on(theirs):
+    user_items, told = two_blocks(np.random.default_rng(0)), []
+    options = {"factors": 8, "iterations": 30, "random_state": 1, "num_threads": 1}
+    mine, other = (cls(**options) for cls in (LogisticMatrixFactorization, theirs.cpu.lmf.LogisticMatrixFactorization))
+    mine.fit(user_items, callback=lambda *said: told.append((*said, mine.item_factors)), **QUIET)
+    other.fit(user_items, **QUIET)
+    assert share_of_own_half(mine, user_items) >= share_of_own_half(other, user_items) - 0.02
+    assert [said[0] for said in told] == list(range(30))
+    np.testing.assert_array_equal(told[-1][2], mine.item_factors)
+    np.testing.assert_array_equal(mine.user_factors[:, -2], 1)
+    np.testing.assert_array_equal(mine.item_factors[:, -1], 1)
+    before = mine.user_factors
+    mine.iterations = 1
+    mine.fit(user_items, **QUIET)
+    assert 0 < np.abs(mine.user_factors - before).max() < 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_lmf_gives_numbers(seed):  # implicit issue 376: NaN in half of the fits
+    model = LogisticMatrixFactorization(4, learning_rate=2.0, iterations=5, random_state=seed)
+    model.fit(two_blocks(np.random.default_rng(seed)), **QUIET)
+    assert np.isfinite(model.user_factors).all()
+
+
+@pytest.mark.parametrize("cls", [BayesianPersonalizedRanking, LogisticMatrixFactorization])
+def test_the_same_bits_at_any_number_of_threads(cls):  # implicit issue 710
+    user_items, found = two_blocks(np.random.default_rng(4)), []
+    for n_threads in (1, 3):
+        model = cls(5, iterations=3, random_state=2, num_threads=n_threads)
+        model.fit(user_items, **QUIET)
+        found.append(model.item_factors)
+    np.testing.assert_array_equal(*found)
+
+
+def test_bpr_takes_no_values_and_makes_no_factors_from_rows():  # implicit issues 197 and 658: as documented
+    user_items, found = two_blocks(np.random.default_rng(4)), []
+    for rows in (user_items, 5 * user_items):
+        model = BayesianPersonalizedRanking(3, iterations=2, random_state=2)
+        model.fit(rows, **QUIET)
+        found.append(model.item_factors)
+    np.testing.assert_array_equal(*found)
+    with pytest.raises(NotImplementedError, match="cannot make users' factors"):
+        model.recommend(0, user_items[0], recalculate_user=True)
+    with pytest.raises(NotImplementedError, match="cannot make items' factors"):
+        model.similar_items(0, recalculate_item=True, item_users=user_items[0])
+
+
+@pytest.mark.parametrize("cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, LogisticMatrixFactorization])
+def test_nothing_to_learn_from(cls):
+    for rows in (csr_matrix((3, 3)), csr_matrix(([1.0], ([1], [1])), shape=(3, 3))):
+        model = cls(4, iterations=2)
+        model.fit(rows, **QUIET)
+        assert np.isfinite(model.user_factors).all()
+        assert model.recommend(0, rows[0], N=2)[0].shape == (2,)
+
+
+# ---- neighbours -----------------------------------------------------------------------------------------------------
+
+
+def neighbour_pair(theirs, name, **options):
+    return tuple(getattr(module, name)(**options) for module in (ours.nearest_neighbours, theirs.nearest_neighbours))
+
+
+@needs_original
+@given(seeds, st.sampled_from(NEIGHBOURS), st.integers(1, 12))
+def test_neighbours(theirs, seed, name, k):
+    user_items = interactions(np.random.default_rng(seed))
+    mine, other = neighbour_pair(theirs, name, K=k, num_threads=1)
+    mine.fit(user_items, **QUIET)
+    other.fit(user_items, **QUIET)
+    assert vars(mine).keys() == vars(other).keys()
+    assert type(mine.similarity) is type(other.similarity) is csr_matrix
+    assert mine.similarity.dtype == other.similarity.dtype
+    np.testing.assert_allclose(mine.similarity.toarray(), other.similarity.toarray(), rtol=1e-9, atol=1e-12)
+    for item, options in ((2, {}), (3, {"filter_items": [1, 3]}), (4, {"items": np.array([0, 4, 5])})):
+        assert_same_ranking(*(model.similar_items(item, N=4, **options) for model in (mine, other)), filled=False)
+    batches = [model.similar_items([1, 2, 20], N=5) for model in (mine, other)]
+    np.testing.assert_array_equal(batches[0][0], batches[1][0])
+
+
+@needs_original
+@given(st.data())
+def test_neighbours_recommend(theirs, data):
+    user_items = interactions(np.random.default_rng(data.draw(seeds)))
+    mine, other = neighbour_pair(theirs, data.draw(st.sampled_from(NEIGHBOURS)), K=5)
+    other.fit(user_items, **QUIET)
+    mine.similarity = other.similarity
+    mine.__setstate__(mine.__getstate__())
+    users = data.draw(st.one_of(st.integers(0, 11), st.lists(st.integers(0, 11), min_size=1, max_size=4)))
+    options = {"N": data.draw(st.integers(1, 12)), "filter_already_liked_items": data.draw(st.booleans())}
+    limit = data.draw(st.sampled_from(["filter_items", "items", None]))
+    if limit:
+        options[limit] = np.array(data.draw(st.lists(st.integers(0, 8), min_size=1, max_size=6, unique=True)))
+    rows = user_items[users]
+    found, expected = mine.recommend(users, rows, **options), other.recommend(users, rows, **options)
+    assert found[1].dtype == expected[1].dtype
+    assert found[0].dtype == expected[0].dtype or limit == "items"  # theirs then follows from what is missing
+    lists = zip(*map(rows_of, (*found, *expected)), np.atleast_1d(users), strict=True)
+    for ids, scores, their_ids, their_scores, user in lists:
+        seen = user_items[int(user)].indices if options["filter_already_liked_items"] else []
+        ranked, theirs_ranked = scores > -1e38, (their_scores > -1e38) & ~np.isin(their_ids, seen)
+        n = min(options["N"], int(theirs_ranked.sum())) if limit == "filter_items" else int(theirs_ranked.sum())
+        np.testing.assert_array_equal(ids[ranked], their_ids[theirs_ranked][:n])
+        np.testing.assert_allclose(scores[ranked], their_scores[theirs_ranked][:n])
+        if limit == "items" and np.ndim(users) == 0:
+            assert set(ids) == set(options["items"])
+
+
+@given(seeds, st.integers(1, 12), st.booleans())
+def test_one_user_gets_what_the_same_of_many_gets(seed, k, filtered):
+    rng = np.random.default_rng(seed)
+    user_items = interactions(rng, density=0.3)
+    model = CosineRecommender(K=4)
+    model.fit(user_items, **QUIET)
+    rows = user_items[rng.permutation(12)[:5]]
+    rows.indices, rows.data = rows.indices[::-1].copy(), rows.data[::-1].copy()
+    rows.indptr = rows.nnz - rows.indptr[::-1]
+    ids, scores = model.recommend(np.arange(5), rows, N=k, filter_already_liked_items=filtered)
+    for user in range(5):
+        own_ids, own_scores = model.recommend(user, rows[user], N=k, filter_already_liked_items=filtered)
+        np.testing.assert_array_equal(own_ids, ids[user][ids[user] >= 0])
+        np.testing.assert_array_equal(own_scores, scores[user][ids[user] >= 0])
+
+
+def rows_of(array):
+    return [array] if array.ndim == 1 else list(array)
+
+
+@needs_original
+@given(seeds, st.sampled_from(["csr", "csc", "coo"]), st.sampled_from(["float32", "float64", "int64"]))
+def test_weights(theirs, seed, form, dtype):
+    x = interactions(np.random.default_rng(seed), dtype=dtype).asformat(form)
+    x.eliminate_zeros()
+    for name, options in (
+        ("tfidf_weight", {}),
+        ("normalize", {}),
+        ("bm25_weight", {}),
+        ("bm25_weight", {"K1": 2, "B": 0}),
+    ):
+        mine, other = (
+            getattr(module, name)(x, **options) for module in (ours.nearest_neighbours, theirs.nearest_neighbours)
+        )
+        assert (type(mine), mine.dtype, mine.shape) == (type(other), other.dtype, other.shape)
+        np.testing.assert_allclose(mine.toarray(), other.toarray(), rtol=1e-5, atol=1e-7)
+
+
+@needs_original
+@given(seeds, st.integers(1, 12))
+def test_all_pairs(theirs, seed, k):
+    x = interactions(np.random.default_rng(seed))
+    mine, other = (
+        module.all_pairs_knn(x, k, **QUIET) for module in (ours.nearest_neighbours, theirs.nearest_neighbours)
+    )
+    assert (type(mine), mine.dtype, mine.shape) == (type(other), other.dtype, other.shape)
+    np.testing.assert_allclose(mine.toarray(), other.toarray())
+
+
+# ---- evaluation -----------------------------------------------------------------------------------------------------
+
+
+@needs_original
+@given(seeds, st.integers(1, 7), st.booleans())
+def test_metrics(theirs, seed, k, by_neighbours):
+    rng = np.random.default_rng(seed)
+    train, test = evaluation.train_test_split(interactions(rng, 30, 20, 0.3), 0.7, seed)
+    assume((np.bincount(train.indices, minlength=20) > 1).all())  # items of one user each tie
+    models = [AlternatingLeastSquares(3, iterations=2, random_state=0)] * 2
+    if by_neighbours:
+        models = neighbour_pair(theirs, "CosineRecommender", K=20)
+    for model in models:
+        model.fit(train, **QUIET)
+    model, their_model = models
+    mine = evaluation.ranking_metrics_at_k(model, train, test, k, **QUIET)
+    if test.nnz == 0:
+        assert np.isnan(list(mine.values())).all()
+        return
+    other = original("implicit.evaluation").ranking_metrics_at_k(their_model, train, test, k, **QUIET)
+    assert mine.keys() == other.keys()
+    for name in mine:
+        assert mine[name] == pytest.approx(other[name], abs=1e-9), name
+    assert evaluation.AUC_at_k(model, train, test, k, **QUIET) == mine["auc"]
+
+
+@needs_original
+@given(seeds, st.floats(0.1, 0.9))
+def test_train_test_split(theirs, seed, share):
+    ratings = interactions(np.random.default_rng(seed))
+    ratings.data[::4] *= -1
+    for mine, other in zip(
+        evaluation.train_test_split(ratings, share, seed),
+        original("implicit.evaluation").train_test_split(ratings, share, seed),
+        strict=True,
+    ):
+        assert (type(mine), mine.dtype, mine.shape) == (type(other), other.dtype, other.shape)
+        np.testing.assert_array_equal(mine.toarray(), other.toarray())
+
+
+@given(seeds, st.integers(1, 3), st.sampled_from([0.0, 0.4]))
+def test_leave_k_out(seed, k, train_only):  # implicit issue 639 and PR 654: values multiplied, seed ignored
+    ratings = interactions(np.random.default_rng(seed))
+    train, test = evaluation.leave_k_out_split(ratings, k, train_only, seed)
+    again = evaluation.leave_k_out_split(ratings, k, train_only, seed)
+    assert (test != again[1]).nnz == 0
+    np.testing.assert_array_equal((train + test).toarray(), ratings.toarray())
+    assert train.nnz + test.nnz == ratings.nnz
+    eligible = np.diff(ratings.indptr) > k + 1
+    left_out = np.diff(test.indptr)
+    assert set(left_out[~eligible]) <= {0}
+    assert set(left_out[eligible]) <= {0, k}
+    if train_only == 0:
+        assert (left_out[eligible] == k).all()
+    else:
+        assert (left_out == 0).sum() >= int(12 * train_only)
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+@needs_original
+@pytest.mark.parametrize("opened", [False, True])
+@pytest.mark.parametrize(
+    "name", ["cpu.als.AlternatingLeastSquares", "cpu.bpr.BayesianPersonalizedRanking",
+             "cpu.lmf.LogisticMatrixFactorization",
+             "nearest_neighbours.CosineRecommender", "nearest_neighbours.BM25Recommender"],
+)  # fmt: skip
+def test_files_go_both_ways(tmp_path, name, opened):  # implicit issue 575: a saved model would not load
+    user_items = interactions(np.random.default_rng(5))
+    module, _, cls = name.rpartition(".")
+    classes = [
+        getattr(importlib.import_module(f"{top}.{module}"), cls) for top in ("fastrec.compat.implicit", "implicit")
+    ]
+    for writer, reader in (classes, classes[::-1]):
+        model = writer(4)
+        if hasattr(model, "random_state"):
+            model.random_state = 7
+        model.fit(user_items, **QUIET)
+        file = io.BytesIO() if opened else str(tmp_path / "model")
+        model.save(file)
+        if opened:
+            file.seek(0)
+        loaded = reader.load(file)
+        learned = {"user_factors", "item_factors", "similarity", "scorer", "_indexes"}
+        assert {n: v for n, v in vars(loaded).items() if n not in learned} == {
+            n: v for n, v in vars(model).items() if n not in learned
+        }
+        np.testing.assert_array_equal(model.recommend(1, user_items[1], 2)[0], loaded.recommend(1, user_items[1], 2)[0])
+
+
+def test_a_generator_does_not_spoil_the_file(tmp_path):
+    model = AlternatingLeastSquares(2, iterations=1, random_state=np.random.default_rng(0))
+    model.fit(interactions(np.random.default_rng(0)), **QUIET)
+    model.save(str(tmp_path / "model.npz"))
+    assert AlternatingLeastSquares.load(str(tmp_path / "model.npz")).random_state is None
+
+
+@pytest.mark.parametrize(
+    "cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, LogisticMatrixFactorization, CosineRecommender]
+)
+def test_models_pickle(cls):
+    user_items = interactions(np.random.default_rng(6))
+    model = cls(3)
+    assert type(pickle.loads(pickle.dumps(model))) is cls
+    model.fit(user_items, **QUIET)
+    model.similar_items(1)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.recommend(1, user_items[1])[0], model.recommend(1, user_items[1])[0])
+
+
+@needs_original
+def test_pickles_of_implicit_open_while_it_is_patched(theirs):
+    user_items = interactions(np.random.default_rng(6))
+    model = theirs.nearest_neighbours.CosineRecommender(4)
+    model.fit(user_items, **QUIET)
+    written = pickle.dumps(model)
+    with fastrec.compat.patched("implicit"):
+        opened = pickle.loads(written)
+    assert type(opened) is CosineRecommender
+    np.testing.assert_array_equal(opened.similar_items(2)[0], model.similar_items(2)[0])
+
+
+# ---- warnings, errors -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        AlternatingLeastSquares,
+        BayesianPersonalizedRanking,
+        LogisticMatrixFactorization,
+        ItemItemRecommender,
+        CosineRecommender,
+        TFIDFRecommender,
+        BM25Recommender,
+    ],
+)
+def test_other_formats_are_converted_with_a_warning(make):
+    user_items = interactions(np.random.default_rng(7))
+    found = []
+    for rows in (user_items.tocoo(), csr_array(user_items), user_items):
+        model = make(2)
+        if hasattr(model, "random_state"):
+            model.random_state, model.iterations = 1, 2
+        expected = contextlib.nullcontext() if rows is user_items else pytest.warns(utils.ParameterWarning, match="csr")
+        with expected:
+            model.fit(rows, **QUIET)
+        found.append(model.similar_items(1, N=2)[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_array_equal(found[1], found[2])
+
+
+def test_deprecated_calls(fitted):
+    model, user_items = fitted
+    with pytest.warns(DeprecationWarning, match="rank_items"):
+        ids, _ = model.rank_items(1, user_items[1], [3, 4, 5])
+    assert set(ids) == {3, 4, 5}
+    with pytest.warns(DeprecationWarning, match="recommend_all"):
+        ids = model.recommend_all(user_items, N=3)
+    np.testing.assert_array_equal(ids, model.recommend(np.arange(20), user_items, N=3)[0])
+    with pytest.warns(DeprecationWarning, match="recommend_all"):
+        ids = model.recommend_all(user_items[5:], N=3, users_items_offset=5)
+    np.testing.assert_array_equal(ids, model.recommend(np.arange(5, 20), user_items[5:], N=3)[0])
+
+
+BAD_CALLS = {
+    "too many rows": lambda m, x: m.recommend(0, x),  # implicit issue 628
+    "too few rows": lambda m, x: m.recommend([0, 1], x[0]),
+    "not CSR": lambda m, x: m.recommend(0, x[0].tocsc()),
+    "dense": lambda m, x: m.recommend(0, x[0].toarray()),
+    "items and filter_items": lambda m, x: m.recommend(0, x[0], items=[1], filter_items=[2]),
+    "item beyond the last": lambda m, x: m.recommend(0, x[0], items=[1, 99]),
+    "negative item": lambda m, x: m.recommend(0, x[0], items=[1, -1]),
+    "filter beyond the last": lambda m, x: m.recommend(0, x[0], filter_items=[99]),
+    "user beyond the last": lambda m, x: m.recommend(99, x[0]),
+    "similar to nothing": lambda m, x: m.similar_items(99),
+    "similar among nothing": lambda m, x: m.similar_items(1, items=[99]),
+    "similar users, both": lambda m, x: m.similar_users(1, users=[1], filter_users=[2]),
+    "recalculate other rows": lambda m, x: m.recalculate_user(0, x),
+    "partial fit of other rows": lambda m, x: m.partial_fit_users([0, 1], x[0]),
+    "unknown argument": lambda m, x: m.recommend(0, x[0], n=3),
+}
+
+
+@needs_original
+@pytest.mark.parametrize("call", BAD_CALLS.values(), ids=BAD_CALLS)
+def test_errors_are_of_the_same_type(theirs, fitted, call):
+    model, user_items = fitted
+    raised = []
+    for one in (model, same_model(theirs, model)):
+        with pytest.raises((ValueError, IndexError, TypeError)) as error:
+            call(one, user_items)
+        raised.append(error.type)
+    assert raised[0] is raised[1]
+
+
+@needs_original
+@pytest.mark.parametrize("call", [
+    lambda m, x: m.recommend(0, x),
+    lambda m, x: m.recommend(0, x[0].tocoo()),
+    lambda m, x: m.recommend(0, x[0], items=[1], filter_items=[1]),
+    lambda m, x: m.recommend(0, x[0], items=[99]),
+    lambda m, x: m.similar_users(0),
+    lambda m, x: m.similar_items(0, recalculate_item=True),
+    lambda m, x: m.similar_items(0, items=[1], filter_items=[1]),
+    lambda m, x: m.fit(x, callback=print),
+], ids=range(8))  # fmt: skip
+def test_errors_of_neighbours_are_of_the_same_type(theirs, call):
+    user_items, raised = interactions(np.random.default_rng(8)), []
+    for model in neighbour_pair(theirs, "CosineRecommender"):
+        model.fit(user_items, **QUIET)
+        try:
+            call(model, user_items)
+        except Exception as error:
+            raised.append(type(error))
+        else:
+            raised.append(None)
+    assert raised[0] is raised[1] or raised[1] is None  # theirs reads the first of too many rows
+
+
+# ---- what is wrong in implicit --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("users", [2, [2, 3]])
+def test_no_padding_looks_like_an_item(fitted, users):  # item 0 with score 0
+    model, user_items = fitted
+    ids, scores = (np.atleast_2d(part) for part in model.recommend(users, user_items[users], N=18))
+    assert ids.shape[1] == 18
+    assert (scores[ids < 0] == np.finfo(np.float32).min).all()
+    for user, row in zip(np.atleast_1d(users), ids, strict=True):
+        seen = user_items[int(user)].indices
+        assert set(row[row >= 0]) == set(range(15)) - set(seen)  # no filtered item
+        assert (row[15 - len(seen) :] == -1).all()
+
+
+def test_neighbours_neither_return_what_was_seen_nor_more_than_asked():  # issues 736 and 345
+    user_items = interactions(np.random.default_rng(9))
+    model = CosineRecommender(K=6)
+    model.fit(user_items, **QUIET)
+    for user in range(12):
+        ids, _ = model.recommend(user, user_items[user], N=3, filter_items=[0, 1])
+        assert len(ids) <= 3
+        assert not set(ids) & {0, 1, *user_items[user].indices}
+
+
+def test_scores_are_those_of_rank_items(fitted):  # issue 172
+    model, user_items = fitted
+    ids, scores = model.recommend(4, user_items[4], N=3)
+    again, same = model.recommend(4, user_items[4], items=ids)
+    np.testing.assert_array_equal(ids, again)
+    np.testing.assert_array_equal(scores, same)
+
+
+def test_more_factors_than_items():  # issue 377: silent NaN
+    user_items = csr_matrix(np.eye(10))
+    model = ours.als.AlternatingLeastSquares(factors=15)
+    model.fit(user_items, **QUIET)
+    ids, scores = model.recommend(0, user_items[0], 10, filter_already_liked_items=False)
+    assert ids[0] == 0
+    assert np.isfinite(scores).all()
+
+
+def test_indices_of_64_bits(fitted):  # issue 729
+    model, user_items = fitted
+    wide = user_items.copy()
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    np.testing.assert_array_equal(
+        model.recommend(np.arange(20), wide)[0], model.recommend(np.arange(20), user_items)[0]
+    )
+
+
+def test_sparse_arrays_are_served(fitted):
+    model, user_items = fitted
+    rows = csr_array(user_items)
+    expected = model.recommend(3, user_items[3])[0]
+    np.testing.assert_array_equal(model.recommend(3, rows[3])[0], expected)
+    np.testing.assert_array_equal(model.recommend([3], rows[[3]])[0], [expected])
+
+
+@pytest.mark.parametrize("cls", [AlternatingLeastSquares, BayesianPersonalizedRanking])
+def test_old_random_states(cls):
+    user_items, found = interactions(np.random.default_rng(1)), []
+    for _ in range(2):
+        model = cls(2, iterations=1, random_state=np.random.RandomState(3))
+        model.fit(user_items, **QUIET)
+        found.append(model.item_factors)
+    np.testing.assert_array_equal(*found)
+    assert evaluation.train_test_split(user_items, random_state=np.random.RandomState(3))[0].nnz
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_neighbours_of_any_dtype(dtype):
+    counts = interactions(np.random.default_rng(2)).astype(dtype)
+    model = ItemItemRecommender(K=3)
+    model.fit(counts, **QUIET)
+    assert model.similarity.dtype == np.float64
+
+
+@pytest.mark.parametrize("k", [9, 30, 200])
+def test_metrics_stay_below_one(k):  # issues 412, 713, 158: precision 1.9, and AUC below zero
+    rng = np.random.default_rng(3)
+    train, test = evaluation.leave_k_out_split(interactions(rng, density=0.7), 2, random_state=0)
+    for model in (
+        AlternatingLeastSquares(3, random_state=0),
+        CosineRecommender(K=2),
+        BM25Recommender(),
+        TFIDFRecommender(),
+    ):
+        model.fit(train, **QUIET)
+        for name, value in evaluation.ranking_metrics_at_k(model, train, test, k, **QUIET).items():
+            assert 0 <= value <= 1, name
+
+
+def test_what_ended_the_process_is_an_error(fitted):
+    model, user_items = fitted
+    again = pickle.loads(pickle.dumps(model))
+    with pytest.raises(ValueError, match="user_items has 5 users but user_factors has 20"):
+        again.fit(user_items[:5], **QUIET)
+    np.testing.assert_array_equal(again.user_factors, model.user_factors)
+    for wrong in ({"num_threads": -1}, {"factors": 0}):
+        with pytest.raises(ValueError, match=next(iter(wrong)).replace("num", "n")):
+            AlternatingLeastSquares(**{"factors": 2, **wrong}).fit(user_items, **QUIET)
+    for k in (0, -1):
+        with pytest.raises(ValueError, match="at least 1"):
+            ours.nearest_neighbours.all_pairs_knn(user_items, k, **QUIET)
+        with pytest.raises(ValueError, match="K: expected an integer of at least 1"):
+            evaluation.precision_at_k(model, user_items, user_items, k, **QUIET)
+        with pytest.raises(ValueError, match="at least 1"):
+            model.recommend(0, user_items[0], N=k)
+    neighbours = CosineRecommender(3)
+    neighbours.fit(user_items, **QUIET)
+    with pytest.raises(ValueError, match="15 columns, the items of this model"):
+        neighbours.recommend(0, csr_matrix((1, 40)))
+
+
+@pytest.mark.parametrize("cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, CosineRecommender])
+def test_a_model_that_is_not_fitted_says_so(cls):
+    for call in (lambda m: m.recommend(0, csr_matrix((1, 3))), lambda m: m.similar_items(0)):
+        with pytest.raises(fastrec.NotFittedError, match="call fit first"):
+            call(cls(3))
+
+
+def test_values_that_are_no_numbers():
+    user_items = interactions(np.random.default_rng(4))
+    user_items.data[3] = np.nan
+    with pytest.raises(ModelFitError, match="finite"):
+        AlternatingLeastSquares(2).fit(user_items, **QUIET)
+    BayesianPersonalizedRanking(2, iterations=1).fit(user_items, **QUIET)  # which takes no values
+    with pytest.raises(ModelFitError, match="learning_rate"):
+        BayesianPersonalizedRanking(2, learning_rate=1e30, iterations=5).fit(user_items, **QUIET)
+
+
+def test_nothing_is_said_of_blas():  # issue 241
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AlternatingLeastSquares(2).fit(interactions(np.random.default_rng(0)), **QUIET)
+        utils.check_blas_config()
+
+
+@pytest.mark.parametrize("how", ["read", "set", "copied", "copied from"])
+def test_factors_may_be_written_to(fitted, how):
+    model, user_items = (pickle.loads(pickle.dumps(part)) for part in fitted)
+    if how == "set":
+        factors = np.array(model.item_factors)
+        model.item_factors = factors
+    elif how == "copied":
+        model, factors = copy.copy(model), model.item_factors
+    elif how == "copied from":
+        factors = copy.copy(model).item_factors
+    before = [model.recommend(3, user_items[3], N=4)[0] for _ in range(3)][-1]
+    if how == "read":
+        factors = model.item_factors
+    factors[:] = np.roll(factors, 1, axis=0)
+    after = model.recommend(3, user_items[3], N=4, filter_already_liked_items=False)[0]
+    assert after.tolist() != before.tolist()
+    np.testing.assert_array_equal(after, np.argsort(-factors @ model.user_factors[3])[:4])
+
+
+def test_factors_that_nobody_has_are_indexed(fitted):
+    model, user_items = pickle.loads(pickle.dumps(fitted[0])), fitted[1]
+    found = [model.recommend(np.arange(20), user_items, N=20) for _ in range(3)]  # without an index, then with one
+    assert _factors.kept(model).indexes
+    for ids, scores in found[1:]:
+        np.testing.assert_array_equal(ids, found[0][0])
+        np.testing.assert_array_equal(scores, found[0][1])
+    again = model.partial_fit_items([2], user_items.T.tocsr()[[5]])
+    assert again is None
+    assert not np.array_equal(model.recommend(np.arange(20), user_items, N=20)[1], found[0][1])
+
+
+def test_arguments_are_not_changed(fitted):
+    model, user_items = fitted
+    before = user_items.copy()
+    items = np.array([5, 2, 9])
+    unsorted = csr_matrix(([1.0, 2.0], [7, 3], [0, 2]), shape=(1, 15))
+    model.recommend(0, unsorted, items=items)
+    model.recommend([0], unsorted)
+    CosineRecommender(2).fit(user_items, **QUIET)
+    BayesianPersonalizedRanking(2, iterations=1).fit(user_items, **QUIET)
+    evaluation.ranking_metrics_at_k(model, user_items, user_items, 3, **QUIET)
+    np.testing.assert_array_equal(items, [5, 2, 9])
+    np.testing.assert_array_equal(unsorted.indices, [7, 3])
+    np.testing.assert_array_equal(user_items.data, before.data)
+
+
+# ---- helpers --------------------------------------------------------------------------------------------------------
+
+
+@needs_original
+def test_utils(theirs):
+    rng = np.random.default_rng(5)
+    factors = rng.normal(size=(6, 3))
+    for mine, other in zip(
+        utils.augment_inner_product_matrix(factors), theirs.utils.augment_inner_product_matrix(factors), strict=True
+    ):
+        np.testing.assert_allclose(mine, other)
+    rows = coo_matrix(factors).tocsr()
+    assert list(utils.nonzeros(rows, 2)) == list(theirs.utils.nonzeros(rows, 2))
+    ids, scores = rng.permutation(12).reshape(2, 6).astype(np.int32), -np.sort(-rng.random((2, 6)))
+    for query, found, of_found in ((0, ids[0], scores[0]), ([0, 1], ids, scores)):
+        results = [
+            module._filter_items_from_results(query, found, of_found, [3, 4, 20], 3) for module in (utils, theirs.utils)
+        ]
+        np.testing.assert_array_equal(results[0][0], results[1][0])
+        np.testing.assert_array_equal(results[0][1], results[1][1])
+
+    def call(one, N, user_items):  # noqa: N803
+        return np.arange(one, dtype=np.int32), np.ones(one) * user_items.sum()
+
+    results = [module._batch_call(call, [1, 4, 2], N=3, user_items=rows[:3]) for module in (utils, theirs.utils)]
+    for mine, other in zip(*results, strict=True):
+        assert mine.dtype == other.dtype
+        np.testing.assert_array_equal(mine, other)
+
+
+@needs_original
+@given(seeds, st.integers(1, 8), st.booleans(), st.booleans())
+def test_topk(theirs, seed, k, with_norms, with_filters):
+    rng = np.random.default_rng(seed)
+    items, queries = rng.normal(size=(9, 4)), rng.normal(size=(3, 4))
+    options = {"item_norms": np.linalg.norm(items, axis=1)} if with_norms else {}
+    if with_filters:
+        options |= {"filter_items": [1, 2], "filter_query_items": csr_matrix(rng.random((3, 9)) < 0.2)}
+    mine, other = (module.topk(items, queries, k, **options) for module in (
+        importlib.import_module("fastrec.compat.implicit.cpu.topk"), original("implicit.cpu.topk")))  # fmt: skip
+    assert_same_ranking(mine, other)
+
+
+# ---- programs -------------------------------------------------------------------------------------------------------
+
+
+@needs_original
+@pytest.mark.parametrize("program", ["artists", "evaluation", "save_and_load"])
+def test_programs_print_the_same(program):
+    printed = []
+    for way in (contextlib.nullcontext(), fastrec.compat.patched("implicit")):
+        with way, contextlib.redirect_stdout(io.StringIO()) as out:
+            runpy.run_path(str(PROGRAMS / f"{program}.py"), run_name="__main__")
+        printed.append(out.getvalue())
+    assert printed[0] == printed[1]
+    assert printed[0].count("\n") >= 8

@@ -1,0 +1,165 @@
+"""Three ways into a drop-in: what is imported under which name, and what is left to the library itself."""
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+import fastrec.compat
+from fastrec.compat import _ways_in
+
+needs_implicit = pytest.mark.skipif(importlib.util.find_spec("implicit") is None, reason="needs implicit")
+
+
+@pytest.fixture(autouse=True)
+def unpatched():
+    yield
+    fastrec.compat.unpatch()
+
+
+@pytest.fixture
+def not_installed(monkeypatch):
+    """No library is found that drop-ins could leave something to."""
+    monkeypatch.setattr(_ways_in, "_spec_of_original", lambda name: None)
+    drop_in = vars(importlib.import_module("fastrec.compat.implicit"))
+    for name in ("gpu", "approximate_als", "ann", "datasets"):
+        monkeypatch.delitem(drop_in, name, raising=False)
+    for name in [name for name in sys.modules if name.startswith("fastrec.compat.implicit.gpu")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_patched_imports_find_the_drop_in():
+    import fastrec.compat.implicit.cpu.als as ours
+
+    fastrec.compat.patch("implicit")
+    import implicit
+    import implicit.cpu.als
+    from implicit.als import AlternatingLeastSquares
+    from implicit.evaluation import train_test_split
+
+    assert implicit is fastrec.compat.implicit
+    assert implicit.cpu.als is ours
+    assert AlternatingLeastSquares.__module__ == "fastrec.compat.implicit.als"
+    assert train_test_split.__module__ == "fastrec.compat.implicit.evaluation"
+
+
+def test_patching_twice_is_patching_once():
+    fastrec.compat.patch("implicit")
+    fastrec.compat.patch("implicit")
+    assert is_patched()
+    fastrec.compat.unpatch("implicit")
+    assert not is_patched()
+    fastrec.compat.unpatch("implicit")
+    fastrec.compat.unpatch()
+
+
+def is_patched():
+    """Whether implicit's name is the drop-in's; it may be the library's own, or nobody's."""
+    names = [name for name in sys.modules if name.partition(".")[0] == "implicit"]
+    return any(sys.modules[name].__name__.startswith("fastrec.") for name in names)
+
+
+def test_a_block_ends_what_it_began():
+    with fastrec.compat.patched("implicit"):
+        with fastrec.compat.patched("implicit"):
+            pass
+        assert is_patched()
+    assert not is_patched()
+    fastrec.compat.patch("implicit")
+    with pytest.raises(ZeroDivisionError), fastrec.compat.patched("implicit"):
+        1 / 0  # noqa: B018
+    assert is_patched()
+
+
+@pytest.mark.parametrize("call", [fastrec.compat.patch, fastrec.compat.unpatch])
+def test_unknown_libraries_are_refused(call):
+    with pytest.raises(ValueError, match=r"expected one of .*'implicit'.*, got 'numpy'"):
+        call("numpy")
+    with pytest.raises(TypeError, match="name"):
+        call(3)
+
+
+@needs_implicit
+def test_unpatched_imports_find_the_library_that_was_imported_before():
+    import implicit
+
+    from_before = implicit.als.AlternatingLeastSquares
+    with fastrec.compat.patched("implicit"):
+        import implicit.als
+
+        assert implicit.als.AlternatingLeastSquares is not from_before
+    import implicit
+
+    assert implicit.als.AlternatingLeastSquares is from_before
+    assert from_before.__module__ == "implicit.als"
+
+
+@needs_implicit
+def test_what_is_left_to_the_library_works_with_the_drop_in():
+    with fastrec.compat.patched("implicit"):
+        import implicit.approximate_als
+        from implicit.approximate_als import implicit as seen_there
+
+        assert implicit.approximate_als.__file__.endswith("/implicit/approximate_als.py")
+        assert "fastrec" not in implicit.approximate_als.__file__
+        assert seen_there.als is fastrec.compat.implicit.als
+        assert isinstance(implicit.gpu.HAS_CUDA, bool)
+        assert implicit.utils.scipy.__name__ == "scipy"  # a name that only the library's module has
+    assert "approximate_als" not in vars(fastrec.compat.implicit)
+    assert fastrec.compat.implicit.approximate_als.__name__ == "implicit.approximate_als"
+
+
+@needs_implicit
+def test_what_nobody_has_is_an_error():
+    with pytest.raises(AttributeError, match="nonsense"):
+        fastrec.compat.implicit.nonsense  # noqa: B018
+    with fastrec.compat.patched("implicit"), pytest.raises(ModuleNotFoundError, match=r"implicit\.nonsense"):
+        import implicit.nonsense  # noqa: F401
+
+
+def test_what_is_left_needs_the_library(not_installed):
+    with fastrec.compat.patched("implicit"):
+        import implicit
+        from implicit.gpu import HAS_CUDA
+
+        assert HAS_CUDA is False
+        with pytest.raises(ModuleNotFoundError, match=r"implicit\.datasets is left to implicit itself.*pip install"):
+            import implicit.datasets.movielens
+        with pytest.raises(AttributeError, match="approximate_als is left to implicit itself"):
+            implicit.approximate_als  # noqa: B018
+        with pytest.raises(ModuleNotFoundError, match=r"implicit\.gpu\.als is left to implicit itself"):
+            implicit.als.AlternatingLeastSquares(use_gpu=True)
+
+
+def run(*arguments, **environment):
+    command = [sys.executable, "-m", "fastrec.compat", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os_environment(), **environment})
+
+
+def os_environment():
+    import os
+
+    return {**os.environ, "PYTHONPATH": ":".join(path for path in sys.path if path)}
+
+
+def test_a_script_is_run_untouched(tmp_path):
+    (tmp_path / "beside.py").write_text("NAME = 'beside'\n")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, numpy, scipy.sparse, beside\nfrom implicit.nearest_neighbours import CosineRecommender\n"
+        "CosineRecommender(2).fit(scipy.sparse.csr_matrix(numpy.eye(3)), show_progress=False)\n"
+        "print(__name__, sys.argv[1:], beside.NAME, CosineRecommender.__module__)\nsys.exit(3)\n"
+    )
+    done = run("implicit", str(script), "--flag", "value", FASTREC_COMPAT_VERBOSE="1")
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == "__main__ ['--flag', 'value'] beside fastrec.compat.implicit.nearest_neighbours\n"
+    assert "implicit.nearest_neighbours.CosineRecommender.fit: taken by fastrec" in done.stderr
+
+
+def test_a_wrong_command_says_how(tmp_path):
+    done = run("numpy", str(tmp_path / "script.py"))
+    assert done.returncode == 1
+    assert "usage: python -m fastrec.compat" in done.stderr
+    assert "'implicit'" in done.stderr
