@@ -73,6 +73,8 @@ def logistic_rows(
                 for column in range(0, width, LANES):
                     dot = fused(load(x, of_row + column), load(y, of_other + column), dot)
                 pulls[k] = total(dot) + (bias + other_biases[others[slot + k]] if biased else _ZERO)
+            for k in range(n, LANES):
+                pulls[k] = _ZERO
             pull = load(targets, slot) - load(counts, slot) * logistic(load(pulls, 0))
             store(pulls, 0, pull)
             bias_sum += total(pull)

@@ -242,7 +242,7 @@ class LogisticMF(FactorModel):
         options = options._replace(n_factors=self.item_factors_.shape[1], biased=biased)
         half = Half.of(rows, options, drawn)
         users = Side.zeros(rows.shape[0], options.n_factors, adaptive=options.adaptive, biased=biased)
-        fixed = Side(items, self.item_biases_ if biased else NOTHING, NOTHING, options.n_factors, False)
+        fixed = Side(items, self.item_biases_ if biased else NOTHING, NOTHING, options.n_factors, False, biased)
         for number in range(FOLD_IN_PASSES):
             half.step(users, fixed, options, np.uint64(0), number, _USERS, by_row=False)
         return users
