@@ -124,7 +124,7 @@ class LogisticMF(FactorModel):
         self,
         n_factors: int = 64,
         *,
-        learning_rate: float = 0.3,
+        learning_rate: float = 0.15,
         regularization: float = 3.0,
         n_epochs: int = 30,
         n_negatives: int = 3,

@@ -143,7 +143,7 @@ def logistic_epochs(
     *,
     epochs: range,
     key: int,
-    learning_rate: float = 0.3,
+    learning_rate: float = 0.15,
     regularization: float = 3.0,
     n_negatives: int = 3,
     optimizer: str = "adagrad",
