@@ -413,6 +413,11 @@ class TestLogisticMF:
         assert rows.shape == (30, 40)
         assert np.take_along_axis(own, odds.items, axis=1)[odds.scores > 0].mean() > 0.9
 
+    def test_a_rate_that_diverges_in_folding_in_is_told(self):
+        model = self.fitted(optimizer="sgd", learning_rate=0.01).set_params(learning_rate=1e30)
+        with pytest.raises(ValueError, match="learning_rate"):
+            model.recommend(None, ratings(), 3)
+
     def test_an_optimizer_may_change(self):
         rows = ratings()
         for first, second in (("adagrad", "sgd"), ("sgd", "adagrad")):

@@ -244,7 +244,7 @@ class LogisticMF(FactorModel):
         users = Side.zeros(rows.shape[0], options.n_factors, adaptive=options.adaptive, biased=biased)
         fixed = Side(items, self.item_biases_ if biased else NOTHING, NOTHING, options.n_factors, False, biased)
         for number in range(FOLD_IN_PASSES):
-            half.step(users, fixed, options, np.uint64(0), number, _USERS, by_row=False)
+            _check.converging(half.step(users, fixed, options, np.uint64(0), number, _USERS, by_row=False), number)
         return users
 
     def _ranked_items(self) -> Array:
