@@ -399,7 +399,7 @@ class TestLogisticMF:
 
     def test_the_comparison_can_fail(self):
         model = self.fitted()
-        for options in ({"learning_rate": 0.16}, {"regularization": 2.9}, {"n_negatives": 2}, {"optimizer": "sgd"}):
+        for options in ({"learning_rate": 0.31}, {"regularization": 0.7}, {"n_negatives": 3}, {"optimizer": "sgd"}):
             assert not self.is_same(model, self.by_definition(**options))
 
     def test_scores_are_log_odds(self):

@@ -1,8 +1,8 @@
 """BPR, WARP and BiasedMF with the same factors, rate, penalty and epochs: implicit, rusket, LightFM.
 
-LogisticMF has the same factors and epochs; rate and penalty are each library's defaults, since implicit draws about as
-many negatives for every row as it has factors, and those want another penalty. Samples, starts and orders are
-everybody's own, so that what is compared is how well held-out interactions are ranked; of ratings, the error.
+LogisticMF has the same factors, penalty and epochs; rate and negatives are each library's defaults. Samples, starts
+and orders are everybody's own, so that what is compared is how well held-out interactions are ranked; of ratings, the
+error.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ COMPARED = {
     "logistic_mf": Compared(
         _answer,
         _check,
-        (Peer("implicit", "implicit", _implicit_lmf, _WITHIN, note="rate, penalty, negatives: defaults"),),
+        (Peer("implicit", "implicit", _implicit_lmf, _WITHIN, note="rate and negatives: defaults"),),
     ),
     "biased_mf": Compared(_rated, _check_error, (Peer("rusket", "rusket", _rusket_svd, _WITHIN),)),
 }
