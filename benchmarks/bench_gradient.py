@@ -1,4 +1,4 @@
-"""Stochastic gradient descent: fits of ten epochs.
+"""Stochastic gradient descent: fits of ten epochs, LogisticMF's of twenty.
 
 Measure what is installed, or compare two commits:
 
@@ -12,7 +12,7 @@ from . import cases
 
 
 def setup_cache() -> dict[str, Path]:
-    return cases.stored("bpr", "warp")
+    return cases.stored("bpr", "warp", "logistic_mf", "biased_mf")
 
 
 setup_cache.timeout = 3600
@@ -24,3 +24,11 @@ class BPR(cases._Benchmark):
 
 class WARP(cases._Benchmark):
     operation = "warp"
+
+
+class LogisticMF(cases._Benchmark):
+    operation = "logistic_mf"
+
+
+class BiasedMF(cases._Benchmark):
+    operation = "biased_mf"

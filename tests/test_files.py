@@ -26,6 +26,8 @@ MODELS = {
     "ImplicitALS": fastrec.ImplicitALS(np.int64(4), n_epochs=2, random_state=0, dtype=np.float64),
     "BPR": fastrec.BPR(4, n_epochs=2, optimizer="adagrad", item_bias=True, random_state=np.random.default_rng(0)),
     "WARP": fastrec.WARP(4, n_epochs=2, random_state=0),
+    "LogisticMF": fastrec.LogisticMF(4, n_epochs=2, random_state=0),
+    "BiasedMF": fastrec.BiasedMF(4, n_epochs=2, optimizer="adagrad", random_state=0),
     "ImplicitALS-generator": fastrec.ImplicitALS(4, n_epochs=1, random_state=np.random.default_rng(0)),
 }
 

@@ -157,6 +157,21 @@ MODELS = {
     "WARP, sgd": lambda **o: fastrec.WARP(
         8, **{"random_state": 0, "n_epochs": 5, "optimizer": "sgd", "item_bias": False, "learning_rate": 0.01, **o}
     ),
+    "LogisticMF": lambda **o: fastrec.LogisticMF(8, **{"random_state": 0, "n_epochs": 5, **o}),
+    "LogisticMF, sgd, weights": lambda **o: fastrec.LogisticMF(
+        8,
+        **{
+            "random_state": 0,
+            "n_epochs": 5,
+            "optimizer": "sgd",
+            "learning_rate": 0.02,
+            "regularization": 0.5,
+            "negative_sampling": "popularity",
+            "sample_weight": "value",
+            "biases": False,
+            **o,
+        },
+    ),
     "BPR, popularity, weights": lambda **o: fastrec.BPR(
         8, **{"random_state": 0, "n_epochs": 5, "negative_sampling": "popularity", "sample_weight": "value", **o}
     ),
@@ -263,6 +278,8 @@ class TestAll:
         assert all(np.isfinite(value).all() for value in learned(model).values())
         top = model.recommend([4], rows[[4]], 3)
         assert (top.items[0] == [7, -1, -1]).all()
+        if isinstance(model, fastrec.LogisticMF):  # which learns from what users have alone
+            return
         everything = model_of().fit(np.ones((6, 4), np.float32))
         start = model_of(n_epochs=0).fit(np.ones((6, 4), np.float32))
         np.testing.assert_array_equal(everything.user_factors_, start.user_factors_)
@@ -362,6 +379,95 @@ class TestAll:
             kind(**options).fit(ratings())
         with pytest.raises(ValueError, match="max_draws"):
             fastrec.WARP(max_draws=0).fit(ratings())
+
+
+class TestLogisticMF:
+    @pytest.mark.parametrize("optimizer", ["sgd", "adagrad"])
+    @pytest.mark.parametrize("negative_sampling", ["uniform", "popularity"])
+    @pytest.mark.parametrize("biases", [False, True])
+    @pytest.mark.parametrize("sample_weight", [None, "value"])
+    def test_equals_definition(self, optimizer, negative_sampling, biases, sample_weight):
+        options = {"optimizer": optimizer, "negative_sampling": negative_sampling, "biases": biases,
+                   "sample_weight": sample_weight, "learning_rate": 0.02, "regularization": 0.5}  # fmt: skip
+        assert self.is_same(self.fitted(**options), self.by_definition(**options))
+
+    @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(0, 9), st.floats(0.05, 0.95))
+    def test_equals_definition_on_any_matrix(self, seed, n_factors, n_negatives, density):
+        rows = ratings(seed, n_users=12, n_items=9, density=density)
+        options = {"rows": rows, "n_factors": n_factors, "seed": seed, "n_negatives": n_negatives}
+        assert self.is_same(self.fitted(**options), self.by_definition(**options))
+
+    def test_the_comparison_can_fail(self):
+        model = self.fitted()
+        for options in ({"learning_rate": 0.31}, {"regularization": 0.7}, {"n_negatives": 3}, {"optimizer": "sgd"}):
+            assert not self.is_same(model, self.by_definition(**options))
+
+    def test_scores_are_log_odds(self):
+        model, rows = self.fitted(), ratings()
+        top = model.recommend(4, None, 40, exclude_seen=False)
+        scores = model.item_factors_ @ model.user_factors_[4] + model.item_biases_ + model.user_biases_[4]
+        np.testing.assert_allclose(top.scores[0], scores[top.items[0]], rtol=1e-5, atol=1e-6)
+        clustered, own = clusters()
+        model = fastrec.LogisticMF(8, n_epochs=30, regularization=0.1, random_state=0).fit(clustered)
+        odds = model.recommend(np.arange(len(own)), None, own.shape[1], exclude_seen=False)
+        assert rows.shape == (30, 40)
+        assert np.take_along_axis(own, odds.items, axis=1)[odds.scores > 0].mean() > 0.9
+
+    def test_a_rate_that_diverges_in_folding_in_is_told(self):
+        model = self.fitted(optimizer="sgd", learning_rate=0.01).set_params(learning_rate=1e30)
+        with pytest.raises(ValueError, match="learning_rate"):
+            model.recommend(None, ratings(), 3)
+
+    def test_an_optimizer_may_change(self):
+        rows = ratings()
+        for first, second in (("adagrad", "sgd"), ("sgd", "adagrad")):
+            model = self.fitted(optimizer=first, learning_rate=0.02).set_params(optimizer=second)
+            model.partial_fit(rows[[1]], users=[31])
+            model._check_learned()
+            model.partial_fit(rows[[*range(30), 1, 2]])
+            model._check_learned()
+            assert hasattr(model, "item_squares_") == (second == "adagrad")
+
+    @pytest.mark.parametrize(
+        ("options", "error"),
+        [
+            ({"n_factors": 0}, ValueError),
+            ({"learning_rate": -1}, ValueError),
+            ({"regularization": np.nan}, ValueError),
+            ({"n_negatives": -1}, ValueError),
+            ({"n_negatives": 1.0}, TypeError),
+            ({"negative_sampling": "all"}, ValueError),
+            ({"optimizer": "adam"}, ValueError),
+            ({"biases": None}, TypeError),
+            ({"sample_weight": "count"}, ValueError),
+        ],
+    )
+    def test_bad_parameters(self, options, error):
+        with pytest.raises(error, match=next(iter(options))):
+            self.fitted(**options)
+
+    def test_more_memory_than_there_is(self, memory_of):
+        memory_of(10**6)
+        with pytest.raises(MemoryError, match="GiB"):
+            self.fitted(n_factors=4096)
+
+    def fitted(self, rows=None, seed=7, n_factors=5, n_epochs=3, **options):
+        model = fastrec.LogisticMF(n_factors, n_epochs=n_epochs, random_state=seed, **options)
+        return model.fit(ratings() if rows is None else rows)
+
+    def by_definition(self, rows=None, seed=7, n_factors=5, **options):
+        rows = ratings() if rows is None else rows
+        start = self.fitted(rows, seed, n_factors, 0)
+        return reference.logistic_epochs(
+            rows, start.user_factors_, start.item_factors_, epochs=range(3),
+            key=int(_random.keyed(seed, descent.FOR_EPOCHS)), **options,
+        )  # fmt: skip
+
+    def is_same(self, model, defined):
+        names = ["user_factors_", "item_factors_", "user_biases_", "item_biases_"][: 4 if model.biases else 2]
+        return all(
+            np.allclose(getattr(model, name), values, **SAME) for name, values in zip(names, defined, strict=False)
+        )
 
 
 class TestBlocks:

@@ -46,6 +46,10 @@ MODELS = {
         random_state=1,
     ),
     "WARP": fastrec.WARP(4, n_epochs=3, random_state=0),
+    "LogisticMF": fastrec.LogisticMF(4, n_epochs=3, random_state=0),
+    "LogisticMF-no-biases": fastrec.LogisticMF(3, n_epochs=2, optimizer="sgd", biases=False, random_state=0),
+    "BiasedMF": fastrec.BiasedMF(4, n_epochs=3, random_state=0),
+    "BiasedMF-adagrad": fastrec.BiasedMF(3, n_epochs=2, optimizer="adagrad", random_state=0),
     "ImplicitALS-float64": fastrec.ImplicitALS(5, n_epochs=2, alpha=3.0, random_state=1, dtype="float64"),
 }
 N_USERS, N_ITEMS = 40, 25
@@ -310,7 +314,16 @@ def test_a_method_without_meaning_is_absent():
     assert not hasattr(fastrec.Popularity, "similar_items")
 
 
-ORDER_OF_USERS_SHOWS = {"UserKNN", "BPR", "BPR-all", "WARP"}  # it breaks ties, and is that of the samples
+ORDER_OF_USERS_SHOWS = {
+    "UserKNN",
+    "BPR",
+    "BPR-all",
+    "WARP",
+    "LogisticMF",
+    "LogisticMF-no-biases",
+    "BiasedMF",
+    "BiasedMF-adagrad",
+}  # it breaks ties, and is that of the samples
 
 
 @given(st.integers(0, 2**16), st.sampled_from(sorted(set(MODELS) - ORDER_OF_USERS_SHOWS)))

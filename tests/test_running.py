@@ -40,7 +40,8 @@ def test_threads_really_run(case):
         return len(os.listdir("/proc/self/task"))
 
     # Beside the caller, who works too; the pool starts a thread only when none is idle.
-    enough = 2 if case in ("bm25_weight", "tfidf_weight", "normalize", "BPR", "WARP") else 7
+    pooled = ("bm25_weight", "tfidf_weight", "normalize", "BPR", "WARP", "LogisticMF", "BiasedMF")
+    enough = 2 if case in pooled else 7
     caller = threading.Thread(target=repeat)
     before = n_threads()
     for _ in range(100):  # those of the test before may be leaving yet
@@ -284,6 +285,7 @@ LONG = {
     "blocks": """fastrec.BPR(8, n_epochs=10**7, n_threads=2).fit(csr_array(rng.random((3000, 3000)) < 0.1))""",
     "blocks, one thread": "fastrec.BPR(8, n_epochs=10**7, n_threads=1).fit(csr_array(np.eye(3000)))",
     "NMF": "fastrec.NMF(8, n_epochs=10**7, n_threads=2).fit(csr_array(rng.random((3000, 300)) < 0.1))",
+    "rows": "fastrec.LogisticMF(8, n_epochs=10**7, n_threads=2).fit(csr_array(np.eye(3000)))",
     "EASE": "fastrec.EASE(n_threads=2).fit(csr_array((1, 20_000), dtype=np.float32))",
     "SLIM": """fastrec.SLIM(0, 0.001, positive=False, tol=0, n_threads=2).fit(
         rng.standard_normal((300, 4000), np.float32))""",

@@ -138,6 +138,10 @@ AT_ANY_THREADS = {
     "BPR": lambda n: fastrec.BPR(19, n_epochs=2, random_state=0, n_threads=n).fit(ratings()).item_factors_,
     "WARP": lambda n: fastrec.WARP(19, n_epochs=2, random_state=0, n_threads=n).fit(ratings()).item_factors_,
     "NMF": lambda n: fastrec.NMF(19, n_epochs=2, random_state=0, n_threads=n).fit(ratings()).item_factors_,
+    "LogisticMF": lambda n: (
+        fastrec.LogisticMF(19, n_epochs=2, random_state=0, n_threads=n).fit(ratings()).item_factors_
+    ),
+    "BiasedMF": lambda n: fastrec.BiasedMF(19, n_epochs=2, random_state=0, n_threads=n).fit(ratings()).item_factors_,
     "bm25_weight": lambda n: fastrec.bm25_weight(documents(), n_threads=n),
     "tfidf_weight": lambda n: fastrec.tfidf_weight(documents(), n_threads=n),
     "normalize": lambda n: fastrec.normalize(documents(), n_threads=n),

@@ -23,8 +23,8 @@ def logistic_rows(
 ) -> None:  # fmt: skip
     """Let the rows of blocks [first, last) climb their own part of the objective, which others do not change.
 
-    A row's samples are its interactions, and as many negatives for each; they are taken sixteen at a time, while memory
-    brings the next sixteen. What is drawn depends on the row, or with ``by_row`` 0 does not. ``losses`` gets, of every
+    A row's samples are its interactions and so many negatives, taken sixteen at a time while memory brings the
+    next sixteen. What is drawn depends on the row, or with ``by_row`` 0 does not. ``losses`` gets, of every
     row, the sum over its samples of the probability that the model gave to what is not so.
     """
     stride = fixed.shape[1]
@@ -51,7 +51,7 @@ def logistic_rows(
         n_samples, after = np.int64(0), slot ^ LANES
         if next_row < end:
             start, n_seen = indptr_[next_row], indptr_[next_row + 1] - indptr_[next_row]
-            key, n_samples = mixed(place ^ (np.uint64(next_row) * by_row)), n_seen * (1 + n_negatives)
+            key, n_samples = mixed(place ^ (np.uint64(next_row) * by_row)), n_seen + n_negatives
             for k in range(after, after + LANES):
                 number = at + k - after
                 target, count, other = _ZERO, _ZERO, np.int64(0)
@@ -73,6 +73,8 @@ def logistic_rows(
                 for column in range(0, width, LANES):
                     dot = fused(load(x, of_row + column), load(y, of_other + column), dot)
                 pulls[k] = total(dot) + (bias + other_biases[others[slot + k]] if biased else _ZERO)
+            for k in range(n, LANES):
+                pulls[k] = _ZERO
             pull = load(targets, slot) - load(counts, slot) * logistic(load(pulls, 0))
             store(pulls, 0, pull)
             bias_sum += total(pull)

@@ -36,6 +36,7 @@ class Side(NamedTuple):
     bias_squares: Array
     n_factors: int
     adaptive: bool
+    biased: bool
 
     @classmethod
     def zeros(cls, n_rows: int, n_factors: int, *, adaptive: bool, biased: bool) -> Side:
@@ -43,7 +44,8 @@ class Side(NamedTuple):
         factors = aligned_rows(n_rows, n_factors, 1 + adaptive)
         factors[:, padded(n_factors) :] = START_OF_SQUARES
         biases = np.zeros(n_rows * biased, np.float32)
-        return cls(factors, biases, np.full(len(biases) * adaptive, START_OF_SQUARES, np.float32), n_factors, adaptive)
+        squares = np.full(len(biases) * adaptive, START_OF_SQUARES, np.float32)
+        return cls(factors, biases, squares, n_factors, adaptive, biased)
 
     def start(self, lengths: npt.NDArray[np.int64], key: np.uint64, deviation: float, n_threads: int) -> None:
         """Draw the factors of rows, keyed by row; those of length 0 stay zero."""
@@ -62,22 +64,20 @@ class Side(NamedTuple):
 
     def put_into(self, known: Learned, name: str, ids: npt.NDArray[np.int64]) -> Learned:
         """Attributes in which these rows replace, or append, those with ids."""
-        after = dict(known)
-        for part, values in self.learned(name).items():
-            if part in known:
-                before, rows = (array.reshape(len(array), -1) for array in (known[part], values))
-                after[part] = with_rows(before, ids, rows).reshape(-1, *values.shape[1:])
-        return after
+        kept = {part: values for part, values in known.items() if self.adaptive or not part.endswith("squares_")}
+        return kept | {
+            part: with_rows(kept[part], ids, rows) for part, rows in self.learned(name).items() if part in kept
+        }
 
     def _parts(self, name: str) -> Learned:
         """Views of what there is."""
         width = padded(self.n_factors)
         parts = {f"{name}_factors_": self.factors[:, : self.n_factors]}
-        if len(self.biases):
+        if self.biased:
             parts[f"{name}_biases_"] = self.biases
         if self.adaptive:
             parts[f"{name}_squares_"] = self.factors[:, width : width + self.n_factors]
-        if len(self.bias_squares):
+        if self.adaptive and self.biased:
             parts[f"{name}_bias_squares_"] = self.bias_squares
         return parts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Any, Literal, NamedTuple, Self
 
@@ -154,8 +155,9 @@ class FoldInModel(FactorModel):
 
 
 def with_rows(factors: Array, ids: Array, replacements: Array) -> Array:
-    """A copy of factors in which some rows, each once, are others; those beyond its end are appended."""
-    n_rows, n_bytes_a_row = max(len(factors), int(ids.max(initial=-1)) + 1), factors.shape[1] * factors.itemsize
+    """A copy of factors, or biases, in which some rows, each once, are others; those beyond its end are appended."""
+    n_rows = max(len(factors), int(ids.max(initial=-1)) + 1)
+    n_bytes_a_row = math.prod(factors.shape[1:]) * factors.itemsize
     _check.memory(float(n_rows) * n_bytes_a_row, f"factors of {n_rows} rows", "number what is new from the last on")
     after = with_zero_rows(factors, n_rows)
     after[ids] = replacements
@@ -163,7 +165,7 @@ def with_rows(factors: Array, ids: Array, replacements: Array) -> Array:
 
 
 def with_zero_rows(factors: Array, n_rows: int) -> Array:
-    """A copy of factors with zeros for what is new."""
-    after = np.zeros((n_rows, factors.shape[1]), factors.dtype)
+    """A copy of factors, or biases, with zeros for what is new."""
+    after = np.zeros((n_rows, *factors.shape[1:]), factors.dtype)
     after[: len(factors)] = factors
     return after

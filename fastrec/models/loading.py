@@ -9,11 +9,11 @@ from fastrec.models.als import ImplicitALS
 from fastrec.models.base import Recommender
 from fastrec.models.biased_mf import BiasedMF
 from fastrec.models.explicit_als import ExplicitALS
-from fastrec.models.gradient import BPR, WARP
 from fastrec.models.linear import EASE, SLIM
 from fastrec.models.logistic_mf import LogisticMF
 from fastrec.models.neighbours import ItemKNN, P3alpha, RP3beta, UserKNN
 from fastrec.models.nmf import NMF
+from fastrec.models.pairwise import BPR, WARP
 from fastrec.models.popularity import Popularity
 from fastrec.models.svd import PureSVD
 

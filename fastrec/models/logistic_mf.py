@@ -37,8 +37,7 @@ _USERS, _ITEMS = 0, 1  # sides
 class LogisticMF(FactorModel):
     """Logistic matrix factorisation: factors by which the log odds that a user has an item are s_ui.
 
-    Maximises, over interactions (u, i), and for each of them ``n_negatives`` items j that u has not and as many users v
-    who have not i, drawn at random,
+    Maximises, over interactions (u, i) and a random sample of the pairs (u, j) without one,
 
         sum w_ui ln sigma(s_ui) + sum ln (1 - sigma(s_uj)) - regularization / 2 (sum_u |x_u|^2 + b_u^2 + sum_i ...)
 
@@ -56,7 +55,7 @@ class LogisticMF(FactorModel):
     n_epochs : int, at least 0
         Passes over the users, then over the items.
     n_negatives : int, at least 0
-        Drawn for every interaction and in each half of an epoch.
+        Drawn in each half of an epoch for every interaction there is, the same number for each row.
     optimizer : {"adagrad", "sgd"}
         Steps with a rate for every number, by its own past gradients, or plain ones.
     negative_sampling : {"uniform", "popularity"}
@@ -80,6 +79,8 @@ class LogisticMF(FactorModel):
         With ``biases`` only.
     item_counts_ : ndarray of int64, shape (n_items,)
         Users of every item.
+    n_negatives_ : int
+        Drawn for every user in an epoch.
     seed_, n_epochs_ : int
         The seed that was used, and the epochs that the factors have had: `partial_fit` goes on from these.
     user_squares_, item_squares_, user_bias_squares_, item_bias_squares_ : ndarray of float32
@@ -109,7 +110,7 @@ class LogisticMF(FactorModel):
     True
     """
 
-    _learned = ("user_factors_", "item_factors_", "item_counts_", "seed_", "n_epochs_")
+    _learned = ("user_factors_", "item_factors_", "item_counts_", "n_negatives_", "seed_", "n_epochs_")
     _optional = (
         "user_biases_", "item_biases_", "user_squares_", "item_squares_", "user_bias_squares_", "item_bias_squares_",
         "validation_scores_",
@@ -117,6 +118,7 @@ class LogisticMF(FactorModel):
     item_counts_: npt.NDArray[np.int64]
     user_biases_: Array
     item_biases_: Array
+    n_negatives_: int
     seed_: int
     n_epochs_: int
 
@@ -125,9 +127,9 @@ class LogisticMF(FactorModel):
         n_factors: int = 64,
         *,
         learning_rate: float = 0.3,
-        regularization: float = 3.0,
+        regularization: float = 0.6,
         n_epochs: int = 30,
-        n_negatives: int = 3,
+        n_negatives: int = 2,
         optimizer: str = "adagrad",
         negative_sampling: str = "uniform",
         biases: bool = True,
@@ -240,11 +242,11 @@ class LogisticMF(FactorModel):
         )
         biased = hasattr(self, "item_biases_")
         options = options._replace(n_factors=self.item_factors_.shape[1], biased=biased)
-        half = Half.of(rows, options, drawn)
+        half = Half.of(rows, options, self.n_negatives_, drawn)
         users = Side.zeros(rows.shape[0], options.n_factors, adaptive=options.adaptive, biased=biased)
-        fixed = Side(items, self.item_biases_ if biased else NOTHING, NOTHING, options.n_factors, False)
+        fixed = Side(items, self.item_biases_ if biased else NOTHING, NOTHING, options.n_factors, False, biased)
         for number in range(FOLD_IN_PASSES):
-            half.step(users, fixed, options, np.uint64(0), number, _USERS, by_row=False)
+            _check.converging(half.step(users, fixed, options, np.uint64(0), number, _USERS, by_row=False), number)
         return users
 
     def _ranked_items(self) -> Array:
@@ -296,6 +298,7 @@ class LogisticMF(FactorModel):
                 if there[name]:
                     _check.same_size(len(getattr(self, name)), name, size, f"{side}_factors_", "rows")
         _check.same_size(len(self.item_counts_), "item_counts_", self._n_items(), "item_factors_", "rows")
+        _check.integer(self.n_negatives_, "n_negatives_", 0)
         _check.integer(self.seed_, "seed_", 0)
         _check.integer(self.n_epochs_, "n_epochs_", 0)
 
@@ -314,6 +317,10 @@ class Options(NamedTuple):
     weighted: bool
     n_threads: int
 
+    def negatives_of_each(self, rows: Csr) -> int:
+        """Negatives of every row, so that all rows together have ``n_negatives`` for each interaction."""
+        return -(-self.n_negatives * len(rows.indices) // max(rows.shape[0], 1))
+
     def pool(self, counts: npt.NDArray[np.int64]) -> Ids:
         """Negatives as often as they are drawn."""
         every = np.arange(len(counts), dtype=np.int32)
@@ -321,9 +328,10 @@ class Options(NamedTuple):
 
 
 class Half(NamedTuple):
-    """Half of an epoch: rows of one side, and what negatives are drawn from."""
+    """Half of an epoch: rows of one side, how many negatives each has, and what these are drawn from."""
 
     rows: Csr
+    n_negatives: int
     weights: Array
     filters: Array
     pool: Ids
@@ -331,11 +339,16 @@ class Half(NamedTuple):
     losses: Array
 
     @classmethod
-    def of(cls, rows: Csr, options: Options, pool: Ids) -> Half:
+    def of(cls, rows: Csr, options: Options, n_negatives: int, pool: Ids) -> Half:
         """Made once for all epochs."""
         weights = rows.data.astype(np.float32) if options.weighted else NOTHING
         filters, bounds = filters_of(rows, options.n_threads), even_bounds(rows.indptr, _BLOCKS)
-        return cls(rows, weights, filters, pool, bounds, np.zeros(rows.shape[0]))
+        return cls(rows, n_negatives, weights, filters, pool, bounds, np.zeros(rows.shape[0]))
+
+    @property
+    def n_samples(self) -> int:
+        """Of all rows."""
+        return len(self.rows.indices) + self.n_negatives * int(np.count_nonzero(np.diff(self.rows.indptr)))
 
     def step(
         self, side: Side, fixed: Side, options: Options, key: np.uint64, epoch: int, of: int, *, by_row: bool = True
@@ -343,7 +356,7 @@ class Half(NamedTuple):
         """One step of every row; the sum of losses, in one order."""
         _threads.run_blocks(
             _dispatch.kernel("logistic_rows"), len(self.bounds) - 1, options.n_threads, self.bounds, key, epoch, of,
-            np.uint64(by_row), options.n_negatives, self.rows.indices, self.rows.indptr, self.weights, self.filters,
+            np.uint64(by_row), self.n_negatives, self.rows.indices, self.rows.indptr, self.weights, self.filters,
             self.pool, fixed.factors, fixed.biases, side.factors, side.biases,
             side.bias_squares, options.adaptive, options.learning_rate,
             options.regularization, self.losses, rows_a_block=1,
@@ -365,8 +378,10 @@ def _epochs(
     check_memory(rows.shape[0], rows, options.n_factors, options.adaptive, _BYTES_AN_INTERACTION)
     columns = transposed(rows, options.n_threads)
     of_users, of_items = np.diff(rows.indptr), np.diff(columns.indptr)
-    user_half = Half.of(rows, options, options.pool(of_items))
-    item_half = Half.of(columns, options, options.pool(of_users))
+    user_half, item_half = (
+        Half.of(matrix, options, options.negatives_of_each(matrix), options.pool(of_others))
+        for matrix, of_others in ((rows, of_items), (columns, of_users))
+    )
     users, items = (
         Side.zeros(len(lengths), options.n_factors, adaptive=options.adaptive, biased=options.biased)
         for lengths in (of_users, of_items)
@@ -374,7 +389,7 @@ def _epochs(
     for side, name, lengths, purpose in ((users, "user", of_users, FOR_USERS), (items, "item", of_items, FOR_ITEMS)):
         side.start(lengths, _random.keyed(seed, purpose), _START_DEVIATION, options.n_threads)
         side.go_on(known, name)
-    key, n_samples = _random.keyed(seed, FOR_EPOCHS), max(2 * len(rows.indices) * (1 + options.n_negatives), 1)
+    key, n_samples = _random.keyed(seed, FOR_EPOCHS), max(user_half.n_samples + item_half.n_samples, 1)
 
     def step(epoch: int) -> float:
         wrong = user_half.step(users, items, options, key, epoch, _USERS)
@@ -383,5 +398,10 @@ def _epochs(
     def learned() -> Learned:
         return {**users.learned("user"), **items.learned("item")}
 
-    counted = {"item_counts_": of_items.astype(np.int64), "seed_": seed, "n_epochs_": epochs.stop}
+    counted = {
+        "item_counts_": of_items.astype(np.int64),
+        "n_negatives_": user_half.n_negatives,
+        "seed_": seed,
+        "n_epochs_": epochs.stop,
+    }
     return {**counted, **run_epochs(epochs, step, learned, watch, callback, "LogisticMF", progress)}

@@ -27,12 +27,11 @@ class Rows(NamedTuple):
 
     def with_zero_rows(self, n_rows: int) -> Rows:
         """A copy with zeros for what is new."""
-        return Rows(with_zero_rows(self.factors, n_rows), with_zero_rows(self.biases[:, None], n_rows)[:, 0])
+        return Rows(with_zero_rows(self.factors, n_rows), with_zero_rows(self.biases, n_rows))
 
     def with_rows(self, ids: Array, others: Rows) -> Rows:
         """A copy in which some rows are others; those beyond its end are appended."""
-        biases = with_rows(self.biases[:, None], ids, others.biases[:, None])
-        return Rows(with_rows(self.factors, ids, others.factors), biases[:, 0])
+        return Rows(with_rows(self.factors, ids, others.factors), with_rows(self.biases, ids, others.biases))
 
     def joined(self) -> Array:
         """A bias behind each row's factors."""

@@ -144,8 +144,8 @@ def logistic_epochs(
     epochs: range,
     key: int,
     learning_rate: float = 0.3,
-    regularization: float = 3.0,
-    n_negatives: int = 3,
+    regularization: float = 0.6,
+    n_negatives: int = 2,
     optimizer: str = "adagrad",
     negative_sampling: str = "uniform",
     biases: bool = True,
@@ -162,13 +162,14 @@ def logistic_epochs(
             (x, b_x), (y, b_y) = sides[side], sides[1 - side]
             times = np.bincount(matrix.indices, minlength=matrix.shape[1])
             pool = np.repeat(np.arange(len(times)), times if negative_sampling == "popularity" else 1)
+            n_drawn = -(-n_negatives * matrix.nnz // matrix.shape[0])
             for row in np.flatnonzero(np.diff(matrix.indptr)).tolist():
                 stored = slice(matrix.indptr[row], matrix.indptr[row + 1])
                 seen, counts = matrix.indices[stored], matrix.data[stored]
                 weights = counts if sample_weight == "value" else np.ones(len(seen))
                 samples = [(int(i), float(weight), 1) for i, weight in zip(seen, weights, strict=True)]
                 place = mixed(stream(key, epoch, side) ^ row)
-                for number in range(len(seen), len(seen) * (1 + n_negatives)):
+                for number in range(len(seen), len(seen) + n_drawn):
                     j = draw_negative(mixed((place + number) & _WORD), pool, seen)
                     samples += [] if j is None else [(j, 1.0, 0)]
                 ascent, bias_ascent = -regularization * x.values[row], -regularization * b_x.values[row]

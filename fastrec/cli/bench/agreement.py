@@ -330,6 +330,12 @@ def as_good(user_items: csr_array, held_out: csr_array, ours: Factors, theirs: F
     return Agreement(mine >= (1 - tolerance) * other, f"NDCG@20 {other:.4f}, ours {mine:.4f}")
 
 
+def as_close(ratings: csr_array, ours: Rated, theirs: Rated, tolerance: float) -> Agreement:
+    """Compare how far two fits are from the ratings that they learned from: ours may be worse by a share of theirs."""
+    mine, other = (rating_error(ratings, fit) for fit in (ours, theirs))
+    return Agreement(mine <= (1 + tolerance) * other, f"RMSE {other:.4f}, ours {mine:.4f}")
+
+
 def ndcg_at_20(user_items: csr_array, held_out: csr_array, fit: Factors, most_users: int = 10_000) -> float:
     """Mean over users with something held out, of their unseen items ranked by inner products."""
     users = np.flatnonzero(np.diff(held_out.indptr))

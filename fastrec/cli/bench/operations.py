@@ -25,6 +25,8 @@ ALS_EPOCHS = 3
 EXPLICIT_ALS: dict[str, Any] = {"regularization": 0.1, "n_epochs": 5, "random_state": 0}
 PAIRWISE: dict[str, Any] = {"learning_rate": 0.05, "n_epochs": 10}
 BPR_PENALTY = 0.002
+LOGISTIC_EPOCHS = 20
+BIASED_MF: dict[str, Any] = {"learning_rate": 0.005, "regularization": 0.02, "n_epochs": 10}
 _HELD_OUT = 0.2  # of the interactions, for the quality of what is learned
 EASE_PENALTY = 500.0
 SLIM: dict[str, float] = {"alpha": 0.01, "l1_ratio": 0.1}  # of the mean squared error
@@ -348,6 +350,18 @@ def _fit_warp(user_items: csr_array, n_factors: int, n_threads: int | None) -> A
     return fastrec.WARP(n_factors, **PAIRWISE, random_state=0, n_threads=n_threads).fit(user_items)
 
 
+def _fit_logistic_mf(user_items: csr_array, n_factors: int, n_threads: int | None) -> Any:
+    return fastrec.LogisticMF(n_factors, n_epochs=LOGISTIC_EPOCHS, random_state=0, n_threads=n_threads).fit(user_items)
+
+
+def _ratings(user_items: csr_array, sizes: Sizes) -> Inputs:
+    return {"user_items": user_items, "n_factors": sizes.n_factors}
+
+
+def _fit_biased_mf(user_items: csr_array, n_factors: int, n_threads: int | None) -> Any:
+    return fastrec.BiasedMF(n_factors, **BIASED_MF, random_state=0, n_threads=n_threads).fit(user_items)
+
+
 def _ones(user_items: csr_array, sizes: Sizes) -> Inputs:
     """Which items a user has, as the linear models are published."""
     ones = user_items.copy()
@@ -425,4 +439,6 @@ OPERATIONS = {
     "explicit_als_nonnegative": Operation(_ratings_and_start, _fit_explicit_als(nonnegative=True), why_not=_no_ratings),
     "bpr": Operation(_interactions_held_out, _fit_bpr, _without_held_out),
     "warp": Operation(_interactions_held_out, _fit_warp, _without_held_out),
+    "logistic_mf": Operation(_interactions_held_out, _fit_logistic_mf, _without_held_out),
+    "biased_mf": Operation(_ratings, _fit_biased_mf),
 }

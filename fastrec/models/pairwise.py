@@ -1,4 +1,4 @@
-"""Models fitted by stochastic gradient descent: in parallel, with the same bits at any number of threads."""
+"""Models of pairs of items by stochastic gradient descent: in parallel, with the same bits at any number of threads."""
 
 from __future__ import annotations
 
