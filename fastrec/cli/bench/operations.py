@@ -440,5 +440,5 @@ OPERATIONS = {
     "bpr": Operation(_interactions_held_out, _fit_bpr, _without_held_out),
     "warp": Operation(_interactions_held_out, _fit_warp, _without_held_out),
     "logistic_mf": Operation(_interactions_held_out, _fit_logistic_mf, _without_held_out),
-    "biased_mf": Operation(_ratings, _fit_biased_mf),
+    "biased_mf": Operation(_ratings, _fit_biased_mf, why_not=_no_ratings),
 }
