@@ -221,7 +221,7 @@ class LogisticMF(FactorModel):
         ids = np.arange(rows.shape[0]) if users is None else _check.unique_ids(users, "users")
         _check.row_of_each(rows.shape, len(ids), "users", self._n_items())
         _check.same_size(options.n_factors, "n_factors", self.item_factors_.shape[1], "item_factors_", "columns")
-        names = (*self._learned, *self._optional)
+        names = {*self._learned, *self._optional} - {"validation_scores_"}
         known = {name: getattr(self, name) for name in names if hasattr(self, name)}
         if users is None:
             _check.at_least_as_many(rows.shape, (self._n_users(), self._n_items()), "user_items")
@@ -240,7 +240,7 @@ class LogisticMF(FactorModel):
         drawn = self._derived(
             f"drawn by {self.negative_sampling}", self.item_counts_, lambda: options.pool(self.item_counts_)
         )
-        biased = hasattr(self, "item_biases_")
+        biased = self._has_biases
         options = options._replace(n_factors=self.item_factors_.shape[1], biased=biased)
         half = Half.of(rows, options, self.n_negatives_, drawn)
         users = Side.zeros(rows.shape[0], options.n_factors, adaptive=options.adaptive, biased=biased)
@@ -250,7 +250,7 @@ class LogisticMF(FactorModel):
         return users
 
     def _ranked_items(self) -> Array:
-        if not hasattr(self, "item_biases_"):
+        if not self._has_biases:
             return self.item_factors_
         both = self.item_factors_, self.item_biases_
         return self._derived("items with biases", both, lambda: beside(self.item_factors_, 1, self.item_biases_))
