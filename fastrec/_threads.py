@@ -102,7 +102,12 @@ def _together(work: Callable[[], None], stop: Callable[[], None], n_threads: int
         stop()
         raise
     finally:
-        pool.shutdown()
+        try:
+            pool.shutdown()
+        except BaseException:  # Ctrl-C while the others are waited for
+            stop()
+            pool.shutdown()
+            raise
     for other in others:
         other.result()
 

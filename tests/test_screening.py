@@ -74,6 +74,17 @@ def cases(draw):
     return parts, draw(st.sampled_from([1, 2, 20, 60, 190])), options
 
 
+@pytest.mark.parametrize("scale", [1e42, 1e-42])
+@pytest.mark.parametrize("n_queries", [1, 9])
+def test_nearest_among_norms_that_no_float32_holds(scale, n_queries):
+    rng = np.random.default_rng(0)
+    queries, items = rng.standard_normal((n_queries, 8)), scale * rng.standard_normal((2050, 8))
+    for place in range(0, 128, 5):
+        near = items * np.where(np.arange(2050) == place, 0.3, 1)[:, None]
+        expected = reference.ItemIndex(near, metric="euclidean").top_k(queries, 1)
+        assert_same(fastrec.ItemIndex(near, metric="euclidean").top_k(queries, 1), expected)
+
+
 @settings(max_examples=80)
 @given(cases(), st.sampled_from(METRICS), thread_counts)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

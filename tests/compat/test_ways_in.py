@@ -2,12 +2,13 @@
 
 import importlib
 import importlib.util
+import os
 import subprocess
 import sys
 
 import pytest
 
-import fastrec.compat
+import fastrec.compat.implicit
 from fastrec.compat import _ways_in
 
 needs_implicit = pytest.mark.skipif(importlib.util.find_spec("implicit") is None, reason="needs implicit")
@@ -133,15 +134,11 @@ def test_what_is_left_needs_the_library(not_installed):
             implicit.als.AlternatingLeastSquares(use_gpu=True)
 
 
-def run(*arguments, **environment):
+def run(cwd, *arguments, **environment):
+    """In a folder that has no fastrec of its own, as a checkout has."""
     command = [sys.executable, "-m", "fastrec.compat", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os_environment(), **environment})
-
-
-def os_environment():
-    import os
-
-    return {**os.environ, "PYTHONPATH": ":".join(path for path in sys.path if path)}
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
 
 
 def test_a_script_is_run_untouched(tmp_path):
@@ -152,14 +149,14 @@ def test_a_script_is_run_untouched(tmp_path):
         "CosineRecommender(2).fit(scipy.sparse.csr_matrix(numpy.eye(3)), show_progress=False)\n"
         "print(__name__, sys.argv[1:], beside.NAME, CosineRecommender.__module__)\nsys.exit(3)\n"
     )
-    done = run("implicit", str(script), "--flag", "value", FASTREC_COMPAT_VERBOSE="1")
+    done = run(tmp_path, "implicit", str(script), "--flag", "value", FASTREC_COMPAT_VERBOSE="1")
     assert done.returncode == 3, done.stderr
     assert done.stdout == "__main__ ['--flag', 'value'] beside fastrec.compat.implicit.nearest_neighbours\n"
     assert "implicit.nearest_neighbours.CosineRecommender.fit: taken by fastrec" in done.stderr
 
 
 def test_a_wrong_command_says_how(tmp_path):
-    done = run("numpy", str(tmp_path / "script.py"))
+    done = run(tmp_path, "numpy", str(tmp_path / "script.py"))
     assert done.returncode == 1
     assert "usage: python -m fastrec.compat" in done.stderr
     assert "'implicit'" in done.stderr

@@ -426,7 +426,8 @@ class Screen {
   // Whether the norms let an item of these panels be near enough to one of the queries: x.y - |y|^2 / 2 is at most
   // |x| |y| - |y|^2 / 2, which is largest where the norms are equal.
   bool within_reach(std::ptrdiff_t panel, std::ptrdiff_t first) const noexcept {
-    const double least = packed_.least_norm[panel + n_panels - 1], most = packed_.norm[panel];
+    const double* each = packed_.least_norm + panel;  // which need not descend as those norms do that are the largest
+    const double least = *std::min_element(each, each + n_panels), most = packed_.norm[panel];
     for (int t = 0; t < together; ++t) {
       const double norm = norm_[first + t] * scale_[first + t], nearest = std::min(std::max(norm, least), most);
       const double value = norm * nearest - nearest * nearest / 2 + 1e-8 * (norm + nearest) * (norm + nearest);
