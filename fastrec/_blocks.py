@@ -146,6 +146,13 @@ def aligned_rows(n_rows: int, n_columns: int, n_matrices: int = 1) -> npt.NDArra
     return room[first : first + n_bytes].view(np.float32).reshape(n_rows, width)
 
 
+def aligned_copy(factors: Array) -> npt.NDArray[np.float32]:
+    """Factors in aligned rows, zeros beyond their columns."""
+    out = aligned_rows(*factors.shape)
+    out[:, : factors.shape[1]] = factors
+    return out
+
+
 def padded(n_columns: int) -> int:
     """Columns as the kernels have them."""
     return -(-n_columns // _LANES) * _LANES

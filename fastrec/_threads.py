@@ -98,16 +98,11 @@ def _together(work: Callable[[], None], stop: Callable[[], None], n_threads: int
     try:
         others = [pool.submit(stopping) for _ in range(n_threads - 1)]
         stopping()
-    except BaseException:
+        pool.shutdown()
+    except BaseException:  # also Ctrl-C while the others are waited for
         stop()
+        pool.shutdown()
         raise
-    finally:
-        try:
-            pool.shutdown()
-        except BaseException:  # Ctrl-C while the others are waited for
-            stop()
-            pool.shutdown()
-            raise
     for other in others:
         other.result()
 

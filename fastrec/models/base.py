@@ -310,6 +310,14 @@ class FactorModel(Recommender):
         """Queries of users of ``fit``."""
         return self.user_factors_[users]
 
+    def _scores_of_pairs(self, users: Any, items: Any) -> Array:
+        """What `recommend` scores, of a user of ``fit`` with an item each."""
+        self._check_fitted()
+        user_ids = _check.ids_at_least_zero(users, "users", self._n_users(), unit="users")
+        item_ids = _check.ids_at_least_zero(items, "items", self._n_items())
+        _check.same_size(len(user_ids), "users", len(item_ids), "items", "ids")
+        return pair_scores(self._queries, self._ranked_items(), user_ids, item_ids)
+
     def _check_learned(self) -> None:
         users, items = (_check.dense(getattr(self, name), name) for name in ("user_factors_", "item_factors_"))
         _check.same_size(users.shape[1], "user_factors_", items.shape[1], "item_factors_", "columns")

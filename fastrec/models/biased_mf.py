@@ -8,16 +8,16 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from fastrec import _check, _dispatch, _random, _threads
-from fastrec._blocks import Blocks
+from fastrec._blocks import Blocks, aligned_copy
 from fastrec._types import Array, Csr
 from fastrec.models.descent import (
     FOR_EPOCHS,
     FOR_ITEMS,
     FOR_USERS,
+    NOTHING,
     Callback,
     Side,
     check_memory,
-    for_kernels,
     run_epochs,
 )
 from fastrec.models.ratings import RatingModel, Rows, mean_of, squared_error
@@ -227,7 +227,7 @@ class BiasedMF(RatingModel):
     def _solved(self, rows: Csr, options: Options) -> Side:
         """Users with these rows, learned against the items as they are."""
         users = Side.zeros(rows.shape[0], options.n_factors, adaptive=options.adaptive, biased=True)
-        items = self._derived("items of kernels", self.item_factors_, lambda: for_kernels(self.item_factors_))
+        items = self._derived("items of kernels", self.item_factors_, lambda: aligned_copy(self.item_factors_))
         _threads.run_blocks(
             _dispatch.kernel("rating_fold_in"), rows.shape[0], options.n_threads, rows.indices, rows.indptr, rows.data,
             items, self.item_biases_, options.biases, self.n_epochs_, options.adaptive, *options.steps,
@@ -323,8 +323,8 @@ class Run(NamedTuple):
         options, n_ratings = self.options, len(self.ratings.data)
         key = _random.keyed(self.seed, FOR_EPOCHS)
         blocks = Blocks(self.ratings, self.ratings.data, key, options.n_threads)
-        learn, none = _dispatch.kernel("rating_cell"), np.empty(0, np.float32)
-        biases = (self.users.biases, self.items.biases) if options.biases else (none, none)
+        learn = _dispatch.kernel("rating_cell")
+        biases = (self.users.biases, self.items.biases) if options.biases else (NOTHING, NOTHING)
         losses: list[float] = []
         errors: list[float] = []
 

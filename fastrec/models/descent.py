@@ -126,10 +126,3 @@ def check_memory(n_users: int, rows: Csr, n_factors: int, adaptive: bool, bytes_
     a_row = 4 * padded(n_factors) * (1 + adaptive)
     n_bytes = (float(n_users) + n_rows + n_items) * a_row + bytes_an_entry * len(rows.indices)
     _check.memory(n_bytes, f"factors of {n_users} users and {n_items} items", "use fewer factors")
-
-
-def for_kernels(factors: Array) -> Array:
-    """A copy in aligned rows."""
-    out = aligned_rows(*factors.shape)
-    out[:, : factors.shape[1]] = factors
-    return out

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec import _check, _dispatch, _random, _threads
-from fastrec._blocks import even_bounds, filters_of
+from fastrec._blocks import aligned_copy, even_bounds, filters_of
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr, Ids
 from fastrec.models.base import FactorModel, beside
@@ -22,7 +22,6 @@ from fastrec.models.descent import (
     Callback,
     Side,
     check_memory,
-    for_kernels,
     interactions,
     run_epochs,
 )
@@ -236,7 +235,7 @@ class LogisticMF(FactorModel):
 
     def _solved(self, rows: Csr, options: Options) -> Side:
         """Users with these rows, learned against the items as they are."""
-        items = self._derived("items of kernels", self.item_factors_, lambda: for_kernels(self.item_factors_))
+        items = self._derived("items of kernels", self.item_factors_, lambda: aligned_copy(self.item_factors_))
         drawn = self._derived(
             f"drawn by {self.negative_sampling}", self.item_counts_, lambda: options.pool(self.item_counts_)
         )

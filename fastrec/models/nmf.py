@@ -7,16 +7,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from fastrec import _check, _random, _threads
-from fastrec._blocks import aligned_rows, padded
+from fastrec._blocks import aligned_copy, aligned_rows, padded
 from fastrec._nndsvd import nndsvd
 from fastrec._nonnegative import Problem
 from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
-from fastrec.models.base import FactorModel, pair_scores
+from fastrec.models.base import FactorModel
 from fastrec.models.fold_in import with_rows, with_zero_rows
 from fastrec.models.stopping import EarlyStopping, Watch
 
@@ -226,11 +225,7 @@ class NMF(FactorModel):
         TypeError, ValueError
             An id is unknown, or there are not as many of both.
         """
-        self._check_fitted()
-        user_ids = _check.ids_at_least_zero(users, "users", self._n_users(), unit="users")
-        item_ids = _check.ids_at_least_zero(items, "items", self._n_items())
-        _check.same_size(len(user_ids), "users", len(item_ids), "items", "ids")
-        return pair_scores(self._queries, self._ranked_items(), user_ids, item_ids)
+        return self._scores_of_pairs(users, items)
 
     @property
     def _zeros_are_ratings(self) -> bool:  # type: ignore[override]
@@ -242,7 +237,7 @@ class NMF(FactorModel):
     def _solved(self, rows: Csr, n_threads: int | None) -> Array:
         options = self._options_now()
         factors = aligned_rows(rows.shape[0], options.n_factors)
-        items = self._derived("aligned items", self.item_factors_, lambda: _aligned(self.item_factors_))
+        items = self._derived("aligned items", self.item_factors_, lambda: aligned_copy(self.item_factors_))
         problem = options.problem(rows, 0)
         problem.descend(items, factors, _FOLD_IN_SWEEPS, _FOLD_IN_TOLERANCE, self._threads(n_threads))
         return _check.finite(factors[:, : options.n_factors].copy(), "solutions for user_items")
@@ -255,7 +250,7 @@ class NMF(FactorModel):
             _check.at_least_as_many(ratings.shape, (self._n_users(), self._n_items()), "user_items")
             learned = (self.user_factors_, self.item_factors_)
             users, items = (with_zero_rows(one, size) for one, size in zip(learned, ratings.shape, strict=True))
-            sides = _aligned(users), _aligned(items)
+            sides = aligned_copy(users), aligned_copy(items)
         else:
             sides = options.start_of(ratings, None, _random.seed_of(self.random_state))
         return self._learn(_epochs(ratings, sides, options, Watch(None, self, n_epochs)))
@@ -317,16 +312,16 @@ class Options(NamedTuple):
         of_items = _check.start(items, "init", (n_items, self.n_factors))
         for factors in (of_users, of_items):
             _check.not_negative(factors, "init", "NMF")
-        return _aligned(of_users), _aligned(of_items)
+        return aligned_copy(of_users), aligned_copy(of_items)
 
     def _own_start(self, ratings: Csr, seed: int) -> tuple[Array, Array]:
         if self.start == "random" or 0 in ratings.shape:
-            return aligned_rows(ratings.shape[0], self.n_factors), _aligned(self._drawn(ratings, seed))
+            return aligned_rows(ratings.shape[0], self.n_factors), aligned_copy(self._drawn(ratings, seed))
         users, items = nndsvd(ratings, self.n_factors, seed, self.n_threads)
         beyond = ~items.any(axis=0)
         if beyond.any():
             items[:, beyond] = self._drawn(ratings, seed)[:, beyond]
-        return _aligned(users), _aligned(items)
+        return aligned_copy(users), aligned_copy(items)
 
     def _drawn(self, ratings: Csr, seed: int) -> Array:
         """Item factors with which users alike would have the mean of all cells."""
@@ -369,10 +364,3 @@ def _epochs(
         if watch.is_over(losses[epoch] if compute_loss else 0.0, learned):
             break
     return watch.outcome(learned)
-
-
-def _aligned(factors: npt.NDArray[Any]) -> Array:
-    """A copy as the kernels want it."""
-    out = aligned_rows(*factors.shape)
-    out[:, : factors.shape[1]] = factors
-    return out

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec import _check, _dispatch, _random, _threads
-from fastrec._blocks import Blocks, aligned_rows, filters_of, padded, uniform_start
+from fastrec._blocks import Blocks, aligned_copy, aligned_rows, filters_of, padded, uniform_start
 from fastrec._types import Array, Csr
 from fastrec.models.base import FactorModel
 from fastrec.models.descent import (
@@ -22,7 +22,6 @@ from fastrec.models.descent import (
     START_OF_SQUARES,
     Callback,
     check_memory,
-    for_kernels,
     interactions,
     run_epochs,
 )
@@ -259,7 +258,7 @@ class PairwiseModel(FactorModel):
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
         options = self._options()
         _check.not_negative(rows.data, "user_items", "interactions")
-        items = self._derived("items of kernels", self.item_factors_, lambda: for_kernels(self.item_factors_))
+        items = self._derived("items of kernels", self.item_factors_, lambda: aligned_copy(self.item_factors_))
         drawn = self._derived(f"drawn by {self.negative_sampling}", self.item_counts_, lambda: self._pool(options))
         biases = self.item_biases_ if options.item_bias else NOTHING
         weights = rows.data.astype(np.float32) if options.weighted else NOTHING

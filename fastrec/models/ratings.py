@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fastrec import _check
 from fastrec._least_squares import Side, losses_of_entries
 from fastrec._types import Array, Csr
-from fastrec.models.base import FactorModel, beside, pair_scores
+from fastrec.models.base import FactorModel, beside
 from fastrec.models.fold_in import with_rows, with_zero_rows
 
 
@@ -74,11 +74,7 @@ class RatingModel(FactorModel):
         TypeError, ValueError
             An id is unknown, or there are not as many of both.
         """
-        self._check_fitted()
-        user_ids = _check.ids_at_least_zero(users, "users", self._n_users(), unit="users")
-        item_ids = _check.ids_at_least_zero(items, "items", self._n_items())
-        _check.same_size(len(user_ids), "users", len(item_ids), "items", "ids")
-        return pair_scores(self._queries, self._ranked_items(), user_ids, item_ids)
+        return self._scores_of_pairs(users, items)
 
     def _ranked_items(self) -> Array:
         rows = Rows(self.item_factors_, self.item_biases_)
