@@ -239,8 +239,7 @@ def pattern(ids: Any, name: str, n_rows: int, n_items: int) -> Pattern | None:
     if ids is None:
         return None
     if not is_sparse(ids):
-        listed = item_ids(ids, name, n_items)
-        ascending = bool((listed[1:] > listed[:-1]).all())
+        listed, ascending = _ids_in_order(ids, name, n_items, "items")
         return Pattern.one_list(listed if ascending else np.unique(listed))
     if ids.shape != (n_rows, n_items):
         expected = f"a sparse matrix of shape ({n_rows}, {n_items})"
@@ -263,26 +262,15 @@ def item_ids(values: Any, name: str, n_items: int, *, unit: str = "items") -> Id
 
 def ids_at_least_zero(values: Any, name: str, end: int = _MOST_ITEMS, *, unit: str = "items") -> npt.NDArray[np.int64]:
     """One id or a list of them, in [0, end)."""
-    array = np.atleast_1d(_as_array(values, name))
-    expected = f"ids of {unit} from 0 to {end - 1}"
-    if array.ndim != 1:
-        raise ValueError(_message(name, f"one list of {expected}", f"shape {array.shape}"))
-    if array.size == 0:
-        return np.empty(0, np.int64)
-    if array.dtype.kind not in "iu":
-        raise TypeError(_message(name, expected, f"dtype {array.dtype}", "pass integers"))
-    low, high = int(array.min()), int(array.max())
-    if low < 0 or high >= end:
-        raise ValueError(_message(name, expected, str(low if low < 0 else high)))
-    return array.astype(np.int64)
+    return _ids_in_order(values, name, end, unit)[0].astype(np.int64)
 
 
 def unique_ids(values: Any, name: str) -> npt.NDArray[np.int64]:
     """Ids of at least 0, each once."""
-    ids = ids_at_least_zero(values, name, unit=name)
-    if len(np.unique(ids)) < len(ids):
+    ids, ascending = _ids_in_order(values, name, _MOST_ITEMS, name)
+    if not ascending and len(np.unique(ids)) < len(ids):
         raise ValueError(_message(name, "each id once", "one that is repeated"))
-    return ids
+    return ids.astype(np.int64)
 
 
 # ---- arguments together ---------------------------------------------------------------------------------------------
@@ -465,6 +453,25 @@ def _converted(matrix: Any, name: str, dtype: np.dtype[Any] | None) -> Any:
     ones = matrix.copy()
     ones.data = np.ones(matrix.data.shape, np.int8)
     return ones.tocsr()
+
+
+def _ids_in_order(values: Any, name: str, end: int, unit: str) -> tuple[Array, bool]:
+    """One id or a list of them, in [0, end), and whether each is above the one before it."""
+    array = _as_array(values, name)
+    if array.ndim == 0:
+        array = array[None]
+    expected = f"ids of {unit} from 0 to {end - 1}"
+    if array.ndim != 1:
+        raise ValueError(_message(name, f"one list of {expected}", f"shape {array.shape}"))
+    if array.size == 0:
+        return np.empty(0, np.int64), True
+    if array.dtype.kind not in "iu":
+        raise TypeError(_message(name, expected, f"dtype {array.dtype}", "pass integers"))
+    ascending = bool((array[1:] > array[:-1]).all())
+    low, high = (int(array[0]), int(array[-1])) if ascending else (int(array.min()), int(array.max()))
+    if low < 0 or high >= end:
+        raise ValueError(_message(name, expected, str(low if low < 0 else high)))
+    return array, ascending
 
 
 def _ascend_in_rows(indices: Array, indptr: Array) -> bool:

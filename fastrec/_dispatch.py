@@ -65,17 +65,17 @@ _C_NAMES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64"
 
 def kernel(operation: str, *dtypes: npt.DTypeLike) -> Kernel:
     """The kernel of an operation for the dtypes that it is instantiated on."""
-    return _kernel(operation, *(np.dtype(dtype).name for dtype in dtypes))
+    return _kernel(operation, *[np.dtype(dtype) for dtype in dtypes])
 
 
 @functools.cache
-def _kernel(operation: str, *dtypes: str) -> Kernel:
+def _kernel(operation: str, *dtypes: np.dtype[Any]) -> Kernel:
     if operation in _JIT:  # Numba instantiates by itself
         return getattr(importlib.import_module(f"fastrec._jit.{_JIT[operation]}"), operation)  # type: ignore[no-any-return]
     if not compiled():
         raise ImportError(_NOT_COMPILED)
     binding = getattr(importlib.import_module(f"fastrec._compiled.{_COMPILED[operation]}"), operation)
-    return binding["|".join(_C_NAMES[dtype] for dtype in dtypes)]  # type: ignore[no-any-return]
+    return binding["|".join(_C_NAMES[dtype.name] for dtype in dtypes)]  # type: ignore[no-any-return]
 
 
 def compiled() -> bool:

@@ -158,7 +158,7 @@ struct ScreenScratch {           // a group: the queries that meet the first pan
   Entry<Value>* entries;         // (block, capacity)
   Selection<Value>* selections;  // (block)
   std::int32_t* products;        // (first_panels, group, panel_items)
-  std::uint32_t* marks;          // (block, first_panels): a bit an item
+  std::uint32_t* marks;          // (first_panels, block): a bit an item
   float* maxima;                 // (group, n_maxima)
   std::uint32_t* keys;           // (n_maxima)
   std::ptrdiff_t block, group, n_maxima, first_panels, capacity;

@@ -230,15 +230,15 @@ class Screen {
   std::int32_t* kept(std::ptrdiff_t panel, std::ptrdiff_t q) const noexcept {
     return scratch_.products + (panel * scratch_.group + q) * panel_items;
   }
-  std::uint32_t* marks(std::ptrdiff_t q) const noexcept { return scratch_.marks + q * scratch_.first_panels; }
+  std::uint32_t* marks(std::ptrdiff_t panel) const noexcept { return scratch_.marks + panel * scratch_.block; }
 
   // Products of queries [from, last) with the first panels. Items are dealt into n_maxima hands, and of each hand the
   // largest value that is sure is kept.
   void multiply_first_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
-    for (std::ptrdiff_t q = from; q < last; ++q) {
-      std::fill(marks(q), marks(q) + n_first_, wanted_.indptr == nullptr ? 0u : ~0u);
-      if (q < n_rows_) mark_left_out(q);
+    for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
+      std::fill(marks(panel) + from, marks(panel) + last, wanted_.indptr == nullptr ? 0u : ~0u);
     }
+    for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); ++q) mark_left_out(q);
     const std::ptrdiff_t n_maxima = scratch_.n_maxima, hands = n_maxima / panel_items;
     std::fill(scratch_.maxima, scratch_.maxima + (last - from) * n_maxima, -std::numeric_limits<float>::infinity());
     std::ptrdiff_t hand = 0;
@@ -270,7 +270,7 @@ class Screen {
     for (int t = 0; t < n_queries; ++t) {
       const std::ptrdiff_t q = first - from + t;
       std::int32_t* product = kept(panel, q);
-      for (std::uint32_t left = marks(first + t)[panel]; left != 0; left &= left - 1) {
+      for (std::uint32_t left = marks(panel)[first + t]; left != 0; left &= left - 1) {
         product[__builtin_ctz(left)] = left_out;
       }
       float* maxima = scratch_.maxima + q * scratch_.n_maxima + hand * panel_items;
@@ -295,13 +295,13 @@ class Screen {
 
   // Excluded items of the first panels, what is no candidate, and places beyond the last item.
   void mark_left_out(std::ptrdiff_t q) noexcept {
-    std::uint32_t* bits = marks(q);
+    const auto bits = [this, q](std::ptrdiff_t panel) -> std::uint32_t& { return marks(panel)[q]; };
     const std::ptrdiff_t row = rows_.first + q;
-    for_each_listed(wanted_, row, [bits](std::ptrdiff_t at) { bits[at / panel_items] &= ~(1u << at % panel_items); });
-    for_each_listed(exclude_, row, [bits](std::ptrdiff_t at) { bits[at / panel_items] |= 1u << at % panel_items; });
+    for_each_listed(wanted_, row, [bits](std::ptrdiff_t at) { bits(at / panel_items) &= ~(1u << at % panel_items); });
+    for_each_listed(exclude_, row, [bits](std::ptrdiff_t at) { bits(at / panel_items) |= 1u << at % panel_items; });
     for (std::ptrdiff_t panel = n_first_; panel-- > 0 && packed_.ids[(first_ + panel + 1) * panel_items - 1] < 0;) {
       for (int i = 0; i < panel_items; ++i) {
-        if (packed_.ids[(first_ + panel) * panel_items + i] < 0) bits[panel] |= 1u << i;
+        if (packed_.ids[(first_ + panel) * panel_items + i] < 0) bits(panel) |= 1u << i;
       }
     }
   }
@@ -332,17 +332,29 @@ class Screen {
         std::int32_t least[n_queries];
         least_products(first_ + panel, first, least);
         for (int t = 0; t < n_queries; ++t) {
-          marks(first + t)[panel] = at_least(kept(panel, first - from + t), least[t]);
+          marks(panel)[first + t] = at_least(kept(panel, first - from + t), least[t]);
         }
       }
     }
   }
 
-  // Panel by panel, so that items are fetched once for all queries of the block.
+  // Panel by panel, so that items are fetched once for all queries of the block, and while those before are scored.
   void score_survivors() noexcept {
+    std::int32_t* marked = scratch_.order + scratch_.block;
     for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
       const std::int32_t* ids = packed_.ids + (first_ + panel) * panel_items;
-      for (std::ptrdiff_t q = 0; q < n_rows_; ++q) survive<false>(marks(q)[panel], ids, q);
+      const std::uint32_t* bits = marks(panel);
+      std::ptrdiff_t n_marked = 0;
+      for (std::ptrdiff_t q = 0; q < n_rows_; ++q) {
+        marked[n_marked] = static_cast<std::int32_t>(q);
+        n_marked += bits[q] != 0;
+      }
+      if (panel + 1 < n_first_ && n_rows_ > 1) {
+        for (int i = 0; i < panel_items; ++i) {
+          if (ids[panel_items + i] >= 0) fetch(ids[panel_items + i]);
+        }
+      }
+      for (std::ptrdiff_t i = 0; i < n_marked; ++i) survive<false>(bits[marked[i]], ids, marked[i]);
       score_pairs();
     }
   }

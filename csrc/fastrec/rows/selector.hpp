@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "fastrec/kernels.hpp"
+#include "fastrec/rows/threshold.hpp"
 #include "fastrec/simd/compare.hpp"
 #include "fastrec/simd/sort.hpp"
 
@@ -60,14 +61,20 @@ inline Entry<Score> entry_of(std::int64_t key) noexcept {
 template <class Score>
 constexpr bool sorts_as_keys = sizeof(Score) == sizeof(std::uint32_t);
 
+// How many keys a network of that many entries sorts.
+inline std::ptrdiff_t network_size(std::ptrdiff_t n) noexcept {
+  std::ptrdiff_t size = keys_together;
+  while (size < n) size *= 2;
+  return size;
+}
+
 // Sorts, best first. Few entries go through a network, which takes a third of the time of std::sort.
 template <class Score>
 void sort_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
   if constexpr (sorts_as_keys<Score>) {
     if (n <= most_network_keys) {
       alignas(64) std::int64_t keys[most_network_keys];
-      std::ptrdiff_t size = keys_together;
-      while (size < n) size *= 2;
+      const std::ptrdiff_t size = network_size(n);
       for (std::ptrdiff_t i = 0; i < n; ++i) keys[i] = key_of(entries[i]);
       for (std::ptrdiff_t i = n; i < size; ++i) keys[i] = last_key;
       sort_descending(keys, size);
@@ -123,7 +130,7 @@ class Selector {
     }
   }
 
-  // Keeps the best only, and tells what an entry must rank before from now on.
+  // Keeps the best, and few others, and tells what an entry must rank before from now on.
   Entry<Score> tighten() noexcept {
     if (state_.size > k_) {
       keep_best();
@@ -135,13 +142,13 @@ class Selector {
 
   // Sorts the best, best first, and returns how many there are.
   std::ptrdiff_t finish() noexcept {
-    if (state_.size > most_sorted_to_pick && state_.size > k_) keep_best();
+    if (state_.size > k_ && (sorts_as_keys<Score> ? network_size(state_.size) > network_size(k_) : true)) keep_best();
     sort_entries(state_.entries, state_.size);
     return state_.size = std::min(state_.size, k_);
   }
 
  private:
-  static constexpr std::ptrdiff_t most_sorted_to_pick = 512;  // beyond, the k best are picked sooner than sorted
+  static constexpr std::ptrdiff_t few = 64, most_keys = 2048;
 
   // As far as it is known without further work.
   template <bool ascending>
@@ -151,14 +158,40 @@ class Selector {
     return strictly ? std::nextafter(state_.worst.score, infinity) : state_.worst.score;
   }
 
+  // Leaves the k best, or a few more where it does not pay to tell them apart.
   void keep_best() noexcept {
-    if (sorts_as_keys<Score> && state_.size <= most_sorted_to_pick) {
+    if constexpr (std::is_floating_point_v<Score>) {
+      if (state_.size > few && state_.size <= most_keys && keep_by_keys()) return;
+    }
+    if (sorts_as_keys<Score> && state_.size <= few) {
       sort_entries(state_.entries, state_.size);
     } else {
       std::nth_element(state_.entries, state_.entries + k_ - 1, state_.entries + state_.size, RanksBefore{});
     }
     state_.size = k_;
     state_.worst = state_.entries[k_ - 1];
+  }
+
+  // Says no where ties would leave too many.
+  bool keep_by_keys() noexcept {
+    Entry<Score>* const entries = state_.entries;
+    const std::ptrdiff_t n = state_.size;
+    std::uint32_t keys[most_keys];
+    for (std::ptrdiff_t i = 0; i < n; ++i) keys[i] = rank_key(entries[i].score);
+    const std::uint32_t least = kth_largest(keys, n, k_);
+    std::int32_t n_kept = 0;
+    for (std::ptrdiff_t i = 0; i < n; ++i) n_kept += keys[i] >= least;
+    if (n_kept > k_ + (n - k_) / 4) return false;
+    std::ptrdiff_t kept = 0;
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      entries[kept] = entries[i];
+      kept += keys[i] >= least;
+    }
+    state_.size = kept;
+    Score lowest = entries[0].score;
+    for (std::ptrdiff_t i = 1; i < kept; ++i) lowest = entries[i].score < lowest ? entries[i].score : lowest;
+    state_.worst = {lowest, padding<Score>().item - 1};  // whatever the items of that score are
+    return true;
   }
 
   Selection<Score>& state_;
