@@ -28,11 +28,11 @@ MACHINE = {"AMD64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), platfo
 SANITIZE = os.environ.get("FASTREC_SANITIZE")
 SANITIZE_ISA = os.environ.get("FASTREC_SANITIZE_ISA")  # what runs on this set; the others are there to be linked
 
-COMMON = ["-std=c++17", "-fvisibility=hidden", "-pthread"]
+# Scores promise the same bits on every set, so nothing may be contracted into a fused multiply-add behind our back.
+COMMON = ["-std=c++17", "-fvisibility=hidden", "-pthread", "-ffp-contract=off"]
 COMMON += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all", "-O1", "-g"] if SANITIZE else ["-O3"]
-# Scores promise the same bits on every set, so nothing may be contracted into a fused multiply-add behind our back. No
-# exceptions: their tables are symbols that the sets would share.
-KERNEL = [*COMMON, "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-exceptions", "-Wno-psabi"]
+# No exceptions: their tables are symbols that the sets would share.
+KERNEL = [*COMMON, "-fPIC", "-fno-math-errno", "-fno-exceptions", "-Wno-psabi"]
 LINK = ["-pthread", *([f"-fsanitize={SANITIZE}"] if SANITIZE else [])]
 
 HEADERS = sorted(str(path) for path in Path("csrc").rglob("*.hpp"))

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 Kernel = Callable[..., Any]
 
-# Operation: (module, name); the C++ bindings are instantiated for the dtypes of their arguments.
+# Operation: module; most C++ bindings are instantiated for the dtypes of their arguments.
 _COMPILED = {
     "top_k_dense": "selection",
     "top_k_csr": "selection",
@@ -29,6 +29,8 @@ _COMPILED = {
     "sparse_top_k_product": "products",
     "item_similarity": "products",
     "transpose": "products",
+    "terms_of_rows": "products",
+    "sums_of_rows": "products",
     "conjugate_gradients": "factorization",
     "direct_solve": "factorization",
     "nonnegative_solve": "factorization",
@@ -75,7 +77,7 @@ def _kernel(operation: str, *dtypes: np.dtype[Any]) -> Kernel:
     if not compiled():
         raise ImportError(_NOT_COMPILED)
     binding = getattr(importlib.import_module(f"fastrec._compiled.{_COMPILED[operation]}"), operation)
-    return binding["|".join(_C_NAMES[dtype.name] for dtype in dtypes)]  # type: ignore[no-any-return]
+    return binding["|".join(_C_NAMES[dtype.name] for dtype in dtypes)] if dtypes else binding  # type: ignore[no-any-return]
 
 
 def compiled() -> bool:

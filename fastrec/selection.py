@@ -11,9 +11,9 @@ from scipy.sparse import csr_array
 
 from fastrec import _check, _dispatch, _threads
 from fastrec._progress import kernel_bar
+from fastrec._row_facts import terms_of_rows
 from fastrec._transpose import transposed
 from fastrec._types import (
-    ENTRIES_AT_ONCE,
     NO_PATTERN,
     Array,
     Csr,
@@ -22,7 +22,6 @@ from fastrec._types import (
     Pattern,
     TopK,
     beside,
-    chunks,
     is_sparse,
     room_for_rows,
 )
@@ -305,7 +304,8 @@ def best_of_product(
         threshold = _whole_threshold(threshold, dtype)
     kept = max(1, min(k, b.shape[1]))
     _check.product_memory(b.shape[1], n_threads)
-    capacities = room_of_product(a, b, kept, dtype, threshold)
+    n_terms = terms_of_rows(a, b, n_threads)
+    capacities = room_of_product(n_terms, kept, dtype, threshold)
     left, right = a.data.astype(dtype, copy=False), b.data.astype(dtype, copy=False)
     pruning = _NO_PRUNING
     if threshold is not None and threshold > 0 and dtype.kind == "f":
@@ -317,8 +317,8 @@ def best_of_product(
 
     def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
         kernel(first, last, left, a.indices, a.indptr, a.shape[1], right, b.indices, b.indptr, b.shape[1],
-               *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), threshold, keep_zeros, best_first, columns,
-               *pruning[1:], kept, indices, data, starts, lengths, n_threads, bar)  # fmt: skip
+               n_terms, *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), threshold, keep_zeros, best_first,
+               columns, *pruning[1:], kept, indices, data, starts, lengths, n_threads, bar)  # fmt: skip
 
     with kernel_bar(a.shape[0], "rows", progress) as bar:
         return room_for_rows(capacities, dtype, b.shape[1], fill)
@@ -356,17 +356,9 @@ _LARGEST_NORM = 1e100  # beyond, bounds could overflow
 _NO_PRUNING = _Pruning(np.empty(0), np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0), 0.0)
 
 
-def room_of_product(
-    a: Csr, b: Csr, kept: int, dtype: npt.DTypeLike, threshold: float | None, *, rows: Ids | None = None
-) -> Offsets:
-    """Entries that each row of ``a @ b``, or each of some, may need, if they fit: ``kept``, or no more than terms."""
-    lengths, of_rows = np.diff(b.indptr), np.zeros(a.shape[0], np.int64)
-    for first, last in chunks(np.diff(a.indptr), ENTRIES_AT_ONCE):
-        places = a.indptr[first : last + 1]
-        terms = np.zeros(places[-1] - places[0] + 1, np.int64)
-        np.cumsum(lengths[a.indices[places[0] : places[-1]]], out=terms[1:])
-        of_rows[first:last] = np.diff(terms[places - places[0]])
-    capacities: Offsets = np.minimum(of_rows if rows is None else of_rows[rows], kept)
+def room_of_product(n_terms: Offsets, kept: int, dtype: npt.DTypeLike, threshold: float | None) -> Offsets:
+    """Entries that each row of a product may need, if they fit: ``kept``, or no more than terms."""
+    capacities: Offsets = np.minimum(n_terms, kept)
     if threshold is None:  # with one, how much is left nobody knows
         _check.entries_memory(int(capacities.sum()), dtype)
     return capacities

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from fastrec import _check, _dispatch, _threads
 from fastrec._measures import Measure, Statistics
 from fastrec._progress import kernel_bar
+from fastrec._row_facts import terms_of_rows
 from fastrec._transpose import transposed
 from fastrec._types import NO_PATTERN, Array, Csr, Ids, Offsets, Pattern, room_for_rows, rows_among_empty_ones
 from fastrec.selection import room_of_product
@@ -234,7 +235,8 @@ def most_similar(
     n_ranks = len(pairs.id_of_rank)
     rows = np.arange(n_items, dtype=np.int32) if targets is None else np.unique(targets)
     kept = max(1, min(options.k, n_ranks))
-    capacities = room_of_product(pairs.by_item, pairs.by_user, kept, dtype, threshold, rows=rows)
+    n_terms = terms_of_rows(pairs.by_item, pairs.by_user, threads)
+    capacities = room_of_product(n_terms[rows], kept, dtype, threshold)
     terms = measure.terms(pairs.items, pairs.given, pairs.others, pairs.given_others, pairs.id_of_rank)
     of_every_item = None if candidates is None or candidates.shared else candidates
     own_rank = pairs.rank_of_id if others is None else np.full(n_items, -1, np.int32)
@@ -243,7 +245,7 @@ def most_similar(
     kernel = _dispatch.kernel("item_similarity", pairs.by_item.data.dtype, dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Array, starts: Offsets, lengths: Offsets) -> None:
-        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[:3], own_rank, pairs.id_of_rank,
+        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[:3], own_rank, pairs.id_of_rank, n_terms,
                *pairs.ranked(exclude), *pairs.ranked(of_every_item), *terms, measure.address, failed, threshold,
                options.min_support, options.keep_diagonal, counted, _HEAD_ITEMS, kept, indices, data, starts, lengths,
                threads, bar)  # fmt: skip
@@ -271,11 +273,12 @@ class _Pairs(NamedTuple):
     @classmethod
     def of(cls, items: Csr, others: Csr, measure: Measure, allowed: Pattern | None, n_threads: int) -> _Pairs:
         """``others`` are the items themselves, or another matrix with the same users."""
-        first = _Side.of(items, measure)
-        second = first if others is items else _Side.of(others, measure)
+        first = _Side.of(items, measure, n_threads)
+        second = first if others is items else _Side.of(others, measure, n_threads)
         own, factors = items._replace(data=first.own), others._replace(data=second.other)
         if measure.metric.values is None and first.is_small_integers() and second.is_small_integers():
-            own, factors = (side._replace(data=side.data.astype(np.int32)) for side in (own, factors))
+            own = own._replace(data=own.data.astype(np.int32))
+            factors = own if others is items else factors._replace(data=factors.data.astype(np.int32))
         elif own.data.dtype != factors.data.dtype:
             dtype = np.result_type(own.data, factors.data)
             own, factors = (side._replace(data=side.data.astype(dtype)) for side in (own, factors))
@@ -308,7 +311,7 @@ class _Pairs(NamedTuple):
         values = self.by_item.data if len(self.by_item.data) else np.ones(len(self.by_item.indices))
         x, y = self.by_item._replace(data=values.astype(np.float64)).to_scipy()[[item, other]].toarray()
         found = {"dot": float(x @ y), "n_common": float(((x != 0) & (y != 0)).sum())}
-        for name, of_items in zip(("count", "sum", "sumsq"), self.items, strict=True):
+        for name, of_items in zip(("count", "sum", "sumsq"), self.items[:3], strict=True):
             found |= {f"{name}_i": float(of_items[item]), f"{name}_j": float(of_items[other])}
         return {**found, "n_users": float(self.by_item.shape[1])}
 
@@ -322,16 +325,13 @@ class _Side(NamedTuple):
     given: Statistics  # of the values before the metric changed them
 
     @classmethod
-    def of(cls, by_item: Csr, measure: Measure) -> _Side:
-        given = Statistics.of(by_item)
+    def of(cls, by_item: Csr, measure: Measure, n_threads: int) -> _Side:
+        given = Statistics.of(by_item, n_threads)
         if measure.metric.values is None:
             return cls(by_item.data, by_item.data, given, given)
         own, other = measure.metric.values(by_item, measure.parameters)
-        return cls(own, other, Statistics.of(by_item._replace(data=own)), given)
+        return cls(own, other, Statistics.of(by_item._replace(data=own), n_threads), given)
 
     def is_small_integers(self) -> bool:
         """Whether sums of products, which no sum of squares is below, are exact in int32."""
-        values = self.own
-        return (
-            len(values) > 0 and self.items.sumsq.max() <= _LARGEST_INTEGER and bool((values == np.rint(values)).all())
-        )
+        return len(self.own) > 0 and self.items.whole and bool(self.items.sumsq.max() <= _LARGEST_INTEGER)

@@ -337,18 +337,6 @@ def test_wherever_the_head_ends(monkeypatch, n_head):
         )
 
 
-@pytest.mark.parametrize("most", [1, 7])
-@pytest.mark.parametrize("metric", ["cosine", "jaccard", "adjusted_cosine", "lift"])
-def test_a_few_entries_at_once(monkeypatch, most, metric):
-    """Statistics and room for the answer are found a part of the input at a time: small parts must show nothing."""
-    rng = np.random.default_rng(0)
-    x = csr_array((rng.random((40, 30)) < rng.random(30) ** 2) * rng.random((40, 30)))
-    monkeypatch.setattr("fastrec.selection.ENTRIES_AT_ONCE", most)
-    monkeypatch.setattr("fastrec._measures.ENTRIES_AT_ONCE", most)
-    assert_same(fastrec.item_similarity(x, 4, metric=metric), reference.item_similarity(x, 4, metric=metric))
-    assert_same(fastrec.sparse_top_k_product(x.T, x, 4), reference.sparse_top_k_product(x.T, x, 4))
-
-
 @pytest.mark.parametrize("n_users", [3_000, 70_000])
 def test_a_head_that_pays(n_users):
     """Items that most users have, and how many the cost model takes: the answer tells nothing of it."""

@@ -8,22 +8,12 @@
 
 namespace fastrec {
 
-// Multiply-adds of row `row` of A * B.
-template <class Value>
-double cost_of_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b) noexcept {
-  std::int64_t terms = 0;
-  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
-    terms += b.indptr[a.indices[at] + 1] - b.indptr[a.indices[at]];
-  }
-  return static_cast<double>(terms);
-}
-
 struct ProductCost {
   double total = 0.0, longest_row = 0.0;
 
-  void add(double terms) noexcept {
-    total += terms;
-    longest_row = std::max(longest_row, terms);
+  void add(std::int64_t terms) noexcept {
+    total += static_cast<double>(terms);
+    longest_row = std::max(longest_row, static_cast<double>(terms));
   }
 };
 
@@ -59,15 +49,16 @@ void close_gaps(Rows rows, const SparseRows<Score>& out) noexcept {
   }
 }
 
+// `n_terms`: multiply-adds of every row of A * B.
 template <class Value>
-Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<Value> b, Pattern exclude,
-                            Pattern candidates, Threshold<Value> threshold, bool has_threshold, bool keep_zeros,
-                            bool best_first, Pruning<Value> pruning, std::ptrdiff_t k, SparseRows<Value> out,
-                            int n_threads, Progress progress) {
+Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<Value> b, const std::int64_t* n_terms,
+                            Pattern exclude, Pattern candidates, Threshold<Value> threshold, bool has_threshold,
+                            bool keep_zeros, bool best_first, Pruning<Value> pruning, std::ptrdiff_t k,
+                            SparseRows<Value> out, int n_threads, Progress progress) {
   const SparseProductKernels<Value>& kernels = table;
   const ProductOptions<Value> options{exclude, candidates, threshold, has_threshold, keep_zeros, best_first};
   ProductCost cost;
-  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) cost.add(cost_of_row(row, a, b));
+  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) cost.add(n_terms[row]);
   n_threads = worthwhile_threads(cost.total, n_threads);
   const Scratch<Sum<Value>> sums(n_threads, b.columns);
   const Scratch<std::uint8_t> marks(n_threads, b.columns);

@@ -13,6 +13,7 @@ def sparse_top_k_product(
     b_indices: Ids,
     b_indptr: Offsets,
     b_columns: int,
+    n_terms: Offsets,
     exclude_ids: Ids,
     exclude_indptr: Offsets,
     exclude_shared: bool,
@@ -47,6 +48,7 @@ def item_similarity(
     user_indptr: Offsets,
     rank_of_id: Ids,
     id_of_rank: Ids,
+    n_terms: Offsets,
     excluded_ranks: Ids,
     excluded_indptr: Offsets,
     excluded_shared: bool,
@@ -86,3 +88,5 @@ def transpose(
     out_indptr: Offsets,
     n_threads: int,
 ) -> None: ...
+def terms_of_rows(indices: Ids, indptr: Offsets, of_inner: Offsets, terms: Offsets, n_threads: int) -> None: ...
+def sums_of_rows(data: Array, indptr: Offsets, sums: Array, squares: Array, whole: Array, n_threads: int) -> None: ...

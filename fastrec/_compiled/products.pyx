@@ -1,9 +1,9 @@
-"""Bindings of sparse_top_k_product, item_similarity and transpose."""
+"""Bindings of sparse_top_k_product, item_similarity, transpose, and what is asked about rows before."""
 
 from fastrec._compiled cimport csrc
 from fastrec._compiled.isa cimport kernels
 from fastrec._compiled.running cimport finish, pattern, poll, watched
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 ctypedef fused Number:
     float
@@ -48,7 +48,7 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
                          const Number[::1] a_data, const int32_t[::1] a_indices, const int64_t[::1] a_indptr,
                          ptrdiff_t a_columns,
                          const Number[::1] b_data, const int32_t[::1] b_indices, const int64_t[::1] b_indptr,
-                         ptrdiff_t b_columns,
+                         ptrdiff_t b_columns, const int64_t[::1] n_terms,
                          const int32_t[::1] exclude_ids, const int64_t[::1] exclude_indptr, bint exclude_shared,
                          const int32_t[::1] candidate_ids, const int64_t[::1] candidate_indptr, bint candidates_shared,
                          threshold, bint keep_zeros, bint best_first,
@@ -78,11 +78,11 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
     cdef csrc.Status status
     with nogil:
         if Number is float or Number is double:
-            status = csrc.sparse_top_k_product(kernels[0], rows, a, b, exclude, candidates, real_threshold,
+            status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], exclude, candidates, real_threshold,
                                                has_threshold, keep_zeros, best_first, pruning, k, out, n_threads,
                                                progress)
         else:
-            status = csrc.sparse_top_k_product(kernels[0], rows, a, b, exclude, candidates, <Number>whole_threshold,
+            status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], exclude, candidates, <Number>whole_threshold,
                                                has_threshold, keep_zeros, best_first, pruning, k, out, n_threads,
                                                progress)
     finish(status)
@@ -99,7 +99,7 @@ cdef csrc.Formula formula_named(str name) except *:
 def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
                     const Stored[::1] item_data, const int32_t[::1] item_users, const int64_t[::1] item_indptr,
                     const Stored[::1] user_data, const int32_t[::1] user_ranks, const int64_t[::1] user_indptr,
-                    const int32_t[::1] rank_of_id, const int32_t[::1] id_of_rank,
+                    const int32_t[::1] rank_of_id, const int32_t[::1] id_of_rank, const int64_t[::1] n_terms,
                     const int32_t[::1] excluded_ranks, const int64_t[::1] excluded_indptr, bint excluded_shared,
                     const int32_t[::1] candidate_ranks, const int64_t[::1] candidate_indptr, bint candidates_shared,
                     str formula, const double[:, ::1] own, const double[:, ::1] other, const float[::1] near_other,
@@ -135,8 +135,8 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
     cdef csrc.Progress progress = watched(bar)
     cdef csrc.Status status
     with nogil:
-        status = csrc.item_similarity(kernels[0], rows, &items[0], interactions, measure, options, n_head, k, out,
-                                      n_threads, progress)
+        status = csrc.item_similarity(kernels[0], rows, &items[0], interactions, &n_terms[0], measure, options, n_head,
+                                      k, out, n_threads, progress)
     finish(status)
 
 
@@ -156,4 +156,22 @@ def transpose(const Stored[::1] data, const int32_t[::1] indices, const int64_t[
     cdef csrc.Status status
     with nogil:
         status = csrc.transpose(x, in_order, n_places, out, n_threads, poll)
+    finish(status)
+
+
+def terms_of_rows(const int32_t[::1] indices, const int64_t[::1] indptr, const int64_t[::1] of_inner,
+                  int64_t[::1] terms, int n_threads):
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.terms_of_rows(&indices[0], &indptr[0], indptr.shape[0] - 1, &of_inner[0], &terms[0], n_threads,
+                                    poll)
+    finish(status)
+
+
+def sums_of_rows(const Stored[::1] data, const int64_t[::1] indptr, double[::1] sums, double[::1] squares,
+                 uint8_t[::1] whole, int n_threads):
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.sums_of_rows(&data[0], &indptr[0], indptr.shape[0] - 1, &sums[0], &squares[0], &whole[0],
+                                   n_threads, poll)
     finish(status)

@@ -62,7 +62,15 @@ std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const
   const std::int64_t* ends = x.user_items.indptr + 1;
   const std::int64_t last = x.item_users.indptr[item + 1];
   for (std::int64_t at = x.item_users.indptr[item]; at < last; ++at) {
-    if (at + ahead < last) __builtin_prefetch(x.user_items.indices + starts[users[at + ahead]]);
+    if (at + ahead < last) {
+      const std::int64_t next = starts[users[at + ahead]];
+      __builtin_prefetch(x.user_items.indices + next);
+      if constexpr (!ones) {
+        __builtin_prefetch(x.user_items.indices + next + 16);
+        __builtin_prefetch(x.user_items.data + next);
+        __builtin_prefetch(x.user_items.data + next + 64 / sizeof(Value));
+      }
+    }
     const std::int32_t user = users[at];
     for (std::int64_t to = starts[user]; to < ends[user]; ++to) {
       const std::int32_t rank = x.user_items.indices[to];

@@ -1,0 +1,55 @@
+// Drivers of what is asked about rows before they are multiplied: how many terms, and what their values add up to.
+#pragma once
+
+#include <cmath>
+
+#include "fastrec/kernels.hpp"
+#include "fastrec/parallel.hpp"
+
+namespace fastrec {
+
+// body(row) for every row of a matrix with these row pointers.
+template <class Body>
+Status for_rows(const std::int64_t* indptr, std::ptrdiff_t n_rows, int n_threads, Poll poll, const Body& body) {
+  const double n_stored = static_cast<double>(indptr[n_rows] - indptr[0]);
+  n_threads = worthwhile_threads(n_stored, n_threads);
+  const double row_operations = n_stored / static_cast<double>(std::max<std::ptrdiff_t>(n_rows, 1));
+  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 1 << 14, row_operations), n_threads, poll,
+                           [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             for (std::ptrdiff_t row = first; row < last; ++row) body(row);
+                           });
+}
+
+// terms[r]: multiply-adds of row r of A * B, of which B's row pointers are enough.
+inline Status terms_of_rows(const std::int32_t* indices, const std::int64_t* indptr, std::ptrdiff_t n_rows,
+                            const std::int64_t* of_inner, std::int64_t* terms, int n_threads, Poll poll) {
+  return for_rows(indptr, n_rows, n_threads, poll, [=](std::ptrdiff_t row) noexcept {
+    std::int64_t sum = 0;
+    for (std::int64_t at = indptr[row]; at < indptr[row + 1]; ++at) {
+      sum += of_inner[indices[at] + 1] - of_inner[indices[at]];
+    }
+    terms[row] = sum;
+  });
+}
+
+// Of each row, in float64 from the first entry on: the sum of its values, that of their squares, and whether all are
+// whole numbers.
+template <class Value>
+Status sums_of_rows(const Value* data, const std::int64_t* indptr, std::ptrdiff_t n_rows, double* sums, double* squares,
+                    std::uint8_t* whole, int n_threads, Poll poll) {
+  return for_rows(indptr, n_rows, n_threads, poll, [=](std::ptrdiff_t row) noexcept {
+    double sum = 0.0, square = 0.0;
+    bool are_whole = true;
+    for (std::int64_t at = indptr[row]; at < indptr[row + 1]; ++at) {
+      const double value = static_cast<double>(data[at]);
+      sum += value;
+      square += value * value;
+      are_whole &= value == std::rint(value);
+    }
+    sums[row] = sum;
+    squares[row] = square;
+    whole[row] = are_whole;
+  });
+}
+
+}  // namespace fastrec
