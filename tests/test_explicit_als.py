@@ -563,6 +563,43 @@ def test_partial_fit_solves_rows_and_leaves_others(biases):
     assert_same(known.scores, folded.scores)
 
 
+@given(seeds, st.fixed_dictionaries(OPTIONS))
+def test_folding_in_columns_returns_what_their_items_have(seed, options):
+    rows = ratings(seed)
+    fitted = precise(**options).fit(rows)
+    factors, biases = fitted.fold_in_items(rows.T)
+    np.testing.assert_allclose(factors, fitted.item_factors_, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(biases, fitted.item_biases_, rtol=1e-6, atol=1e-8)
+
+
+def test_folding_in_users_is_what_partial_fit_learns():
+    new = ratings(1)[:3]
+    fitted = precise().fit(ratings(0))
+    factors, biases = fitted.fold_in_users(new)
+    fitted.partial_fit(new, users=[2, 0, 1])
+    assert_same(factors, fitted.user_factors_[[2, 0, 1]])
+    assert_same(biases, fitted.user_biases_[[2, 0, 1]])
+    with pytest.raises(ValueError, match="user_items: expected 14 columns"):
+        fitted.fold_in_users(new[:, 1:])
+
+
+def test_partial_fit_items_solves_rows_and_leaves_others():
+    rows, new = ratings(0), ratings(1)[:, :2].T.tocsr()
+    fitted = precise().fit(rows)
+    factors, biases = fitted.fold_in_items(new)
+    (users, _), (items, _), _ = learned(fitted)
+    others = np.setdiff1d(np.arange(N_ITEMS), [3])
+    fitted.partial_fit_items(new, items=[N_ITEMS + 1, 3])
+    assert len(fitted.item_factors_) == len(fitted.item_biases_) == N_ITEMS + 2
+    assert_same(fitted.item_factors_[[N_ITEMS + 1, 3]], factors)
+    assert_same(fitted.item_biases_[[N_ITEMS + 1, 3]], biases)
+    assert_same(fitted.item_factors_[others], items[others])
+    assert_same(fitted.user_factors_, users)
+    assert not fitted.item_factors_[N_ITEMS].any()
+    with pytest.raises(ValueError, match="item_users"):
+        fitted.partial_fit_items(new, items=[1])
+
+
 @pytest.mark.parametrize("nonnegative", [True, False])
 def test_epochs_may_come_one_after_the_other(nonnegative):
     rows, together = ratings(0), precise(n_epochs=5, nonnegative=nonnegative)

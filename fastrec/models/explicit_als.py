@@ -16,6 +16,7 @@ from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
 from fastrec.models.base import beside
+from fastrec.models.fold_in import SideName
 from fastrec.models.ratings import RatingModel, Rows, mean_of, squared_error
 from fastrec.models.stopping import EarlyStopping, Watch
 
@@ -172,6 +173,42 @@ class ExplicitALS(RatingModel):
         with progress_bar(options.n_epochs, "ExplicitALS", _check.flag(progress, "progress")) as advance:
             return self._learn(_epochs(ratings, of_users, of_items, options, watch, compute_loss, callback, advance))
 
+    def fold_in_users(self, user_items: Any, *, n_threads: int | None = None) -> tuple[Array, Array]:
+        """Factors and biases of any number of users, known by their ratings only; the model stays as it is.
+
+        Parameters
+        ----------
+        user_items : sparse matrix, shape (n_rows, n_items)
+            A row a user, as in ``fit``.
+        n_threads : int, optional
+            Changes speed, never the result. Default: the model's own ``n_threads``.
+
+        Returns
+        -------
+        factors : ndarray, shape (n_rows, n_factors)
+        biases : ndarray, shape (n_rows,)
+            What ``recommend`` ranks by for new users, in the dtype of ``item_factors_``; zero for an empty row.
+        """
+        return self._folded_in(user_items, "user_items", "users", n_threads)
+
+    def fold_in_items(self, item_users: Any, *, n_threads: int | None = None) -> tuple[Array, Array]:
+        """Factors and biases of any number of items, known by their ratings only: `fold_in_users` of items.
+
+        Parameters
+        ----------
+        item_users : sparse matrix, shape (n_rows, n_users)
+            A row an item.
+        n_threads : int, optional
+            Changes speed, never the result. Default: the model's own ``n_threads``.
+
+        Returns
+        -------
+        factors : ndarray, shape (n_rows, n_factors)
+        biases : ndarray, shape (n_rows,)
+            For a column of what the model was fitted to, those that its item has.
+        """
+        return self._folded_in(item_users, "item_users", "items", n_threads)
+
     def partial_fit(self, user_items: Any, *, users: Any = None, n_epochs: int = 1) -> Self:
         """Take in changed and new users, or learn on from all rows.
 
@@ -199,20 +236,56 @@ class ExplicitALS(RatingModel):
         ids = _check.unique_ids(users, "users")
         rows = _check.csr(user_items, "user_items", keep_zeros=True)
         _check.row_of_each(rows.shape, len(ids), "users", self._n_items())
-        solved = self._solved(rows, self._threads(None))
+        solved = self._solved(rows, "users", self._threads(None))
         after = Rows(self.user_factors_, self.user_biases_).with_rows(ids, solved)
         return self._learn({"user_factors_": after.factors, "user_biases_": after.biases})
 
-    def _fold_in(self, rows: Csr, n_threads: int) -> Array:
-        return self._solved(rows, n_threads).queries(self.mean_)
+    def partial_fit_items(self, item_users: Any, *, items: Any) -> Self:
+        """Take in changed and new items: `partial_fit` of items.
 
-    def _solved(self, rows: Csr, n_threads: int) -> Rows:
-        """What is learned of users with these rows."""
+        Parameters
+        ----------
+        item_users : sparse matrix, shape (len(items), n_users)
+            Row r belongs to ``items[r]``.
+        items : list of int
+            Their factors and biases are solved against those of the users, which stay as they are, as does the mean:
+            ids below the number of items replace, others are appended; items between are zero.
+
+        Returns
+        -------
+        ExplicitALS
+            The model itself. It is unchanged when anything was raised. ``loss_`` and what else told of the fit before
+            is gone.
+        """
+        self._check_fitted()
+        ids = _check.unique_ids(items, "items")
+        rows = _check.csr(item_users, "item_users", keep_zeros=True)
+        _check.row_of_each(rows.shape, len(ids), "items", self._n_users(), name="item_users")
+        solved = self._solved(rows, "items", self._threads(None))
+        after = Rows(self.item_factors_, self.item_biases_).with_rows(ids, solved)
+        return self._learn({"item_factors_": after.factors, "item_biases_": after.biases})
+
+    def _folded_in(self, rows: Any, name: str, of: SideName, n_threads: int | None) -> tuple[Array, Array]:
+        self._check_fitted()
+        threads = self._threads(n_threads)
+        checked = _check.csr(rows, name, keep_zeros=True)
+        n_columns, other = (self._n_items(), "items") if of == "users" else (self._n_users(), "users")
+        _check.columns(checked.shape, n_columns, other, name)
+        solved = self._solved(checked, of, threads)
+        return solved.factors, solved.biases
+
+    def _fold_in(self, rows: Csr, n_threads: int) -> Array:
+        return self._solved(rows, "users", n_threads).queries(self.mean_)
+
+    def _solved(self, rows: Csr, of: SideName, n_threads: int) -> Rows:
+        """What is learned of users, or of items, with these rows, against the other side."""
         options = self._options_now()._replace(n_threads=n_threads)
         side = options.side(options.ratings(rows), self.mean_)
-        learned = Rows(self.item_factors_, self.item_biases_)
-        items = self._derived("fixed items", (*learned, options.biases), lambda: options.fixed(learned))
-        return options.solved(side, items, learned.biases)
+        other = Rows(self.item_factors_, self.item_biases_)
+        if of == "items":
+            other = Rows(self.user_factors_, self.user_biases_)
+        fixed = self._derived(f"fixed for {of}", (*other, options.biases), lambda: options.fixed(other))
+        return options.solved(side, fixed, other.biases)
 
     def _learn_on(self, user_items: Any, n_epochs: int) -> Self:
         options = self._options_now()._replace(n_epochs=n_epochs)
