@@ -257,7 +257,7 @@ def pattern(ids: Any, name: str, n_rows: int, n_items: int) -> Pattern | None:
 
 def item_ids(values: Any, name: str, n_items: int, *, unit: str = "items") -> Ids:
     """A list of ids below ``n_items``."""
-    return ids_at_least_zero(values, name, n_items, unit=unit).astype(np.int32)
+    return _ids_in_order(values, name, n_items, unit)[0].astype(np.int32)
 
 
 def ids_at_least_zero(values: Any, name: str, end: int = _MOST_ITEMS, *, unit: str = "items") -> npt.NDArray[np.int64]:

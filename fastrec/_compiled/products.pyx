@@ -78,13 +78,13 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
     cdef csrc.Status status
     with nogil:
         if Number is float or Number is double:
-            status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], exclude, candidates, real_threshold,
-                                               has_threshold, keep_zeros, best_first, pruning, k, out, n_threads,
-                                               progress)
+            status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], exclude, candidates,
+                                               real_threshold, has_threshold, keep_zeros, best_first, pruning, k, out,
+                                               n_threads, progress)
         else:
-            status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], exclude, candidates, <Number>whole_threshold,
-                                               has_threshold, keep_zeros, best_first, pruning, k, out, n_threads,
-                                               progress)
+            status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], exclude, candidates,
+                                               <Number>whole_threshold, has_threshold, keep_zeros, best_first, pruning,
+                                               k, out, n_threads, progress)
     finish(status)
 
 

@@ -57,7 +57,8 @@ struct Sums {
 template <bool list, bool ones, class Value, class Sum, bool counted>
 std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const std::int64_t* starts,
                         const Sums<Sum, counted>& row, std::ptrdiff_t n_touched = 0) noexcept {
-  constexpr std::ptrdiff_t ahead = 4;  // users whose items are asked for beforehand
+  constexpr std::ptrdiff_t ahead = 4;  // users whose items are asked for beforehand: a line, two where there are values
+  constexpr std::int64_t line = 64;
   const std::int32_t* users = x.item_users.indices;
   const std::int64_t* ends = x.user_items.indptr + 1;
   const std::int64_t last = x.item_users.indptr[item + 1];
@@ -66,9 +67,9 @@ std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const
       const std::int64_t next = starts[users[at + ahead]];
       __builtin_prefetch(x.user_items.indices + next);
       if constexpr (!ones) {
-        __builtin_prefetch(x.user_items.indices + next + 16);
+        __builtin_prefetch(x.user_items.indices + next + line / std::int64_t{sizeof(std::int32_t)});
         __builtin_prefetch(x.user_items.data + next);
-        __builtin_prefetch(x.user_items.data + next + 64 / sizeof(Value));
+        __builtin_prefetch(x.user_items.data + next + line / std::int64_t{sizeof(Value)});
       }
     }
     const std::int32_t user = users[at];

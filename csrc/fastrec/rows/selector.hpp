@@ -142,13 +142,14 @@ class Selector {
 
   // Sorts the best, best first, and returns how many there are.
   std::ptrdiff_t finish() noexcept {
-    if (state_.size > k_ && (sorts_as_keys<Score> ? network_size(state_.size) > network_size(k_) : true)) keep_best();
+    const bool smaller = !sorts_as_keys<Score> || network_size(k_) < network_size(state_.size);
+    if (state_.size > k_ && smaller) keep_best();
     sort_entries(state_.entries, state_.size);
     return state_.size = std::min(state_.size, k_);
   }
 
  private:
-  static constexpr std::ptrdiff_t few = 64, most_keys = 2048;
+  static constexpr std::ptrdiff_t few = 64, most_keys = 2048;  // few are sorted sooner than they are told apart
 
   // As far as it is known without further work.
   template <bool ascending>
@@ -158,7 +159,7 @@ class Selector {
     return strictly ? std::nextafter(state_.worst.score, infinity) : state_.worst.score;
   }
 
-  // Leaves the k best, or a few more where it does not pay to tell them apart.
+  // Leaves the k best, or a few more where their keys are the same.
   void keep_best() noexcept {
     if constexpr (std::is_floating_point_v<Score>) {
       if (state_.size > few && state_.size <= most_keys && keep_by_keys()) return;

@@ -56,7 +56,8 @@ inline void unmark(const Pattern& pattern, std::ptrdiff_t row, std::uint8_t* mar
 }
 
 // Offers a row that has terms in many columns, some of them at a time, so that their sums stay in the nearest cache.
-template <class Value>
+// Where zeros are no entries, no column needs a mark that it was touched.
+template <bool keep_zeros, class Value>
 void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint8_t wanted,
                      const ProductOptions<Value>& options, std::ptrdiff_t k, const ProductScratch<double>& scratch,
                      const PickScratch<Value>& pick, Selector<Value>& selector) noexcept {
@@ -76,7 +77,7 @@ void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& 
       const std::int64_t end = b.indptr[a.indices[at] + 1];
       std::int64_t to = next[at];
       for (std::int32_t column; to < end && (column = indices[to]) < last; ++to) {
-        all_marks[column] |= touched;
+        if (keep_zeros) all_marks[column] |= touched;
         all_sums[column] += x * static_cast<double>(values[to]);
       }
       next[at] = to;
@@ -84,10 +85,11 @@ void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& 
     const std::ptrdiff_t n = last - first;
     const double* __restrict sums = all_sums + first;
     const std::uint8_t* __restrict marks = all_marks + first;
+    const std::uint8_t those = keep_zeros ? wanted : wanted & ~touched;
     Value* __restrict scores = pick.scores;
     for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = static_cast<Value>(sums[i]);  // two loops, of vectors
-    for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = marks[i] == wanted ? scores[i] : never;
-    for (std::ptrdiff_t i = 0; i < n && !options.keep_zeros; ++i) scores[i] = scores[i] != 0 ? scores[i] : never;
+    for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = marks[i] == those ? scores[i] : never;
+    for (std::ptrdiff_t i = 0; i < n && !keep_zeros; ++i) scores[i] = scores[i] != 0 ? scores[i] : never;
     offer_scores<true>(selector, pick.scores, n, k, least, pick.groups,
                        [first](std::ptrdiff_t i) { return static_cast<std::int32_t>(first + i); });
     std::fill(all_sums + first, all_sums + last, 0.0);
@@ -233,7 +235,8 @@ void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std
     const std::ptrdiff_t n = add_pruned_row(row, a, b, options, pruning, spare, scratch);
     if (n >= 0) return offer_list(n, wanted, options, k, scratch, pick, selector);
     if (terms_of_row(row, a, b) * terms_of_list >= b.columns) {
-      return offer_in_blocks(row, a, b, wanted, options, k, scratch, pick, selector);
+      const auto offer = options.keep_zeros ? offer_in_blocks<true, Value> : offer_in_blocks<false, Value>;
+      return offer(row, a, b, wanted, options, k, scratch, pick, selector);
     }
   }
   offer_list(add_row(row, a, b, scratch), wanted, options, k, scratch, pick, selector);
