@@ -5,6 +5,7 @@
     python benchmarks/quality.py --data ml_100k                      # RMSE on a fifth of the ratings, beside cmfrec
     python benchmarks/quality.py --data ml_100k --model biased_mf    # 5-fold RMSE as published; seconds
     python benchmarks/quality.py --data gowalla --model "EASE"       # those with this in their names; 6.4 GiB
+    python benchmarks/quality.py --tune 2048                         # ImplicitALS, up to so many factors; 18 minutes
 
 gowalla is the LightGCN split: fit on the training part, every user's unseen items ranked. ml_1m is that of the NCF
 paper: one item of every user is hidden, and ranked among 99 that the user never had. implicit's cell of value c weighs
@@ -17,10 +18,16 @@ l1_ratio. Its ItemKNN and, after the best of every row, its P3alpha and RP3beta 
 scored, where ours keep those of the items that a user has: the similarity is changed after the fit. BM25 weighs for the
 similarity only. ml_100k, five folds, the table of Surprise (Hug 2020): predictions are clipped to the scale, and its
 baseline solves for the biases alternately, with penalties of its own.
+
+Tuning looks at the training part alone, a fifth of which is hidden, and settings are judged by the recall of those
+interactions. The weight of what is unseen and the penalty are drawn at random; then the number of factors is doubled,
+and each time the best quarter of the settings stays, and the best once more with a larger penalty, of which more
+factors bear more. What is best with most factors is fitted on all of it, and looked at once with the test part.
 """
 
 import argparse
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +39,7 @@ import fastrec
 from fastrec.evaluation import ndcg_at_k, recall_at_k, rmse
 
 FALLBACK = Path(__file__).parents[2] / "shared" / "data"
+DRAWS, LEAST_FACTORS, TUNED_EPOCHS, HIDDEN = 16, 512, 8, 0.2  # of --tune
 
 
 class Task(NamedTuple):
@@ -241,10 +249,69 @@ def cross_validate(name: str, model: str) -> None:
             print(f"{rater:62} RMSE {np.mean(errors):.4f} of 5 folds, published {published}", flush=True)
 
 
+# ---- ImplicitALS, tuned without a look at the test part --------------------------------------------------------------
+
+
+class Settings(NamedTuple):
+    """The weight of a pair without an interaction, where one with it weighs 1, and the penalty by weight of the row."""
+
+    unobserved_weight: float
+    regularization: float
+
+
+def draws() -> Iterator[Settings]:
+    random = np.random.default_rng(0)
+    for _ in range(DRAWS):
+        yield Settings(10 ** random.uniform(-2.5, -1.5), 10 ** random.uniform(-3.0, -2.0))
+
+
+def measured(n_factors: int, settings: Settings, train: Any, test: Any, k: int) -> tuple[float, float]:
+    """Recall and NDCG; printed."""
+    began = time.perf_counter()
+    model = fastrec.ImplicitALS(
+        n_factors, alpha=0.0, **settings._asdict(), regularization_exponent=1.0, n_epochs=TUNED_EPOCHS, tol=1e-3,
+        random_state=0,
+    ).fit(train)  # fmt: skip
+    items = model.recommend(np.arange(train.shape[0]), train, k).items
+    found = recall_at_k(items, test, k), ndcg_at_k(items, test, k)
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in settings._asdict().items())
+    quality = f"Recall@{k} {found[0]:.5f} NDCG@{k} {found[1]:.5f}"
+    print(f"{n_factors:5} factors, {shown:50} {quality} {time.perf_counter() - began:6.1f} s", flush=True)
+    return found
+
+
+def tune(most_factors: int) -> None:
+    task = split("gowalla")
+    seen = task.train.tocoo()
+    hidden = np.random.default_rng(0).random(seen.nnz) < HIDDEN
+    part, rest = (
+        sp.csr_matrix((seen.data[chosen], (seen.row[chosen], seen.col[chosen])), seen.shape)
+        for chosen in (~hidden, hidden)
+    )
+    candidates, n_factors = list(draws()), min(LEAST_FACTORS, most_factors)
+    while True:
+        print(f"{len(candidates)} settings, on a part of the training interactions:")
+        scores = {each: measured(n_factors, each, part, rest, task.k)[0] for each in candidates}
+        best = sorted(candidates, key=scores.__getitem__, reverse=True)
+        if n_factors >= most_factors:
+            break
+        candidates = best[: max(2, len(best) // 4)]
+        candidates.append(best[0]._replace(regularization=1.5 * best[0].regularization))
+        n_factors = min(2 * n_factors, most_factors)
+    print("the best of them on all training interactions, and the test part:")
+    measured(n_factors, best[0], task.train, task.test, task.k)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="gowalla", choices=("gowalla", "ml_1m", "ml_100k"))
     parser.add_argument("--model", default="", help="only those that have this in their name")
+    parser.add_argument(
+        "--tune", type=int, metavar="FACTORS", help="ImplicitALS on gowalla, with up to so many factors"
+    )
     chosen = parser.parse_args()
+    if chosen.tune is not None:
+        tune(chosen.tune)
+        raise SystemExit
     for compare in (compare_ratings, cross_validate) if chosen.data == "ml_100k" else (compare_rankings,):
         compare(chosen.data, chosen.model)

@@ -59,7 +59,8 @@ class Metric(NamedTuple):
     of_ones : bool
         Whether every value counts as 1.
     values : callable, optional
-        From the interactions by item and the parameters to the values that are multiplied, by item and by user.
+        From the interactions by item, their statistics and the parameters to the values that are multiplied, by item
+        and by user.
     shrinkage_types : tuple of str
         What its shrinkage may be.
     of_all_users : bool
@@ -73,7 +74,7 @@ class Metric(NamedTuple):
     parameters: dict[str, Any] = {}  # noqa: RUF012
     weights: Callable[[Parameters], Sequence[float]] = lambda p: ()
     of_ones: bool = False
-    values: Callable[[Csr, Parameters], tuple[Array, Array]] | None = None
+    values: Callable[[Csr, Statistics, Parameters], tuple[Array, Array]] | None = None
     shrinkage_types: tuple[str, ...] = SHRINKAGE_TYPES
     of_all_users: bool = False
     of_other_items: bool = False
@@ -129,22 +130,20 @@ def _popularity(chosen: Any, given: Statistics, name: str) -> Array:
 # ---- values ---------------------------------------------------------------------------------------------------------
 
 
-def _walk(by_item: Csr, p: Parameters) -> tuple[Array, Array]:
+def _walk(by_item: Csr, given: Statistics, p: Parameters) -> tuple[Array, Array]:
     """Probabilities of a step from an item to a user, and from a user to an item."""
     _check.not_negative(by_item.data, "user_items", "weights of a random walk")
-    values, item = _values(by_item), _item_of_each(by_item)
-    totals = np.bincount(item, values, by_item.shape[0]), np.bincount(by_item.indices, values, by_item.shape[1])
-    return (values / totals[0][item]) ** p["alpha"], (values / totals[1][by_item.indices]) ** p["alpha"]
+    values, user = _values(by_item), by_item.indices
+    of_users = np.bincount(user, values, by_item.shape[1])
+    return (values / _at_entries(given.total, by_item)) ** p["alpha"], (values / of_users[user]) ** p["alpha"]
 
 
-def _centred_by_item(by_item: Csr, p: Parameters) -> tuple[Array, Array]:
-    values, item = _values(by_item), _item_of_each(by_item)
-    means = np.bincount(item, values, by_item.shape[0]) / np.maximum(np.diff(by_item.indptr), 1)
-    centred = values - means[item]
+def _centred_by_item(by_item: Csr, given: Statistics, p: Parameters) -> tuple[Array, Array]:
+    centred = _values(by_item) - _at_entries(given.total / np.maximum(given.n_users, 1), by_item)
     return centred, centred
 
 
-def _centred_by_user(by_item: Csr, p: Parameters) -> tuple[Array, Array]:
+def _centred_by_user(by_item: Csr, given: Statistics, p: Parameters) -> tuple[Array, Array]:
     values, user = _values(by_item), by_item.indices
     n_users = by_item.shape[1]
     means = np.bincount(user, values, n_users) / np.maximum(np.bincount(user, minlength=n_users), 1)
@@ -156,8 +155,8 @@ def _values(by_item: Csr) -> Array:
     return by_item.data.astype(np.float64) if len(by_item.data) else np.ones(len(by_item.indices))
 
 
-def _item_of_each(by_item: Csr) -> Array:
-    return np.repeat(np.arange(by_item.shape[0]), np.diff(by_item.indptr))
+def _at_entries(of_items: Array, by_item: Csr) -> Array:
+    return np.repeat(of_items, np.diff(by_item.indptr))
 
 
 # ---- the metrics ----------------------------------------------------------------------------------------------------

@@ -329,7 +329,7 @@ class _Side(NamedTuple):
         given = Statistics.of(by_item, n_threads)
         if measure.metric.values is None:
             return cls(by_item.data, by_item.data, given, given)
-        own, other = measure.metric.values(by_item, measure.parameters)
+        own, other = measure.metric.values(by_item, given, measure.parameters)
         return cls(own, other, Statistics.of(by_item._replace(data=own), n_threads), given)
 
     def is_small_integers(self) -> bool:

@@ -177,7 +177,7 @@ def _values_of(chosen: Any, given: Statistics) -> Array:
     return numbers
 
 
-def _walk(by_item: Csr, p: Parameters) -> tuple[Array, Array]:
+def _walk(by_item: Csr, given: Statistics, p: Parameters) -> tuple[Array, Array]:
     """Powers of the steps' probabilities, or of shares of magnitudes, from an item and to one."""
     alpha = p["walk"]
     values = by_item.data.astype(np.float64) if len(by_item.data) else np.ones(len(by_item.indices))
