@@ -222,6 +222,17 @@ def test_any_order_of_arrival(order, k):
     assert_same(fastrec.top_k(scores[None], k), reference.top_k(scores[None], k))
 
 
+@given(seeds, st.sampled_from(FLOATS), st.integers(50, 1100), st.sampled_from([2, 40, 3000]), st.booleans())
+def test_scores_that_are_hardly_told_apart(seed, dtype, k, n_steps, best_last):
+    """What is kept beside the k best while a row is read: as many steps of the last bit apart as are asked for."""
+    rng = np.random.default_rng(seed)
+    scores = (1 + rng.integers(n_steps, size=(2, 4000)) * np.finfo(dtype).eps).astype(dtype)
+    scores[rng.random(scores.shape) < 0.1] *= -2
+    if best_last:
+        scores.sort(axis=1)
+    assert_same(fastrec.top_k(scores, k), reference.top_k(scores, k))
+
+
 def test_more_columns_than_a_narrow_counter_holds():
     scores = np.zeros((1, 70_000), np.float32)
     scores[0, 69_999] = 1
