@@ -271,6 +271,18 @@ def test_lanes_are_added_in_the_order_of_the_contract():
         assert fastrec.top_k_inner_product(query, np.ones((1, 24)), 1).scores[0, 0] == expected
 
 
+@given(seeds, st.sampled_from(FLOATS), st.integers(50, 900), st.sampled_from([300, 3000]), thread_counts)
+def test_equal_scores_come_in_any_order(seed, dtype, k, n_scores, n_threads):
+    """Items are met by their norms, so that of equal scores a lower item may come late, when the k best are cut."""
+    rng = np.random.default_rng(seed)
+    items = np.zeros((4000, 16), dtype)
+    items[:, 0], items[:, 1] = rng.integers(n_scores, size=4000), rng.integers(5000, size=4000)
+    queries = np.zeros((40, 16), dtype)
+    queries[:, 0] = rng.integers(-2, 3, 40)
+    ours = fastrec.top_k_inner_product(queries, items, k, n_threads=n_threads)
+    assert_same(ours, reference.top_k_inner_product(queries, items, k))
+
+
 def test_nan_from_infinities_never_ranks():
     queries = np.array([[np.inf, 1.0]])
     items = np.array([[0.0, 5.0], [1.0, 0.0], [-1.0, 0.0], [np.nan, 0.0]])
