@@ -284,10 +284,7 @@ def tune(most_factors: int) -> None:
     task = split("gowalla")
     seen = task.train.tocoo()
     hidden = np.random.default_rng(0).random(seen.nnz) < HIDDEN
-    part, rest = (
-        sp.csr_matrix((seen.data[chosen], (seen.row[chosen], seen.col[chosen])), seen.shape)
-        for chosen in (~hidden, hidden)
-    )
+    part, rest = (_ones(seen.row[chosen], seen.col[chosen], seen.shape) for chosen in (~hidden, hidden))
     candidates, n_factors = list(draws()), min(LEAST_FACTORS, most_factors)
     while True:
         print(f"{len(candidates)} settings, on a part of the training interactions:")

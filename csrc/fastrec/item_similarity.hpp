@@ -135,15 +135,14 @@ class HeadWorkspace {
   Scratch<std::int64_t> tails_;
 };
 
-// Ranks the neighbours of items[rows.first] to items[rows.last]; n_terms: multiply-adds of every item.
+// Ranks the neighbours of items[rows.first] to items[rows.last].
 template <class Value, class Score>
 Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* items, Interactions<Value> x,
-                       const std::int64_t* n_terms, const Measure& measure, const NeighbourOptions& options,
-                       std::ptrdiff_t n_head, std::ptrdiff_t k, SparseRows<Score> out, int n_threads,
-                       Progress progress) {
+                       const Measure& measure, const NeighbourOptions& options, std::ptrdiff_t n_head, std::ptrdiff_t k,
+                       SparseRows<Score> out, int n_threads, Progress progress) {
   const SimilarityKernels<Value, Score>& kernels = table;
   ProductCost cost;
-  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) cost.add(n_terms[items[row]]);
+  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) cost.add(x.n_terms[items[row]]);
   n_threads = worthwhile_threads(cost.total, n_threads);
   const std::ptrdiff_t n_items = x.user_items.columns;
   const bool screened = measure.near_other != nullptr;

@@ -239,8 +239,9 @@ struct PickScratch {
 
 template <class Value>
 struct SparseProductKernels {
-  void (*rows)(Rows, Csr<Value> a, Csr<Value> b, const ProductOptions<Value>&, Pruning<Value>,
-               ProductScratch<Sum<Value>>, PruningScratch<Value>, PickScratch<Value>, std::ptrdiff_t k,
+  // n_terms: multiply-adds of every row of A * B.
+  void (*rows)(Rows, Csr<Value> a, Csr<Value> b, const std::int64_t* n_terms, const ProductOptions<Value>&,
+               Pruning<Value>, ProductScratch<Sum<Value>>, PruningScratch<Value>, PickScratch<Value>, std::ptrdiff_t k,
                SparseRows<Value>) noexcept;
 };
 
@@ -271,6 +272,7 @@ struct HeadKernels {
 template <class Value>
 struct Interactions {
   Csr<Value> item_users, user_items;  // data: nullptr where all values are 1
+  const std::int64_t* n_terms;        // (n_items): multiply-adds of its row of item_users * user_items
   const std::int32_t* rank_of_id;     // (n_items), -1 without a rank
   const std::int32_t* id_of_rank;     // (n_ranks)
   Head head;

@@ -78,7 +78,7 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   const Status status =
       parallel_for_rows(rows.first, rows.last, length, n_threads, progress,
                         [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                          kernels.rows({first, last}, a, b, options, pruning,
+                          kernels.rows({first, last}, a, b, n_terms, options, pruning,
                                        {sums[worker], marks[worker], touched[worker], cursors[worker]},
                                        {terms[worker], spread[worker], met[worker]}, pick[worker], k, out);
                         });

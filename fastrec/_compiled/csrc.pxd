@@ -51,6 +51,7 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
 
     cppclass Interactions[Value]:
         Csr[Value] item_users, user_items
+        const int64_t* n_terms
         const int32_t* rank_of_id
         const int32_t* id_of_rank
 
@@ -150,7 +151,7 @@ cdef extern from "fastrec/sparse_top_k_product.hpp" namespace "fastrec" nogil:
 
 cdef extern from "fastrec/item_similarity.hpp" namespace "fastrec" nogil:
     Status item_similarity[Value, Score](const Kernels&, Rows, const int32_t* items, Interactions[Value],
-                                         const int64_t* n_terms, const Measure&, const NeighbourOptions&,
+                                         const Measure&, const NeighbourOptions&,
                                          ptrdiff_t n_head, ptrdiff_t k, SparseRows[Score], int n_threads,
                                          Progress) noexcept
 

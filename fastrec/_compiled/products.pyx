@@ -112,6 +112,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
     interactions.user_items = csr(user_data, user_ranks, user_indptr, id_of_rank.shape[0])
     if not item_data.shape[0]:
         interactions.item_users.data = interactions.user_items.data = NULL
+    interactions.n_terms = &n_terms[0]
     interactions.rank_of_id, interactions.id_of_rank = &rank_of_id[0], &id_of_rank[0]
     cdef csrc.Measure measure
     measure.formula = formula_named(formula)
@@ -135,7 +136,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
     cdef csrc.Progress progress = watched(bar)
     cdef csrc.Status status
     with nogil:
-        status = csrc.item_similarity(kernels[0], rows, &items[0], interactions, &n_terms[0], measure, options, n_head,
+        status = csrc.item_similarity(kernels[0], rows, &items[0], interactions, measure, options, n_head,
                                       k, out, n_threads, progress)
     finish(status)
 

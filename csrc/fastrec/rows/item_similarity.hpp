@@ -232,7 +232,7 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
   const std::ptrdiff_t n_ranks = x.user_items.columns;
   const std::int32_t own_rank = x.rank_of_id[item];
   const bool in_head = ones && own_rank >= 0 && own_rank < x.head.n_items;
-  const bool whole = terms_of_row(item, x.item_users, x.user_items) >= n_ranks;
+  const bool whole = x.n_terms[item] >= n_ranks;
   const std::int64_t* starts = x.user_items.indptr;
   std::ptrdiff_t n_touched = 0;
   if (in_head) {

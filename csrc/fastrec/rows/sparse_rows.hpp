@@ -1,4 +1,4 @@
-// Rows of a sparse product: what one costs, what may enter it, and writing it.
+// Rows of a sparse product: what may enter one, and writing it.
 #pragma once
 
 #include <cmath>
@@ -7,16 +7,6 @@
 
 namespace fastrec {
 namespace {
-
-// Multiply-adds of row `row` of A * B.
-template <class Value>
-std::int64_t terms_of_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b) noexcept {
-  std::int64_t terms = 0;
-  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
-    terms += b.indptr[a.indices[at] + 1] - b.indptr[a.indices[at]];
-  }
-  return terms;
-}
 
 template <class Score>
 void write_sparse_row(Selector<Score>& selector, const Entry<Score>* entries, std::ptrdiff_t row,

@@ -166,16 +166,15 @@ double entry(const double* row, const Csr<Value>& columns, std::int32_t column) 
 // Leaves the sums of what may exceed the threshold in scratch.sums, and their columns in scratch.touched; -1 where the
 // whole row costs less.
 template <class Value>
-std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b,
+std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::int64_t n_terms,
                               const ProductOptions<Value>& options, const Pruning<Value>& pruning,
                               const PruningScratch<Value>& spare, const ProductScratch<double>& scratch) noexcept {
   constexpr double least_threshold = 1e-30;  // below, rounding is not relative
   if (!pruning.columns.indptr || !options.has_threshold || !(options.threshold >= least_threshold)) return -1;
-  const double whole = static_cast<double>(terms_of_row(row, a, b));
   const Split split = split_by_threshold(row, a, b, options.threshold, pruning, spare.terms);
   const double mean_length =
       static_cast<double>(b.indptr[b.rows]) / static_cast<double>(std::max<std::ptrdiff_t>(b.columns, 1));
-  if (split.cost * (2 + mean_length) > whole) return -1;
+  if (split.cost * (2 + mean_length) > static_cast<double>(n_terms)) return -1;
   const std::ptrdiff_t n = list_columns(split, b, spare.terms, scratch.marks, scratch.touched);
   for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.row[spare.terms[t].inner] = spare.terms[t].value;
   constexpr std::ptrdiff_t ahead = 8;  // columns asked for beforehand: they lie apart
@@ -227,14 +226,14 @@ constexpr std::int64_t terms_of_list = 4;  // cost about as much as a column of 
 
 // Offers a row by whichever way is the cheapest.
 template <class Value>
-void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint8_t wanted,
+void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::int64_t n_terms, std::uint8_t wanted,
                const ProductOptions<Value>& options, const Pruning<Value>& pruning, std::ptrdiff_t k,
                const ProductScratch<Sum<Value>>& scratch, const PruningScratch<Value>& spare,
                const PickScratch<Value>& pick, Selector<Value>& selector) noexcept {
   if constexpr (std::is_floating_point_v<Value>) {
-    const std::ptrdiff_t n = add_pruned_row(row, a, b, options, pruning, spare, scratch);
+    const std::ptrdiff_t n = add_pruned_row(row, a, b, n_terms, options, pruning, spare, scratch);
     if (n >= 0) return offer_list(n, wanted, options, k, scratch, pick, selector);
-    if (terms_of_row(row, a, b) * terms_of_list >= b.columns) {
+    if (n_terms * terms_of_list >= b.columns) {
       const auto offer = options.keep_zeros ? offer_in_blocks<true, Value> : offer_in_blocks<false, Value>;
       return offer(row, a, b, wanted, options, k, scratch, pick, selector);
     }
@@ -291,21 +290,22 @@ void order_as_met(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& col
 }
 
 template <class Value>
-void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, const ProductOptions<Value>& options,
-                          Pruning<Value> pruning, ProductScratch<Sum<Value>> scratch, PruningScratch<Value> spare,
-                          PickScratch<Value> pick, std::ptrdiff_t k, SparseRows<Value> out) noexcept {
+void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, const std::int64_t* n_terms,
+                          const ProductOptions<Value>& options, Pruning<Value> pruning,
+                          ProductScratch<Sum<Value>> scratch, PruningScratch<Value> spare, PickScratch<Value> pick,
+                          std::ptrdiff_t k, SparseRows<Value> out) noexcept {
   const Pattern &exclude = options.exclude, &candidates = options.candidates;
   const std::uint8_t wanted = candidates.indptr ? touched | candidate : touched;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     if (candidates.indptr) mark(candidates, row, candidate, scratch.marks);
     if (exclude.indptr) mark(exclude, row, excluded, scratch.marks);
-    const bool whole = !options.best_first && (k >= b.columns || k >= terms_of_row(row, a, b));
+    const bool whole = !options.best_first && (k >= b.columns || k >= n_terms[row]);
     if (whole) {
       write_whole_row(row, a, b, wanted, options, scratch, out);
     } else {
       Selection<Value> selection = Selector<Value>::empty(pick.entries);
       Selector<Value> selector(selection, k, 2 * k);
-      offer_row(row, a, b, wanted, options, pruning, k, scratch, spare, pick, selector);
+      offer_row(row, a, b, n_terms[row], wanted, options, pruning, k, scratch, spare, pick, selector);
       write_sparse_row(selector, pick.entries, row, out);
       if (!options.best_first) order_as_met(row, a, pruning.columns, spare.row, spare.met, out);
     }
