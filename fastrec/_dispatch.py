@@ -29,6 +29,7 @@ _COMPILED = {
     "sparse_top_k_product": "products",
     "item_similarity": "products",
     "transpose": "products",
+    "relabel": "products",
     "terms_of_rows": "products",
     "sums_of_rows": "products",
     "conjugate_gradients": "factorization",

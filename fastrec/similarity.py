@@ -12,9 +12,20 @@ from scipy.sparse import csr_array
 from fastrec import _check, _dispatch, _threads
 from fastrec._measures import Measure, Statistics
 from fastrec._progress import kernel_bar
+from fastrec._relabel import relabelled
 from fastrec._row_facts import terms_of_rows
 from fastrec._transpose import transposed
-from fastrec._types import NO_PATTERN, Array, Csr, Ids, Offsets, Pattern, room_for_rows, rows_among_empty_ones
+from fastrec._types import (
+    ENTRIES_AT_ONCE,
+    NO_PATTERN,
+    Array,
+    Csr,
+    Ids,
+    Offsets,
+    Pattern,
+    room_for_rows,
+    rows_among_empty_ones,
+)
 from fastrec.selection import room_of_product
 
 _LARGEST_INTEGER = np.iinfo(np.int32).max
@@ -125,7 +136,8 @@ def item_similarity(
     n_items = ratings.shape[1]
     targets = None if target_items is None else _check.item_ids(target_items, "target_items", n_items)
     allowed = _check.pattern(candidates, "candidates", n_items, n_items)
-    return most_similar(transposed(ratings, options.n_threads), None, dtype, options, targets, candidates=allowed)
+    items = transposed(ratings, options.n_threads)
+    return most_similar(items, None, dtype, options, targets, by_user=ratings, candidates=allowed)
 
 
 def user_similarity(
@@ -220,18 +232,22 @@ def most_similar(
     options: Options,
     targets: Ids | None = None,
     *,
+    by_user: Csr | None = None,
     candidates: Pattern | None = None,
     exclude: Pattern | None = None,
 ) -> csr_array:
-    """`item_similarity` of checked arguments, both sides as items by users; or of items and others, two matrices."""
+    """`item_similarity` of checked arguments, both sides as items by users; or of items and others, two matrices.
+
+    ``by_user`` are the items transposed, from who has them.
+    """
     n_items, threads = items.shape[0], options.n_threads
     n_others = n_items if others is None else others.shape[0]
     measure, threshold = options.measure, options.threshold
     _check.product_memory(n_others, threads)
     sides = [items] if others is None else [items, others]
-    if options.binary or measure.metric.of_ones or all(bool((side.data == 1).all()) for side in sides):
+    if options.binary or measure.metric.of_ones or all(_are_ones(side.data) for side in sides):
         sides = [side._replace(data=_NO_VALUES) for side in sides]
-    pairs = _Pairs.of(sides[0], sides[-1], measure, candidates, threads)
+    pairs = _Pairs.of(sides[0], sides[-1], by_user, measure, candidates, threads)
     n_ranks = len(pairs.id_of_rank)
     rows = np.arange(n_items, dtype=np.int32) if targets is None else np.unique(targets)
     kept = max(1, min(options.k, n_ranks))
@@ -240,7 +256,7 @@ def most_similar(
     terms = measure.terms(pairs.items, pairs.given, pairs.others, pairs.given_others, pairs.id_of_rank)
     of_every_item = None if candidates is None or candidates.shared else candidates
     own_rank = pairs.rank_of_id if others is None else np.full(n_items, -1, np.int32)
-    counted = measure.function is not None or options.min_support > 1 or pairs.smallest_value() < _LEAST_FACTOR
+    counted = measure.function is not None or options.min_support > 1 or pairs.smallest < _LEAST_FACTOR
     failed = np.full(1, -1, np.int64)
     kernel = _dispatch.kernel("item_similarity", pairs.by_item.data.dtype, dtype)
 
@@ -258,6 +274,11 @@ def most_similar(
     return found if targets is None else rows_among_empty_ones(found, rows, n_items)
 
 
+def _are_ones(values: Array) -> bool:
+    parts = (values[at : at + ENTRIES_AT_ONCE] for at in range(0, len(values), ENTRIES_AT_ONCE))
+    return all(bool((part == 1).all()) for part in parts)
+
+
 class _Pairs(NamedTuple):
     """Interactions as the kernel reads them, and what is known of both items of a pair."""
 
@@ -269,9 +290,12 @@ class _Pairs(NamedTuple):
     given: Statistics  # of the values before the metric changed them
     others: Statistics  # the same of the second items
     given_others: Statistics
+    smallest: float  # value, 1 where there is none
 
     @classmethod
-    def of(cls, items: Csr, others: Csr, measure: Measure, allowed: Pattern | None, n_threads: int) -> _Pairs:
+    def of(
+        cls, items: Csr, others: Csr, by_user: Csr | None, measure: Measure, allowed: Pattern | None, n_threads: int
+    ) -> _Pairs:
         """``others`` are the items themselves, or another matrix with the same users."""
         first = _Side.of(items, measure, n_threads)
         second = first if others is items else _Side.of(others, measure, n_threads)
@@ -282,13 +306,19 @@ class _Pairs(NamedTuple):
         elif own.data.dtype != factors.data.dtype:
             dtype = np.result_type(own.data, factors.data)
             own, factors = (side._replace(data=side.data.astype(dtype)) for side in (own, factors))
+        different = [own.data] if factors.data is own.data else [own.data, factors.data]
+        smallest = min((float(values.min()) for values in different if len(values)), default=1.0)
         n_others = others.shape[0]
         ids = allowed.ids if allowed is not None and allowed.shared else np.arange(n_others, dtype=np.int32)
         id_of_rank = ids[np.argsort(-np.diff(others.indptr)[ids], kind="stable")]
         rank_of_id = np.full(n_others, -1, np.int32)
         rank_of_id[id_of_rank] = np.arange(len(ids), dtype=np.int32)
-        by_user = transposed(factors, n_threads, order=id_of_rank)
-        return cls(own, by_user, id_of_rank, rank_of_id, first.items, first.given, second.items, second.given)
+        if by_user is not None and measure.metric.values is None and len(ids) == n_others:
+            values = by_user.data if len(own.data) else own.data
+            by_user = relabelled(by_user._replace(data=values.astype(own.data.dtype)), rank_of_id, n_threads)
+        else:
+            by_user = transposed(factors, n_threads, order=id_of_rank)
+        return cls(own, by_user, id_of_rank, rank_of_id, first.items, first.given, second.items, second.given, smallest)
 
     def ranked(self, pattern: Pattern | None) -> Pattern:
         """Ranks for ids, without those that have none."""
@@ -300,10 +330,6 @@ class _Pairs(NamedTuple):
             return pattern._replace(ids=ranks)
         ends = np.concatenate([[0], np.cumsum(kept)])
         return pattern._replace(ids=ranks[kept], indptr=ends[pattern.indptr])
-
-    def smallest_value(self) -> float:
-        """1 where there is none."""
-        return min((float(side.data.min()) for side in (self.by_item, self.by_user) if len(side.data)), default=1.0)
 
     def facts(self, item: int, rank: int) -> dict[str, float]:
         """Arguments of a measure for one pair."""

@@ -51,6 +51,7 @@ LAYERS = [
         "_random",
         "_progress",
         "_transpose",
+        "_relabel",
         "_row_facts",
         "_measures",
         "_least_squares",

@@ -340,6 +340,17 @@ struct SimilarityKernels {
                SumsScratch, NeighbourScratch<Score>, std::ptrdiff_t k, SparseRows<Score>) noexcept;
 };
 
+// ---- relabel --------------------------------------------------------------------------------------------------------
+
+constexpr std::ptrdiff_t fewest_keys = 8;  // sorted together
+
+template <class Value>
+struct RelabelKernels {
+  // keys: (twice the longest row and fewest_keys)
+  void (*relabel)(Rows, Csr<Value>, const std::int32_t* labels, std::int64_t* keys, std::int32_t* indices,
+                  Value* data) noexcept;
+};
+
 // ---- dense products -------------------------------------------------------------------------------------------------
 
 constexpr std::ptrdiff_t factors_together = 16;  // columns of dense factors come in multiples of it
@@ -435,6 +446,9 @@ struct Kernels : TopKKernels<float>,
                  SimilarityKernels<double, float>,
                  SimilarityKernels<std::int32_t, float>,
                  SimilarityKernels<std::int32_t, double>,
+                 RelabelKernels<float>,
+                 RelabelKernels<double>,
+                 RelabelKernels<std::int32_t>,
                  DenseKernels<float>,
                  DenseKernels<double>,
                  HalfStepKernels<float>,

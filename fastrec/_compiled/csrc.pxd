@@ -170,6 +170,10 @@ cdef extern from "fastrec/transpose.hpp" namespace "fastrec" nogil:
     Status transpose[Value](const Csr[Value]&, const int32_t* order, ptrdiff_t n_places, TransposedCsr[Value],
                             int n_threads, Poll) noexcept
 
+cdef extern from "fastrec/relabel.hpp" namespace "fastrec" nogil:
+    Status relabel[Value](const Kernels&, Csr[Value], const int32_t* labels, int32_t* indices, Value* data,
+                          int n_threads, Poll) noexcept
+
 cdef extern from "fastrec/dense.hpp" namespace "fastrec" nogil:
     Status turn[Value](const Kernels&, ptrdiff_t n_rows, const Value* rows, ptrdiff_t depth, const Value* matrix,
                        ptrdiff_t width, Value* out, int n_threads, Poll) noexcept

@@ -1,4 +1,4 @@
-"""Bindings of sparse_top_k_product, item_similarity, transpose, and what is asked about rows before."""
+"""Bindings of sparse_top_k_product, item_similarity, transpose, relabel, and what is asked about rows before."""
 
 from fastrec._compiled cimport csrc
 from fastrec._compiled.isa cimport kernels
@@ -157,6 +157,18 @@ def transpose(const Stored[::1] data, const int32_t[::1] indices, const int64_t[
     cdef csrc.Status status
     with nogil:
         status = csrc.transpose(x, in_order, n_places, out, n_threads, poll)
+    finish(status)
+
+
+# Without values the data are none.
+def relabel(const Stored[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr, const int32_t[::1] labels,
+            Stored[::1] out_data, int32_t[::1] out_indices, int n_threads):
+    cdef csrc.Csr[Stored] x = csr(data, indices, indptr, labels.shape[0])
+    if not data.shape[0]:
+        x.data = NULL
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.relabel(kernels[0], x, &labels[0], &out_indices[0], &out_data[0], n_threads, poll)
     finish(status)
 
 

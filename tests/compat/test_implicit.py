@@ -62,11 +62,15 @@ def original(name):
 
 
 def interactions(rng, n_users=12, n_items=9, density=0.4, dtype=np.float64):
-    """Values that nothing ties by: every user has one, and every item two, for items of one user are parallel."""
+    """Values that nothing ties by: every user has one, and every item two, for items of one user are parallel.
+
+    No user has all items but one, whose inverse frequency is 0: theirs keeps such zeros as entries.
+    """
     present = rng.random((n_users, n_items)) < density
     present[np.arange(n_users), rng.integers(n_items, size=n_users)] = True
     for first in (0, n_users // 2):
         present[first + rng.integers(n_users // 2, size=n_items), np.arange(n_items)] = True
+    present[np.ix_(present.sum(axis=1) > n_items - 2, np.argsort(present.sum(axis=0))[-2:])] = False
     return csr_matrix((present * rng.uniform(0.5, 4.0, present.shape)).astype(dtype))
 
 

@@ -61,13 +61,6 @@ inline Entry<Score> entry_of(std::int64_t key) noexcept {
 template <class Score>
 constexpr bool sorts_as_keys = sizeof(Score) == sizeof(std::uint32_t);
 
-// How many keys a network of that many entries sorts.
-inline std::ptrdiff_t network_size(std::ptrdiff_t n) noexcept {
-  std::ptrdiff_t size = keys_together;
-  while (size < n) size *= 2;
-  return size;
-}
-
 // Sorts, best first. Few entries go through a network, which takes a third of the time of std::sort.
 template <class Score>
 void sort_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {

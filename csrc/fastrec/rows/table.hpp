@@ -7,6 +7,7 @@
 #include "fastrec/rows/item_similarity.hpp"
 #include "fastrec/rows/nonnegative_solve.hpp"
 #include "fastrec/rows/pack_items.hpp"
+#include "fastrec/rows/relabel.hpp"
 #include "fastrec/rows/row_losses.hpp"
 #include "fastrec/rows/screen.hpp"
 #include "fastrec/rows/sparse_top_k_product.hpp"
@@ -33,6 +34,9 @@ const Kernels FASTREC_TABLE = {
     {item_similarity<double, float>},
     {item_similarity<std::int32_t, float>},
     {item_similarity<std::int32_t, double>},
+    {relabel<float>},
+    {relabel<double>},
+    {relabel<std::int32_t>},
     {turn<float>, add_gram<float>},
     {turn<double>, add_gram<double>},
     {conjugate_gradients<float>, add_sums<float>, direct_solve<float>, nonnegative_solve<float>, row_losses<float>},

@@ -16,6 +16,13 @@ constexpr std::ptrdiff_t keys_together = 4;
 constexpr std::ptrdiff_t most_network_keys = 2048;
 constexpr std::int64_t last_key = std::numeric_limits<std::int64_t>::min();  // sorts after every other
 
+// How many keys are sorted where there are n.
+inline std::ptrdiff_t network_size(std::ptrdiff_t n) noexcept {
+  std::ptrdiff_t size = keys_together;
+  while (size < n) size *= 2;
+  return size;
+}
+
 typedef std::int64_t Keys __attribute__((vector_size(keys_together * sizeof(std::int64_t))));
 
 inline Keys load_keys(const std::int64_t* from) noexcept {

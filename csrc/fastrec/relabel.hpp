@@ -1,0 +1,30 @@
+// Driver of relabel.
+#pragma once
+
+#include "fastrec/kernels.hpp"
+#include "fastrec/parallel.hpp"
+#include "fastrec/scratch.hpp"
+
+namespace fastrec {
+
+// labels: of every column, no two the same. What is written has the row pointers of x; data may be null on both sides.
+template <class Value>
+Status relabel(const Kernels& table, Csr<Value> x, const std::int32_t* labels, std::int32_t* indices, Value* data,
+               int n_threads, Poll poll) {
+  const RelabelKernels<Value>& kernels = table;
+  std::int64_t longest = 0;
+  for (std::ptrdiff_t row = 0; row < x.rows; ++row) longest = std::max(longest, x.indptr[row + 1] - x.indptr[row]);
+  constexpr double operations_of_key = 8;
+  const double n_stored = static_cast<double>(x.indptr[x.rows]);
+  n_threads = worthwhile_threads(n_stored * operations_of_key, n_threads);
+  const Scratch<std::int64_t> keys(n_threads, 2 * longest + fewest_keys, Fill::nothing);
+  if (!keys) return Status::out_of_memory;
+  const double row_operations = n_stored * operations_of_key / static_cast<double>(std::max<std::ptrdiff_t>(x.rows, 1));
+  const std::ptrdiff_t length = block_length(x.rows, n_threads, 1 << 12, row_operations);
+  return parallel_for_rows(0, x.rows, length, n_threads, poll,
+                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             kernels.relabel({first, last}, x, labels, keys[worker], indices, data);
+                           });
+}
+
+}  // namespace fastrec

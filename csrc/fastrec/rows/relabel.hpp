@@ -1,0 +1,40 @@
+// Row-kernel of relabel: columns under other numbers, every row in ascending order of them.
+#pragma once
+
+#include <algorithm>
+
+#include "fastrec/kernels.hpp"
+#include "fastrec/simd/sort.hpp"
+
+namespace fastrec {
+namespace {
+
+static_assert(keys_together <= fewest_keys);
+
+struct LargerFirst {  // a type, as RanksBefore is
+  bool operator()(std::int64_t a, std::int64_t b) const noexcept { return a > b; }
+};
+
+// A key is a label and the place of its entry, all bits turned, so that the largest key has the lowest label.
+template <class Value>
+void relabel(Rows rows, Csr<Value> x, const std::int32_t* labels, std::int64_t* keys, std::int32_t* indices,
+             Value* data) noexcept {
+  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
+    const std::int64_t first = x.indptr[row], n = x.indptr[row + 1] - first;
+    for (std::int64_t i = 0; i < n; ++i) {
+      keys[i] = ~(std::int64_t{labels[x.indices[first + i]]} * (std::int64_t{1} << 32) + i);
+    }
+    if (n <= most_network_keys) {
+      const std::ptrdiff_t size = network_size(n);
+      std::fill(keys + n, keys + size, last_key);
+      sort_descending(keys, size);
+    } else {
+      std::sort(keys, keys + n, LargerFirst{});
+    }
+    for (std::int64_t i = 0; i < n; ++i) indices[first + i] = static_cast<std::int32_t>(~keys[i] >> 32);
+    for (std::int64_t i = 0; x.data && i < n; ++i) data[first + i] = x.data[first + (~keys[i] & 0xffffffff)];
+  }
+}
+
+}  // namespace
+}  // namespace fastrec
