@@ -59,8 +59,10 @@ class Metric(NamedTuple):
     of_ones : bool
         Whether every value counts as 1.
     values : callable, optional
-        From the interactions by item, their statistics and the parameters to the values that are multiplied, by item
-        and by user.
+        From the interactions by item, their statistics and the parameters to the values of the first item of a pair.
+    factors : callable, optional
+        From the interactions by user, the statistics of items, those of users and the parameters to the values of the
+        second.
     shrinkage_types : tuple of str
         What its shrinkage may be.
     of_all_users : bool
@@ -74,7 +76,8 @@ class Metric(NamedTuple):
     parameters: dict[str, Any] = {}  # noqa: RUF012
     weights: Callable[[Parameters], Sequence[float]] = lambda p: ()
     of_ones: bool = False
-    values: Callable[[Csr, Statistics, Parameters], tuple[Array, Array]] | None = None
+    values: Callable[[Csr, Statistics, Parameters], Array] | None = None
+    factors: Callable[[Csr, Statistics, Statistics, Parameters], Array] | None = None
     shrinkage_types: tuple[str, ...] = SHRINKAGE_TYPES
     of_all_users: bool = False
     of_other_items: bool = False
@@ -130,33 +133,52 @@ def _popularity(chosen: Any, given: Statistics, name: str) -> Array:
 # ---- values ---------------------------------------------------------------------------------------------------------
 
 
-def _walk(by_item: Csr, given: Statistics, p: Parameters) -> tuple[Array, Array]:
-    """Probabilities of a step from an item to a user, and from a user to an item."""
+def _walk_to_user(by_item: Csr, items: Statistics, p: Parameters) -> Array:
+    """Probabilities of a step from an item to a user."""
     _check.not_negative(by_item.data, "user_items", "weights of a random walk")
-    values, user = _values(by_item), by_item.indices
-    of_users = np.bincount(user, values, by_item.shape[1])
-    return (values / _at_entries(given.total, by_item)) ** p["alpha"], (values / of_users[user]) ** p["alpha"]
+    return _powers_of(_values(by_item) / _at_entries(items.total, by_item), p)
 
 
-def _centred_by_item(by_item: Csr, given: Statistics, p: Parameters) -> tuple[Array, Array]:
-    centred = _values(by_item) - _at_entries(given.total / np.maximum(given.n_users, 1), by_item)
-    return centred, centred
+def _walk_to_item(by_user: Csr, items: Statistics, users: Statistics, p: Parameters) -> Array:
+    """Probabilities of a step from a user to an item."""
+    return _powers_of(_values(by_user) / _at_entries(users.total, by_user), p)
 
 
-def _centred_by_user(by_item: Csr, given: Statistics, p: Parameters) -> tuple[Array, Array]:
+def _powers_of(probabilities: Array, p: Parameters) -> Array:
+    powers: Array = probabilities ** p["alpha"]
+    return powers
+
+
+def _item_centred(by_item: Csr, items: Statistics, p: Parameters) -> Array:
+    return _values(by_item) - _at_entries(_means(items), by_item)
+
+
+def _item_centred_factors(by_user: Csr, items: Statistics, users: Statistics, p: Parameters) -> Array:
+    return _values(by_user) - _means(items)[by_user.indices]
+
+
+def _user_centred(by_item: Csr, items: Statistics, p: Parameters) -> Array:
     values, user = _values(by_item), by_item.indices
     n_users = by_item.shape[1]
     means = np.bincount(user, values, n_users) / np.maximum(np.bincount(user, minlength=n_users), 1)
-    centred = values - means[user]
-    return centred, centred
+    centred: Array = values - means[user]
+    return centred
 
 
-def _values(by_item: Csr) -> Array:
-    return by_item.data.astype(np.float64) if len(by_item.data) else np.ones(len(by_item.indices))
+def _user_centred_factors(by_user: Csr, items: Statistics, users: Statistics, p: Parameters) -> Array:
+    return _values(by_user) - _at_entries(_means(users), by_user)
 
 
-def _at_entries(of_items: Array, by_item: Csr) -> Array:
-    return np.repeat(of_items, np.diff(by_item.indptr))
+def _values(x: Csr) -> Array:
+    return x.data.astype(np.float64) if len(x.data) else np.ones(len(x.indices))
+
+
+def _means(rows: Statistics) -> Array:
+    return rows.total / np.maximum(rows.n_users, 1)
+
+
+def _at_entries(of_rows: Array, x: Csr) -> Array:
+    return np.repeat(of_rows, np.diff(x.indptr))
 
 
 # ---- the metrics ----------------------------------------------------------------------------------------------------
@@ -178,12 +200,21 @@ METRICS = {
     "s_plus": Metric(
         "s_plus", _s_plus, _S_PLUS, weights=lambda p: [p[name] for name in ("l1", "t1", "t2", "l2", "l3", "alpha")]
     ),
-    "p3alpha": Metric("quotient", _nothing, {"alpha": 1.0}, values=_walk, shrinkage_types=_NOT_ADDITIVE),
-    "rp3beta": Metric(
-        "quotient", _popularity_of_the_second, {"alpha": 1.0, "beta": 1.0}, values=_walk, shrinkage_types=_NOT_ADDITIVE
+    "p3alpha": Metric(
+        "quotient", _nothing, {"alpha": 1.0}, values=_walk_to_user, factors=_walk_to_item, shrinkage_types=_NOT_ADDITIVE
     ),
-    "pearson": Metric("quotient", _norms, values=_centred_by_item),
-    "adjusted_cosine": Metric("quotient", _norms, values=_centred_by_user, of_other_items=True),
+    "rp3beta": Metric(
+        "quotient",
+        _popularity_of_the_second,
+        {"alpha": 1.0, "beta": 1.0},
+        values=_walk_to_user,
+        factors=_walk_to_item,
+        shrinkage_types=_NOT_ADDITIVE,
+    ),
+    "pearson": Metric("quotient", _norms, values=_item_centred, factors=_item_centred_factors),
+    "adjusted_cosine": Metric(
+        "quotient", _norms, values=_user_centred, factors=_user_centred_factors, of_other_items=True
+    ),
     "overlap": Metric("overlap", _counts, of_ones=True),
     "conditional_probability": Metric("quotient", _count_of_the_first, of_ones=True),
     "lift": Metric("lift", _counts, of_ones=True, of_all_users=True),

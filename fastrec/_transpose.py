@@ -5,18 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from fastrec import _dispatch
-from fastrec._types import Csr, Ids
+from fastrec._types import Csr
 
 
-def transposed(x: Csr, n_threads: int, *, order: Ids | None = None) -> Csr:
-    """Columns as rows. With an ``order`` its row p is row ``order[p]`` of x, and rows that are not in it are left out.
-
-    Values may be missing, as an empty array, for a pattern.
-    """
-    n_rows = x.shape[0] if order is None else len(order)
-    n_stored = int(x.indptr[-1]) if order is None else int(np.diff(x.indptr)[order].sum())
-    data = np.empty(n_stored if len(x.data) else 0, x.data.dtype)
-    out = Csr(data, np.empty(n_stored, np.int32), np.empty(x.shape[1] + 1, np.int64), (x.shape[1], n_rows))
+def transposed(x: Csr, n_threads: int) -> Csr:
+    """Columns as rows. Values may be missing, as an empty array, for a pattern."""
+    indptr = np.empty(x.shape[1] + 1, np.int64)
+    out = Csr(np.empty_like(x.data), np.empty_like(x.indices), indptr, (x.shape[1], x.shape[0]))
     kernel = _dispatch.kernel("transpose", x.data.dtype)
-    kernel(x.data, x.indices, x.indptr, x.shape[1], order, *out[:3], n_threads)
+    kernel(x.data, x.indices, x.indptr, x.shape[1], *out[:3], n_threads)
     return out

@@ -96,7 +96,8 @@ class Csr(NamedTuple):
     def where(self, kept: npt.NDArray[np.bool_]) -> Csr:
         """Only some of the entries."""
         ends = np.concatenate([[0], np.cumsum(kept)])
-        return Csr(self.data[kept], self.indices[kept], ends[self.indptr].astype(np.int64), self.shape)
+        data = self.data[kept] if len(self.data) else self.data
+        return Csr(data, self.indices[kept], ends[self.indptr].astype(np.int64), self.shape)
 
     def rows(self, rows: npt.NDArray[np.integer[Any]]) -> tuple[Csr, npt.NDArray[np.int64]]:
         """Some of the rows, and at which place each of their entries stands here."""

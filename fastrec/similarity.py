@@ -247,6 +247,7 @@ def most_similar(
     sides = [items] if others is None else [items, others]
     if options.binary or measure.metric.of_ones or all(_are_ones(side.data) for side in sides):
         sides = [side._replace(data=_NO_VALUES) for side in sides]
+        by_user = by_user and by_user._replace(data=_NO_VALUES)
     pairs = _Pairs.of(sides[0], sides[-1], by_user, measure, candidates, threads)
     n_ranks = len(pairs.id_of_rank)
     rows = np.arange(n_items, dtype=np.int32) if targets is None else np.unique(targets)
@@ -283,7 +284,7 @@ class _Pairs(NamedTuple):
     """Interactions as the kernel reads them, and what is known of both items of a pair."""
 
     by_item: Csr  # item ids by user ids; no values where all are 1
-    by_user: Csr  # user ids by ranks of the second items
+    by_user: Csr  # user ids by ranks of the second items, ascending
     id_of_rank: Ids
     rank_of_id: Ids
     items: Statistics
@@ -296,28 +297,25 @@ class _Pairs(NamedTuple):
     def of(
         cls, items: Csr, others: Csr, by_user: Csr | None, measure: Measure, allowed: Pattern | None, n_threads: int
     ) -> _Pairs:
-        """``others`` are the items themselves, or another matrix with the same users."""
+        """``others``: the items themselves or another matrix with the same users; ``by_user``: its transpose."""
         first = _Side.of(items, measure, n_threads)
         second = first if others is items else _Side.of(others, measure, n_threads)
-        own, factors = items._replace(data=first.own), others._replace(data=second.other)
+        own = items._replace(data=first.values)
+        by_user = transposed(others, n_threads) if by_user is None else by_user
+        factors = by_user._replace(data=second.factors(by_user, measure, n_threads))
         if measure.metric.values is None and first.is_small_integers() and second.is_small_integers():
-            own = own._replace(data=own.data.astype(np.int32))
-            factors = own if others is items else factors._replace(data=factors.data.astype(np.int32))
-        elif own.data.dtype != factors.data.dtype:
+            dtype = np.dtype(np.int32)
+        else:
             dtype = np.result_type(own.data, factors.data)
-            own, factors = (side._replace(data=side.data.astype(dtype)) for side in (own, factors))
-        different = [own.data] if factors.data is own.data else [own.data, factors.data]
-        smallest = min((float(values.min()) for values in different if len(values)), default=1.0)
+        own, factors = (side._replace(data=side.data.astype(dtype, copy=False)) for side in (own, factors))
+        smallest = min((float(side.data.min()) for side in (own, factors) if len(side.data)), default=1.0)
         n_others = others.shape[0]
         ids = allowed.ids if allowed is not None and allowed.shared else np.arange(n_others, dtype=np.int32)
         id_of_rank = ids[np.argsort(-np.diff(others.indptr)[ids], kind="stable")]
         rank_of_id = np.full(n_others, -1, np.int32)
         rank_of_id[id_of_rank] = np.arange(len(ids), dtype=np.int32)
-        if by_user is not None and measure.metric.values is None and len(ids) == n_others:
-            values = by_user.data if len(own.data) else own.data
-            by_user = relabelled(by_user._replace(data=values.astype(own.data.dtype)), rank_of_id, n_threads)
-        else:
-            by_user = transposed(factors, n_threads, order=id_of_rank)
+        kept = factors if len(ids) == n_others else factors.where(rank_of_id[factors.indices] >= 0)
+        by_user = relabelled(kept, rank_of_id, n_threads)
         return cls(own, by_user, id_of_rank, rank_of_id, first.items, first.given, second.items, second.given, smallest)
 
     def ranked(self, pattern: Pattern | None) -> Pattern:
@@ -345,8 +343,7 @@ class _Pairs(NamedTuple):
 class _Side(NamedTuple):
     """What a metric makes of the items of one side of a pair."""
 
-    own: Array  # values where they are the first of a pair,
-    other: Array  # and the second
+    values: Array  # where they are the first of a pair
     items: Statistics
     given: Statistics  # of the values before the metric changed them
 
@@ -354,10 +351,18 @@ class _Side(NamedTuple):
     def of(cls, by_item: Csr, measure: Measure, n_threads: int) -> _Side:
         given = Statistics.of(by_item, n_threads)
         if measure.metric.values is None:
-            return cls(by_item.data, by_item.data, given, given)
-        own, other = measure.metric.values(by_item, given, measure.parameters)
-        return cls(own, other, Statistics.of(by_item._replace(data=own), n_threads), given)
+            return cls(by_item.data, given, given)
+        values = measure.metric.values(by_item, given, measure.parameters)
+        return cls(values, Statistics.of(by_item._replace(data=values), n_threads), given)
+
+    def factors(self, by_user: Csr, measure: Measure, n_threads: int) -> Array:
+        """Values where these items are the second of a pair."""
+        if not len(self.values):
+            return self.values
+        if measure.metric.factors is None:
+            return by_user.data
+        return measure.metric.factors(by_user, self.given, Statistics.of(by_user, n_threads), measure.parameters)
 
     def is_small_integers(self) -> bool:
         """Whether sums of products, which no sum of squares is below, are exact in int32."""
-        return len(self.own) > 0 and self.items.whole and bool(self.items.sumsq.max() <= _LARGEST_INTEGER)
+        return len(self.values) > 0 and self.items.whole and bool(self.items.sumsq.max() <= _LARGEST_INTEGER)

@@ -82,7 +82,6 @@ def transpose(
     indices: Ids,
     indptr: Offsets,
     n_columns: int,
-    order: Ids | None,
     out_data: Array,
     out_indices: Ids,
     out_indptr: Offsets,

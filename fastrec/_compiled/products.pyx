@@ -141,22 +141,17 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
     finish(status)
 
 
-# Without values the data are none; without an order, None, the rows are in their own.
+# Without values the data are none.
 def transpose(const Stored[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr, ptrdiff_t n_columns,
-              const int32_t[::1] order, Stored[::1] out_data, int32_t[::1] out_indices, int64_t[::1] out_indptr,
-              int n_threads):
+              Stored[::1] out_data, int32_t[::1] out_indices, int64_t[::1] out_indptr, int n_threads):
     cdef csrc.Csr[Stored] x = csr(data, indices, indptr, n_columns)
     cdef csrc.TransposedCsr[Stored] out
     out.data, out.indices, out.indptr = &out_data[0], &out_indices[0], &out_indptr[0]
     if not data.shape[0]:
         x.data = NULL
-    cdef const int32_t* in_order = NULL
-    cdef ptrdiff_t n_places = x.rows
-    if order is not None:
-        in_order, n_places = &order[0], order.shape[0]
     cdef csrc.Status status
     with nogil:
-        status = csrc.transpose(x, in_order, n_places, out, n_threads, poll)
+        status = csrc.transpose(x, out, n_threads, poll)
     finish(status)
 
 

@@ -87,13 +87,17 @@ def similarities(
     )
     targets = None if target_rows is None else target_rows_of(target_rows, n_rows)
     candidates, exclude = _columns(target_cols, filter_cols, shape)
-    first = _rows(matrix1, "matrix1", n_threads)
+    first, by_user = _sides(matrix1, "matrix1", n_threads)
     plain = weights.is_product and weights.power == 1 and weights.walk is None and not any(shrink.values())
     if plain and matrix2 is not None:
         found = _product(first, _check.csr(matrix2, "matrix2"), options, targets, candidates, exclude)
     else:
-        second = None if matrix2 is None else _rows(matrix2.T, "matrix2", n_threads)
-        found = most_similar(first, second, np.float32, options, targets, candidates=candidates, exclude=exclude)
+        second = None
+        if matrix2 is not None:
+            second, by_user = _sides(matrix2.T, "matrix2", n_threads)
+        found = most_similar(
+            first, second, np.float32, options, targets, by_user=by_user, candidates=candidates, exclude=exclude
+        )
     with np.errstate(over="ignore"):
         suspect = (threshold < 0 and not found.data.all()) or not np.isfinite(found.data.sum())
     if suspect:
@@ -111,14 +115,15 @@ def _measure(weights: Weights, stabilized: float = 0.0, bayesian: float = 0.0, a
     w = weights
     if w.is_product and not stabilized:
         w = w._replace(l3=1.0, pop1="none", pop2="none")
-    values = None if w.walk is None else _walk
     if w.l1 == w.power == 1 and w.l2 == w.l3 == 0:
-        metric = Metric("tversky", _sums_of_squares, weights=lambda p: (w.t1, w.t2), values=values)
+        metric = Metric("tversky", _sums_of_squares, weights=lambda p: (w.t1, w.t2))
     elif w.power == 1 and w.l1 == 0 and (w.l2 == 0) != (w.l3 == 0):
-        metric = Metric("quotient", _one_part(w, additive, stabilized), values=values)
+        metric = Metric("quotient", _one_part(w, additive, stabilized))
     else:
         numbers = (w.l1, w.t1, w.t2, w.l2, w.l3, w.power)
-        metric = Metric("s_plus", _all_parts(w, additive), weights=lambda p: numbers, values=values)
+        metric = Metric("s_plus", _all_parts(w, additive), weights=lambda p: numbers)
+    if w.walk is not None:
+        metric = metric._replace(values=_walk, factors=_walk)
     shrinkage, kind = (bayesian, "bayesian") if bayesian else (stabilized, "stabilized")
     return Measure(metric, {"walk": w.walk}, shrinkage, kind)
 
@@ -177,18 +182,15 @@ def _values_of(chosen: Any, given: Statistics) -> Array:
     return numbers
 
 
-def _walk(by_item: Csr, given: Statistics, p: Parameters) -> tuple[Array, Array]:
-    """Powers of the steps' probabilities, or of shares of magnitudes, from an item and to one."""
-    alpha = p["walk"]
-    values = by_item.data.astype(np.float64) if len(by_item.data) else np.ones(len(by_item.indices))
+def _walk(x: Csr, *statistics_and_parameters: Any) -> Array:
+    """Powers of the steps' probabilities, or of shares of magnitudes, from each row."""
+    alpha = statistics_and_parameters[-1]["walk"]
+    values = x.data.astype(np.float64) if len(x.data) else np.ones(len(x.indices))
     if not float(alpha).is_integer():
         _check.not_negative(values, "matrix1 and matrix2", f"steps to the power {alpha:g}")
-    item = np.repeat(np.arange(by_item.shape[0]), np.diff(by_item.indptr))
-    shares = []
-    for place, n in ((item, by_item.shape[0]), (by_item.indices, by_item.shape[1])):
-        totals = np.bincount(place, np.abs(values), n)
-        shares.append((values / totals[place]) ** alpha)
-    return shares[0], shares[1]
+    row = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+    shares: Array = (values / np.bincount(row, np.abs(values), x.shape[0])[row]) ** alpha
+    return shares
 
 
 # ---- the arguments --------------------------------------------------------------------------------------------------
@@ -220,9 +222,12 @@ def _just_below(threshold: float) -> float:
     return 0.0 if least == 0 else float(np.nextafter(least, -np.inf))
 
 
-def _rows(matrix: Any, name: str, n_threads: int) -> Csr:
-    """A sparse matrix by its rows; one that is stored by columns is transposed by a kernel."""
-    return transposed(_check.csr(matrix.T, name), n_threads) if matrix.format == "csc" else _check.csr(matrix, name)
+def _sides(matrix: Any, name: str, n_threads: int) -> tuple[Csr, Csr | None]:
+    """A sparse matrix by its rows, and by its columns if it is stored by them; then a kernel transposes it."""
+    if matrix.format != "csc":
+        return _check.csr(matrix, name), None
+    columns = _check.csr(matrix.T, name)
+    return transposed(columns, n_threads), columns
 
 
 def _ids(values: Any, name: str) -> Any:
