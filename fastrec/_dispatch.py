@@ -32,6 +32,7 @@ _COMPILED = {
     "relabel": "products",
     "terms_of_rows": "products",
     "sums_of_rows": "products",
+    "constant_rows": "products",
     "conjugate_gradients": "factorization",
     "direct_solve": "factorization",
     "nonnegative_solve": "factorization",

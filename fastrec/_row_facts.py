@@ -21,3 +21,13 @@ def sums_of_rows(x: Csr, n_threads: int) -> tuple[Array, Array, bool]:
     whole = np.empty(x.shape[0], np.uint8)
     _dispatch.kernel("sums_of_rows", x.data.dtype)(x.data, x.indptr, sums, squares, whole, n_threads)
     return sums, squares, bool(whole.all())
+
+
+def value_of_rows(x: Csr, n_threads: int) -> Array:
+    """The value of every row where each has but one, however often; else nothing."""
+    constant = np.empty(x.shape[0], np.uint8)
+    if len(x.data):
+        _dispatch.kernel("constant_rows", x.data.dtype)(x.data, x.indptr, constant, n_threads)
+    if not len(x.data) or not constant.all():
+        return x.data[:0]
+    return x.data[np.minimum(x.indptr[:-1], len(x.data) - 1)]

@@ -13,7 +13,7 @@ from fastrec import _check, _dispatch, _threads
 from fastrec._measures import Measure, Statistics
 from fastrec._progress import kernel_bar
 from fastrec._relabel import relabelled
-from fastrec._row_facts import terms_of_rows
+from fastrec._row_facts import terms_of_rows, value_of_rows
 from fastrec._transpose import transposed
 from fastrec._types import (
     ENTRIES_AT_ONCE,
@@ -262,10 +262,10 @@ def most_similar(
     kernel = _dispatch.kernel("item_similarity", pairs.by_item.data.dtype, dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Array, starts: Offsets, lengths: Offsets) -> None:
-        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[:3], own_rank, pairs.id_of_rank, n_terms,
-               *pairs.ranked(exclude), *pairs.ranked(of_every_item), *terms, measure.address, failed, threshold,
-               options.min_support, options.keep_diagonal, counted, _HEAD_ITEMS, kept, indices, data, starts, lengths,
-               threads, bar)  # fmt: skip
+        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[:3], pairs.user_values, own_rank,
+               pairs.id_of_rank, n_terms, *pairs.ranked(exclude), *pairs.ranked(of_every_item), *terms,
+               measure.address, failed, threshold, options.min_support, options.keep_diagonal, counted, _HEAD_ITEMS,
+               kept, indices, data, starts, lengths, threads, bar)  # fmt: skip
         if failed[0] >= 0:
             item, rank = divmod(int(failed[0]), n_ranks)
             measure.raise_error(pairs.facts(item, rank))
@@ -284,7 +284,8 @@ class _Pairs(NamedTuple):
     """Interactions as the kernel reads them, and what is known of both items of a pair."""
 
     by_item: Csr  # item ids by user ids; no values where all are 1
-    by_user: Csr  # user ids by ranks of the second items, ascending
+    by_user: Csr  # user ids by ranks of the second items, ascending; no values where all of a user's are the same:
+    user_values: Array  # then these
     id_of_rank: Ids
     rank_of_id: Ids
     items: Statistics
@@ -315,8 +316,12 @@ class _Pairs(NamedTuple):
         rank_of_id = np.full(n_others, -1, np.int32)
         rank_of_id[id_of_rank] = np.arange(len(ids), dtype=np.int32)
         kept = factors if len(ids) == n_others else factors.where(rank_of_id[factors.indices] >= 0)
-        by_user = relabelled(kept, rank_of_id, n_threads)
-        return cls(own, by_user, id_of_rank, rank_of_id, first.items, first.given, second.items, second.given, smallest)
+        user_values = value_of_rows(kept, n_threads)
+        by_user = relabelled(kept._replace(data=kept.data[:0]) if len(user_values) else kept, rank_of_id, n_threads)
+        return cls(
+            own, by_user, user_values, id_of_rank, rank_of_id, first.items, first.given, second.items, second.given,
+            smallest,
+        )  # fmt: skip
 
     def ranked(self, pattern: Pattern | None) -> Pattern:
         """Ranks for ids, without those that have none."""

@@ -337,6 +337,25 @@ def test_wherever_the_head_ends(monkeypatch, n_head):
         )
 
 
+def test_wherever_the_panels_end(monkeypatch):
+    """Users whose values are all the same: what they add to popular items is told by bits, in the same order."""
+    rng = np.random.default_rng(0)
+    user_items = csr_array((rng.random((150, 300)) < rng.permutation(300) / 300).astype(np.float32))
+    each_his_own = user_items.multiply(rng.random((150, 1))).tocsr().astype(np.float32)
+    for x, options in (
+        (user_items, {"metric": "p3alpha"}),
+        (user_items, {"metric": "rp3beta", "beta": 0.4, "min_support": 30}),
+        (each_his_own, {"metric": "cosine", "keep_diagonal": True}),
+        (each_his_own.astype(np.float64), {"metric": "jaccard", "candidates": [1, 4, 7, 200]}),
+        (each_his_own[:3], {"metric": "dot"}),
+        (csr_array(np.round(each_his_own.toarray() * 9)), {"metric": "dot"}),
+    ):
+        expected = reference.item_similarity(x, 9, **options)
+        for n_head in (-1, 0, 1, 127, 128, 129, 256, 257, 400):  # -1: where it pays
+            monkeypatch.setattr("fastrec.similarity._HEAD_ITEMS", n_head)
+            assert_same(fastrec.item_similarity(x, 9, **options), expected)
+
+
 @pytest.mark.parametrize("n_users", [3_000, 70_000])
 def test_a_head_that_pays(n_users):
     """Items that most users have, and how many the cost model takes: the answer tells nothing of it."""

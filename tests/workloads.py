@@ -124,6 +124,9 @@ ON_EVERY_SET = {
         for dtype in ("float32", "int64")
     },
     "item_similarity, cosine": lambda n: fastrec.item_similarity(ratings(), 20, n_threads=n),
+    "item_similarity, p3alpha": lambda n: fastrec.item_similarity(
+        ratings(), 20, metric="p3alpha", binary=True, n_threads=n
+    ),
     "item_similarity, dot": lambda n: fastrec.item_similarity(
         ratings().astype(np.float64), 20, metric="dot", shrinkage=3.0, min_support=2, threshold=1.0, n_threads=n
     ),

@@ -5,6 +5,8 @@
 
 namespace fastrec {
 
+inline std::ptrdiff_t panels_of(std::ptrdiff_t n_ranks) noexcept { return (n_ranks + panel_ranks - 1) / panel_ranks; }
+
 // The dense sums of the workers, each of which needs no more than the widest item asks for.
 template <class Value>
 class SumsWorkspace {
@@ -13,7 +15,7 @@ class SumsWorkspace {
       : ones_(x.item_users.data == nullptr),
         bytes_(n_workers, ones_ ? x.user_items.columns : 0),
         shorts_(n_workers, ones_ ? x.user_items.columns : 0),
-        sums_(n_workers, ones_ ? 0 : x.user_items.columns),
+        sums_(n_workers, ones_ ? 0 : panels_of(x.user_items.columns) * panel_ranks),
         counts_(n_workers, ones_ || counted ? x.user_items.columns : 0),
         touched_(n_workers, x.user_items.columns + 1, Fill::nothing) {}
 
@@ -29,6 +31,11 @@ class SumsWorkspace {
   Scratch<std::conditional_t<std::is_floating_point_v<Value>, double, std::int32_t>> sums_;
   Scratch<std::int32_t> counts_, touched_;
 };
+
+template <class Value>
+double entries_each(const Csr<Value>& rows, std::ptrdiff_t n_parts) noexcept {
+  return static_cast<double>(rows.indptr[rows.rows]) / static_cast<double>(std::max<std::ptrdiff_t>(n_parts, 1));
+}
 
 // The bits and counts of the most popular items.
 class HeadWorkspace {
@@ -73,11 +80,6 @@ class HeadWorkspace {
 
  private:
   static constexpr std::ptrdiff_t most_items = 2880;  // whose counts take 32 MiB
-
-  template <class Value>
-  static double entries_each(const Csr<Value>& rows, std::ptrdiff_t n_parts) noexcept {
-    return static_cast<double>(rows.indptr[rows.rows]) / static_cast<double>(std::max<std::ptrdiff_t>(n_parts, 1));
-  }
 
   // Clears some words of every item and sets the bits of their users, 64 a word; finds where the other items start.
   template <class Value>
@@ -135,6 +137,83 @@ class HeadWorkspace {
   Scratch<std::int64_t> tails_;
 };
 
+// The bits of the most popular items by user.
+class PanelWorkspace {
+ public:
+  // As many panels as `n_items` are in; by cost, those in which it is cheaper to look at a user's bits than at the
+  // items that he has there, on average of all that look.
+  template <class Value>
+  Status fill(const Kernels& table, const Interactions<Value>& x, std::ptrdiff_t n_items, double share, int n_threads,
+              Poll poll) {
+    const PanelKernels& kernels = table;
+    const Csr<Value>& rows = x.user_items;
+    std::ptrdiff_t n_panels = panels_of(n_items);
+    if (n_items == HeadWorkspace::by_cost) {
+      if (!(kernels.cost() < panel_ranks)) return Status::done;
+      const Status status = choose(kernels.cost(), rows, share, n_threads, poll, n_panels);
+      if (status != Status::done) return status;
+    }
+    n_panels = std::min(n_panels, panels_of(rows.columns));
+    if (n_panels <= 0) return Status::done;
+    bits_ = Scratch<std::uint8_t>(1, n_panels * rows.rows * panel_bytes, Fill::nothing);
+    tails_ = Scratch<std::int64_t>(1, rows.rows, Fill::nothing);
+    if (!bits_ || !tails_) return Status::out_of_memory;
+    panels_ = {n_panels, bits_[0], tails_[0]};
+    return for_users(rows, n_threads, poll, [&](int, std::ptrdiff_t user) noexcept {
+      for (std::ptrdiff_t panel = 0; panel < n_panels; ++panel) {
+        std::uint8_t* const at = bits_[0] + (panel * rows.rows + user) * panel_bytes;
+        std::fill(at, at + panel_bytes, std::uint8_t{0});
+      }
+      std::int64_t at = rows.indptr[user];
+      for (; at < rows.indptr[user + 1] && rows.indices[at] < n_panels * panel_ranks; ++at) {
+        const std::ptrdiff_t panel = rows.indices[at] / panel_ranks, place = rows.indices[at] % panel_ranks;
+        bits_[0][(panel * rows.rows + user) * panel_bytes + place / 8] |= static_cast<std::uint8_t>(1 << place % 8);
+      }
+      tails_[0][user] = at;
+    });
+  }
+
+  const Panels& panels() const noexcept { return panels_; }
+
+ private:
+  static constexpr std::ptrdiff_t panel_bytes = panel_ranks / 8, most_panels = 16;
+
+  template <class Value, class Body>
+  static Status for_users(const Csr<Value>& rows, int n_threads, Poll poll, const Body& body) {
+    const std::ptrdiff_t length = block_length(rows.rows, n_threads, 1 << 14, entries_each(rows, rows.rows));
+    return parallel_for_rows(0, rows.rows, length, n_threads, poll,
+                             [&](int worker, std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                               for (std::ptrdiff_t user = begin; user < end; ++user) body(worker, user);
+                             });
+  }
+
+  // A user is looked at once for each of his items. To make the bits of a panel costs about a term for each user.
+  template <class Value>
+  Status choose(double cost, const Csr<Value>& rows, double share, int n_threads, Poll poll,
+                std::ptrdiff_t& n_panels) const {
+    const Scratch<double> gains(n_threads, most_panels);
+    if (!gains) return Status::out_of_memory;
+    const Status status = for_users(rows, n_threads, poll, [&](int worker, std::ptrdiff_t user) noexcept {
+      const std::int64_t first = rows.indptr[user], last = rows.indptr[user + 1];
+      const double looks = share * static_cast<double>(last - first);
+      for (std::ptrdiff_t panel = 0; panel < most_panels; ++panel) gains[worker][panel] -= looks * cost + 1;
+      for (std::int64_t at = first; at < last && rows.indices[at] < most_panels * panel_ranks; ++at) {
+        gains[worker][rows.indices[at] / panel_ranks] += looks;
+      }
+    });
+    for (n_panels = 0; n_panels < most_panels; ++n_panels) {
+      double gain = 0.0;
+      for (int worker = 0; worker < n_threads; ++worker) gain += gains[worker][n_panels];
+      if (gain <= 0) break;
+    }
+    return status;
+  }
+
+  Panels panels_{};
+  Scratch<std::uint8_t> bits_;
+  Scratch<std::int64_t> tails_;
+};
+
 // Ranks the neighbours of items[rows.first] to items[rows.last].
 template <class Value, class Score>
 Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* items, Interactions<Value> x,
@@ -156,6 +235,10 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   Status status = head.fill(table, x, n_head, share, n_threads, progress.poll);
   if (status != Status::done) return status;
   x.head = head.head();
+  PanelWorkspace panels;
+  if (x.user_values && !options.counted) status = panels.fill(table, x, n_head, share, n_threads, progress.poll);
+  if (status != Status::done) return status;
+  x.panels = panels.panels();
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
   status = parallel_for_rows(rows.first, rows.last, length, n_threads, progress,
                              [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {

@@ -267,15 +267,30 @@ struct HeadKernels {
   std::ptrdiff_t scratch_bytes;
 };
 
+// The most popular items again, of which a user's bits say which he has.
+constexpr std::ptrdiff_t panel_ranks = 128;
+
+struct Panels {
+  std::ptrdiff_t n_panels;    // of panel_ranks ranks; 0: none
+  const std::uint8_t* bits;   // (n_panels, n_users, panel_ranks / 8)
+  const std::int64_t* tails;  // (n_users), where a user's other items start
+};
+
+struct PanelKernels {
+  double (*cost)() noexcept;
+};
+
 // The interactions from both sides. Items have their ids in item_users and their ranks in user_items: by number of
 // users, most first, so that what is often added to lies together. What has no rank is nobody's neighbour.
 template <class Value>
 struct Interactions {
   Csr<Value> item_users, user_items;  // data: nullptr where all values are 1
+  const Value* user_values;           // (n_users), where all of a user's values are the same; or nullptr
   const std::int64_t* n_terms;        // (n_items): multiply-adds of its row of item_users * user_items
   const std::int32_t* rank_of_id;     // (n_items), -1 without a rank
   const std::int32_t* id_of_rank;     // (n_ranks)
   Head head;
+  Panels panels;
 };
 
 enum class Formula {
@@ -319,7 +334,8 @@ struct NeighbourOptions {
   bool counted;  // whether terms must be counted beside the sums: not where values are positive and nothing asks
 };
 
-struct SumsScratch {      // (n_ranks) each, zero between rows; or empty where an item never needs it
+struct SumsScratch {      // (n_ranks) each, zero between rows; or empty where an item never needs it. There is room for
+                          // whole panels
   std::uint8_t* bytes;    // counts of items with few users,
   std::uint16_t* shorts;  // and of others
   void* sums;             // of the type that the values are summed in
@@ -440,6 +456,7 @@ struct Kernels : TopKKernels<float>,
                  SparseProductKernels<std::int32_t>,
                  SparseProductKernels<std::int64_t>,
                  HeadKernels,
+                 PanelKernels,
                  SimilarityKernels<float, float>,
                  SimilarityKernels<float, double>,
                  SimilarityKernels<double, double>,

@@ -1,4 +1,5 @@
-// Drivers of what is asked about rows before they are multiplied: how many terms, and what their values add up to.
+// Drivers of what is asked about rows before they are multiplied: how many terms, what their values add up to, and
+// whether they are all the same.
 #pragma once
 
 #include <cmath>
@@ -49,6 +50,18 @@ Status sums_of_rows(const Value* data, const std::int64_t* indptr, std::ptrdiff_
     sums[row] = sum;
     squares[row] = square;
     whole[row] = are_whole;
+  });
+}
+
+// constant[r]: whether row r has no two different values.
+template <class Value>
+Status constant_rows(const Value* data, const std::int64_t* indptr, std::ptrdiff_t n_rows, std::uint8_t* constant,
+                     int n_threads, Poll poll) {
+  return for_rows(indptr, n_rows, n_threads, poll, [=](std::ptrdiff_t row) noexcept {
+    const std::int64_t first = indptr[row], last = indptr[row + 1];
+    std::int64_t at = first;
+    while (at < last && data[at] == data[first]) ++at;
+    constant[row] = at == last;
   });
 }
 

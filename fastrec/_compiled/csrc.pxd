@@ -51,6 +51,7 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
 
     cppclass Interactions[Value]:
         Csr[Value] item_users, user_items
+        const Value* user_values
         const int64_t* n_terms
         const int32_t* rank_of_id
         const int32_t* id_of_rank
@@ -160,6 +161,8 @@ cdef extern from "fastrec/row_facts.hpp" namespace "fastrec" nogil:
                          int64_t* terms, int n_threads, Poll) noexcept
     Status sums_of_rows[Value](const Value* data, const int64_t* indptr, ptrdiff_t n_rows, double* sums,
                                double* squares, uint8_t* whole, int n_threads, Poll) noexcept
+    Status constant_rows[Value](const Value* data, const int64_t* indptr, ptrdiff_t n_rows, uint8_t* constant,
+                                int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/transpose.hpp" namespace "fastrec" nogil:
     cppclass TransposedCsr[Value]:

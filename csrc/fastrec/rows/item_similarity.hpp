@@ -6,6 +6,7 @@
 #pragma once
 
 #include "fastrec/rows/measures.hpp"
+#include "fastrec/rows/panel_sums.hpp"
 #include "fastrec/rows/sparse_rows.hpp"
 
 namespace fastrec {
@@ -51,10 +52,12 @@ struct Sums {
   }
 };
 
+enum class Terms { ones, of_users, of_entries };  // what a user's items bring: 1, the user's value, or each its own
+
 // Adds the row of `item`, of each user the items from `starts` on, terms by ascending user, and returns how many ranks
 // were touched, n_touched beforehand, if it was to list them. Whether a rank is new moves the end of the list and not
 // the program: nobody could foretell it.
-template <bool list, bool ones, class Value, class Sum, bool counted>
+template <bool list, Terms terms, class Value, class Sum, bool counted>
 std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const std::int64_t* starts,
                         const Sums<Sum, counted>& row, std::ptrdiff_t n_touched = 0) noexcept {
   constexpr std::ptrdiff_t ahead = 4;  // users whose items are asked for beforehand: a line, two where there are values
@@ -66,13 +69,19 @@ std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const
     if (at + ahead < last) {
       const std::int64_t next = starts[users[at + ahead]];
       __builtin_prefetch(x.user_items.indices + next);
-      if constexpr (!ones) {
+      if constexpr (terms != Terms::ones) {
         __builtin_prefetch(x.user_items.indices + next + line / std::int64_t{sizeof(std::int32_t)});
+      }
+      if constexpr (terms == Terms::of_entries) {
         __builtin_prefetch(x.user_items.data + next);
         __builtin_prefetch(x.user_items.data + next + line / std::int64_t{sizeof(Value)});
       }
     }
     const std::int32_t user = users[at];
+    Sum term{1};
+    if constexpr (terms == Terms::of_users) {
+      term = static_cast<Sum>(x.item_users.data[at]) * static_cast<Sum>(x.user_values[user]);
+    }
     for (std::int64_t to = starts[user]; to < ends[user]; ++to) {
       const std::int32_t rank = x.user_items.indices[to];
       if constexpr (list) {
@@ -80,11 +89,10 @@ std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const
         n_touched += row.n_common(rank) == 0;
       }
       if constexpr (counted) ++row.counts[rank];
-      if constexpr (ones) {
-        ++row.sums[rank];
-      } else {
-        row.sums[rank] += static_cast<Sum>(x.item_users.data[at]) * static_cast<Sum>(x.user_items.data[to]);
+      if constexpr (terms == Terms::of_entries) {
+        term = static_cast<Sum>(x.item_users.data[at]) * static_cast<Sum>(x.user_items.data[to]);
       }
+      row.sums[rank] += term;
     }
   }
   return n_touched;
@@ -242,10 +250,25 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
     if (!whole) n_touched = row.list_touched(n_head);
     starts = x.head.tails;
   }
-  if (whole) {
-    add_item<false, ones>(item, x, starts, row);
+  if constexpr (std::is_same_v<Sum, double> && !counted) {
+    if (whole && x.panels.n_panels > 0) {
+      add_panels(item, x, row.sums);
+      starts = x.panels.tails;
+    }
+  }
+  const auto add = [&](auto terms) {
+    if (whole) {
+      add_item<false, terms.value>(item, x, starts, row);
+    } else {
+      n_touched = add_item<true, terms.value>(item, x, starts, row, n_touched);
+    }
+  };
+  if constexpr (ones) {
+    add(std::integral_constant<Terms, Terms::ones>{});
+  } else if (x.user_values) {
+    add(std::integral_constant<Terms, Terms::of_users>{});
   } else {
-    n_touched = add_item<true, ones>(item, x, starts, row, n_touched);
+    add(std::integral_constant<Terms, Terms::of_entries>{});
   }
   if (!ranking.options.keep_diagonal && own_rank >= 0) row.erase(own_rank);
   const Pattern& exclude = ranking.options.exclude;
