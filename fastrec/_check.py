@@ -353,7 +353,7 @@ def index_memory(n_items: int, n_factors: int, dtype: npt.DTypeLike) -> None:
 
 def product_memory(n_columns: int, n_threads: int) -> None:
     """Refuse a sparse product whose working arrays do not fit."""
-    n_bytes = n_columns * (28 * n_threads + 8)
+    n_bytes = n_columns * (36 * n_threads + 8)
     memory(n_bytes, f"working arrays for {n_columns} columns and {n_threads} threads", "use fewer n_threads or columns")
 
 

@@ -17,11 +17,16 @@ class SumsWorkspace {
         shorts_(n_workers, ones_ ? x.user_items.columns : 0),
         sums_(n_workers, ones_ ? 0 : panels_of(x.user_items.columns) * panel_ranks),
         counts_(n_workers, ones_ || counted ? x.user_items.columns : 0),
-        touched_(n_workers, x.user_items.columns + 1, Fill::nothing) {}
+        touched_(n_workers, x.user_items.columns + 1, Fill::nothing),
+        listed_(n_workers, x.user_items.columns, Fill::nothing),
+        listed_counts_(n_workers, counted ? x.user_items.columns : 0, Fill::nothing) {}
 
-  explicit operator bool() const { return bytes_ && shorts_ && sums_ && counts_ && touched_; }
+  explicit operator bool() const {
+    return bytes_ && shorts_ && sums_ && counts_ && touched_ && listed_ && listed_counts_;
+  }
   SumsScratch operator[](int worker) const {
-    return {bytes_[worker], shorts_[worker], sums_[worker], counts_[worker], touched_[worker]};
+    return {bytes_[worker],   shorts_[worker], sums_[worker],         counts_[worker],
+            touched_[worker], listed_[worker], listed_counts_[worker]};
   }
 
  private:
@@ -30,6 +35,8 @@ class SumsWorkspace {
   Scratch<std::uint16_t> shorts_;
   Scratch<std::conditional_t<std::is_floating_point_v<Value>, double, std::int32_t>> sums_;
   Scratch<std::int32_t> counts_, touched_;
+  Scratch<std::conditional_t<std::is_floating_point_v<Value>, double, std::int32_t>> listed_;
+  Scratch<std::int32_t> listed_counts_;
 };
 
 template <class Value>

@@ -341,6 +341,8 @@ struct SumsScratch {      // (n_ranks) each, zero between rows; or empty where a
   void* sums;             // of the type that the values are summed in
   std::int32_t* counts;   // of the terms in the sums
   std::int32_t* touched;  // (n_ranks + 1), ranks with a term
+  void* listed;           // the sums of those that are ranked, of the same type,
+  std::int32_t* listed_counts;
 };
 
 template <class Score>

@@ -14,85 +14,92 @@ namespace {
 
 // ---- sums -----------------------------------------------------------------------------------------------------------
 
-// The sums of one row, by rank.
+// Sums of one row: by rank, or of pairs that were listed.
 template <class Sum, bool counted>
 struct Sums {
   Sum* sums;
   std::int32_t* counts;
-  std::int32_t* touched;
 
   // Without counts a sum of ones is its own count, and of others, which are positive, only 0 and more matters.
-  std::int32_t n_common(std::int32_t rank) const noexcept {
-    if constexpr (counted) return counts[rank];
-    if constexpr (std::is_floating_point_v<Sum>) return sums[rank] > 0;
-    return static_cast<std::int32_t>(sums[rank]);
+  std::int32_t n_common(std::ptrdiff_t at) const noexcept {
+    if constexpr (counted) return counts[at];
+    if constexpr (std::is_floating_point_v<Sum>) return sums[at] > 0;
+    return static_cast<std::int32_t>(sums[at]);
   }
 
-  void erase(std::int32_t rank) const noexcept {
-    sums[rank] = 0;
-    if constexpr (counted) counts[rank] = 0;
+  void erase(std::ptrdiff_t at) const noexcept {
+    sums[at] = 0;
+    if constexpr (counted) counts[at] = 0;
   }
 
-  // Loops apart from those that read: GCC 12 clears first where both stand in one (loop distribution).
-  void clear_all(std::ptrdiff_t n) const noexcept {
+  // In loops apart from those that read: GCC 12 clears first where both stand in one (loop distribution).
+  void clear(std::ptrdiff_t n) const noexcept {
     std::fill(sums, sums + n, Sum{0});
     if constexpr (counted) std::fill(counts, counts + n, 0);
   }
-  void clear_touched(std::ptrdiff_t n) const noexcept {
-    for (std::ptrdiff_t i = 0; i < n; ++i) erase(touched[i]);
-  }
 
-  std::ptrdiff_t list_touched(std::ptrdiff_t n_ranks) const noexcept {
+  std::ptrdiff_t list_touched(std::ptrdiff_t n_ranks, std::int32_t* list) const noexcept {
     std::ptrdiff_t n = 0;
     for (std::ptrdiff_t rank = 0; rank < n_ranks; ++rank) {
-      touched[n] = static_cast<std::int32_t>(rank);
-      n += n_common(touched[n]) != 0;
+      list[n] = static_cast<std::int32_t>(rank);
+      n += n_common(rank) != 0;
     }
     return n;
+  }
+
+  // Copies what list[0] to list[n] have, and leaves zeros where it `takes` that.
+  template <bool takes>
+  void give(const std::int32_t* list, std::ptrdiff_t n, const Sums& to) const noexcept {
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      to.sums[i] = sums[list[i]];
+      if constexpr (counted) to.counts[i] = counts[list[i]];
+      if constexpr (takes) erase(list[i]);
+    }
   }
 };
 
 enum class Terms { ones, of_users, of_entries };  // what a user's items bring: 1, the user's value, or each its own
 
 // Adds the row of `item`, of each user the items from `starts` on, terms by ascending user, and returns how many ranks
-// were touched, n_touched beforehand, if it was to list them. Whether a rank is new moves the end of the list and not
-// the program: nobody could foretell it.
+// were listed as touched, n_touched beforehand, if there is a list. Whether a rank is new moves the end of the list and
+// not the program: nobody could foretell it.
 template <bool list, Terms terms, class Value, class Sum, bool counted>
 std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const std::int64_t* starts,
-                        const Sums<Sum, counted>& row, std::ptrdiff_t n_touched = 0) noexcept {
+                        const Sums<Sum, counted>& row, std::int32_t* touched = nullptr,
+                        std::ptrdiff_t n_touched = 0) noexcept {
   constexpr std::ptrdiff_t ahead = 4;  // users whose items are asked for beforehand: a line, two where there are values
   constexpr std::int64_t line = 64;
   const std::int32_t* users = x.item_users.indices;
+  const std::int32_t* ranks =
+      x.user_items.indices;  // by name, since a byte might be part of anything that is pointed to
+  const Value* values = x.user_items.data;
   const std::int64_t* ends = x.user_items.indptr + 1;
+  Sum* sums = row.sums;
+  std::int32_t* counts = row.counts;
   const std::int64_t last = x.item_users.indptr[item + 1];
   for (std::int64_t at = x.item_users.indptr[item]; at < last; ++at) {
     if (at + ahead < last) {
       const std::int64_t next = starts[users[at + ahead]];
-      __builtin_prefetch(x.user_items.indices + next);
-      if constexpr (terms != Terms::ones) {
-        __builtin_prefetch(x.user_items.indices + next + line / std::int64_t{sizeof(std::int32_t)});
-      }
+      __builtin_prefetch(ranks + next);
+      if constexpr (terms != Terms::ones) __builtin_prefetch(ranks + next + line / std::int64_t{sizeof(std::int32_t)});
       if constexpr (terms == Terms::of_entries) {
-        __builtin_prefetch(x.user_items.data + next);
-        __builtin_prefetch(x.user_items.data + next + line / std::int64_t{sizeof(Value)});
+        __builtin_prefetch(values + next);
+        __builtin_prefetch(values + next + line / std::int64_t{sizeof(Value)});
       }
     }
     const std::int32_t user = users[at];
-    Sum term{1};
-    if constexpr (terms == Terms::of_users) {
-      term = static_cast<Sum>(x.item_users.data[at]) * static_cast<Sum>(x.user_values[user]);
-    }
-    for (std::int64_t to = starts[user]; to < ends[user]; ++to) {
-      const std::int32_t rank = x.user_items.indices[to];
+    const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(x.item_users.data[at]);
+    Sum term = terms == Terms::of_users ? own * static_cast<Sum>(x.user_values[user]) : own;
+    const std::int64_t end = ends[user];
+    for (std::int64_t to = starts[user]; to < end; ++to) {
+      const std::int32_t rank = ranks[to];
       if constexpr (list) {
-        row.touched[n_touched] = rank;
-        n_touched += row.n_common(rank) == 0;
+        touched[n_touched] = rank;
+        n_touched += Sums<Sum, counted>{sums, counts}.n_common(rank) == 0;
       }
-      if constexpr (counted) ++row.counts[rank];
-      if constexpr (terms == Terms::of_entries) {
-        term = static_cast<Sum>(x.item_users.data[at]) * static_cast<Sum>(x.user_items.data[to]);
-      }
-      row.sums[rank] += term;
+      if constexpr (counted) ++counts[rank];
+      if constexpr (terms == Terms::of_entries) term = own * static_cast<Sum>(values[to]);
+      sums[rank] += term;
     }
   }
   return n_touched;
@@ -117,13 +124,15 @@ template <class Score>
 class PairsToScore {
  public:
   PairsToScore(std::ptrdiff_t item, const Ranking<Score>& ranking, Selector<Score>& selector) noexcept
-      : item_(item), ranking_(ranking), selector_(selector) {}
+      : item_(item), ranking_(ranking), selector_(selector) {
+    block_.n = 0;
+  }
 
   // These are false where the measure failed.
   template <class Row>
-  bool add(const Row& row, std::int32_t rank) noexcept {
-    block_.dots[block_.n] = static_cast<double>(row.sums[rank]);
-    block_.n_common[block_.n] = row.n_common(rank);
+  bool add(const Row& row, std::ptrdiff_t at, std::int32_t rank) noexcept {
+    block_.dots[block_.n] = static_cast<double>(row.sums[at]);
+    block_.n_common[block_.n] = row.n_common(at);
     block_.ranks[block_.n++] = rank;
     return block_.n < block_pairs || score();
   }
@@ -143,10 +152,10 @@ class PairsToScore {
   std::ptrdiff_t item_;
   const Ranking<Score>& ranking_;
   Selector<Score>& selector_;
-  PairBlock block_{};
+  PairBlock block_;
 };
 
-// Every pair of list[0] to list[n] by its exact score.
+// Every pair with list[0] to list[n], whose sums are given, by its exact score.
 template <class Score, class Row>
 bool rank_exact_scores(std::ptrdiff_t item, const std::int32_t* list, std::ptrdiff_t n, const Row& row,
                        const Ranking<Score>& ranking, Selector<Score>& selector) noexcept {
@@ -158,12 +167,11 @@ bool rank_exact_scores(std::ptrdiff_t item, const std::int32_t* list, std::ptrdi
     std::ptrdiff_t places[block_pairs];
     block.n = 0;
     for (std::ptrdiff_t i = first; i < std::min(first + block_pairs, n); ++i) {
-      const std::int32_t rank = list[i];
       places[block.n] = i;
-      block.ranks[block.n] = rank;
-      block.dots[block.n] = static_cast<double>(row.sums[rank]);
-      block.n_common[block.n] = row.n_common(rank);
-      block.n += row.n_common(rank) >= ranking.options.min_support;
+      block.ranks[block.n] = list[i];
+      block.dots[block.n] = static_cast<double>(row.sums[i]);
+      block.n_common[block.n] = row.n_common(i);
+      block.n += row.n_common(i) >= ranking.options.min_support;
     }
     double exact[block_pairs];
     if (!ranking.score(block, item, ranking.measure, exact)) return false;
@@ -174,7 +182,8 @@ bool rank_exact_scores(std::ptrdiff_t item, const std::int32_t* list, std::ptrdi
   return true;
 }
 
-// near_scores[0] to near_scores[n] of the pairs with rank_at(0) to rank_at(n); NaN where too few users have both.
+// near_scores[0] to near_scores[n] of the pairs with rank_at(0) to rank_at(n), whose sums are given; NaN where too few
+// users have both.
 template <bool shrunk, class Score, class Sum, bool counted, class RankAt>
 void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted>& row, const Ranking<Score>& ranking,
                   float* __restrict near_scores, const RankAt& rank_at) noexcept {
@@ -191,10 +200,9 @@ void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted
   for (std::ptrdiff_t first = 0; first < n; first += block_pairs) {
     const std::ptrdiff_t n_block = std::min(block_pairs, n - first);
     float dots[block_pairs];
-    for (std::ptrdiff_t i = 0; i < n_block; ++i) dots[i] = static_cast<float>(sums[rank_at(first + i)]);
+    for (std::ptrdiff_t i = 0; i < n_block; ++i) dots[i] = static_cast<float>(sums[first + i]);
     for (std::ptrdiff_t i = 0; i < n_block && !is_count; ++i) {
-      const std::int32_t rank = rank_at(first + i);
-      dots[i] = (counted ? counts[rank] >= min_support : sums[rank] > 0) ? dots[i] : never;
+      dots[i] = (counted ? counts[first + i] >= min_support : sums[first + i] > 0) ? dots[i] : never;
     }
     for (std::ptrdiff_t i = 0; i < n_block; ++i) {
       const float score = near_quotient<shrunk>(dots[i], own, others[rank_at(first + i)], shrinkage);
@@ -221,22 +229,23 @@ bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, 
   std::ptrdiff_t first = 0;
   for (; first + compared_together <= n; first += compared_together) {
     for (std::uint64_t bits = reaching(near_scores + first, bar); bits != 0; bits &= bits - 1) {
-      const std::int32_t rank = rank_at(first + __builtin_ctzll(bits));
-      if (!pairs.add(row, rank)) return false;
+      const std::ptrdiff_t at = first + __builtin_ctzll(bits);
+      if (!pairs.add(row, at, rank_at(at))) return false;
     }
   }
   for (; first < n; ++first) {
-    if (near_scores[first] >= bar && !pairs.add(row, rank_at(first))) return false;
+    if (near_scores[first] >= bar && !pairs.add(row, first, rank_at(first))) return false;
   }
   return pairs.score();
 }
 
 // ---- rows -----------------------------------------------------------------------------------------------------------
 
-// A row is scanned whole where it has as many terms as there are ranks.
+// A row is scanned whole where it has as many terms as there are ranks. Only `listed` sums are read where it is not.
 template <bool ones, class Value, class Score, class Sum, bool counted>
 bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum, counted>& row,
-               const Ranking<Score>& ranking, Selector<Score>& selector) noexcept {
+               const Sums<Sum, counted>& listed, std::int32_t* touched, const Ranking<Score>& ranking,
+               Selector<Score>& selector) noexcept {
   const std::ptrdiff_t n_ranks = x.user_items.columns;
   const std::int32_t own_rank = x.rank_of_id[item];
   const bool in_head = ones && own_rank >= 0 && own_rank < x.head.n_items;
@@ -247,7 +256,7 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
     const std::int32_t* counts = x.head.counts + own_rank * x.head.n_items;
     const std::ptrdiff_t n_head = std::min(x.head.n_items, n_ranks);
     for (std::ptrdiff_t rank = 0; rank < n_head; ++rank) row.sums[rank] = static_cast<Sum>(counts[rank]);
-    if (!whole) n_touched = row.list_touched(n_head);
+    if (!whole) n_touched = row.list_touched(n_head, touched);
     starts = x.head.tails;
   }
   if constexpr (std::is_same_v<Sum, double> && !counted) {
@@ -260,7 +269,7 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
     if (whole) {
       add_item<false, terms.value>(item, x, starts, row);
     } else {
-      n_touched = add_item<true, terms.value>(item, x, starts, row, n_touched);
+      n_touched = add_item<true, terms.value>(item, x, starts, row, touched, n_touched);
     }
   };
   if constexpr (ones) {
@@ -277,28 +286,31 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
     for (std::int64_t at = exclude.indptr[item * exclude.step]; at < last; ++at) row.erase(exclude.ids[at]);
   }
 
-  const std::int32_t* list = row.touched;
+  const std::int32_t* list = touched;
   std::ptrdiff_t n = n_touched;
   const Pattern& candidates = ranking.options.candidates;
   const bool screened = ranking.measure.near_other != nullptr;
-  bool scored = true;
   if (candidates.indptr) {
     list = candidates.ids + candidates.indptr[item * candidates.step];
     n = candidates.indptr[item * candidates.step + 1] - candidates.indptr[item * candidates.step];
-  } else if (whole && screened) {
-    list = nullptr;
-  } else if (whole) {
-    n = row.list_touched(n_ranks);
+    row.template give<false>(list, n, listed);
+    for (std::ptrdiff_t i = 0; i < n_touched; ++i) row.erase(touched[i]);
+  } else if (!whole) {
+    row.template give<true>(list, n, listed);
+  } else if (!screened) {
+    n = row.list_touched(n_ranks, touched);
+    row.template give<false>(list, n, listed);
   }
-  if (list == nullptr) {
+  bool scored;
+  if (whole && screened && !candidates.indptr) {
     scored = rank_by_near_scores(item, n_ranks, row, ranking, selector,
-                                 [](std::ptrdiff_t i) { return static_cast<std::int32_t>(i); });
+                                 [](std::ptrdiff_t at) { return static_cast<std::int32_t>(at); });
   } else if (screened) {
-    scored = rank_by_near_scores(item, n, row, ranking, selector, [list](std::ptrdiff_t i) { return list[i]; });
+    scored = rank_by_near_scores(item, n, listed, ranking, selector, [list](std::ptrdiff_t at) { return list[at]; });
   } else {
-    scored = rank_exact_scores(item, list, n, row, ranking, selector);
+    scored = rank_exact_scores(item, list, n, listed, ranking, selector);
   }
-  whole ? row.clear_all(n_ranks) : row.clear_touched(n_touched);
+  if (whole) row.clear(n_ranks);
   return scored;
 }
 
@@ -314,23 +326,30 @@ void item_similarity(Rows rows, const std::int32_t* items, const Interactions<Va
     const std::int32_t item = items[row];
     Selection<Score> selection = Selector<Score>::empty(scratch.pick.entries);
     Selector<Score> selector(selection, k, 2 * k);
-    const auto rank = [&](auto ones, const auto& row_sums) {
-      return rank_item<ones.value>(item, x, row_sums, ranking, selector);
+    const auto rank = [&](auto ones, const auto& row_sums, const auto& listed) {
+      return rank_item<ones.value>(item, x, row_sums, listed, sums.touched, ranking, selector);
     };
+    const auto rank_ones = [&](auto* by_rank) {
+      using Row = Sums<std::remove_pointer_t<decltype(by_rank)>, false>;
+      return rank(std::true_type{}, Row{by_rank, nullptr}, Row{static_cast<decltype(by_rank)>(sums.listed), nullptr});
+    };
+    Total *by_rank = static_cast<Total*>(sums.sums), *listed = static_cast<Total*>(sums.listed);
     bool scored;
     if (x.item_users.data == nullptr) {
       const std::int64_t n_users = x.item_users.indptr[item + 1] - x.item_users.indptr[item];
       if (n_users <= std::numeric_limits<std::uint8_t>::max()) {
-        scored = rank(std::true_type{}, Sums<std::uint8_t, false>{sums.bytes, nullptr, sums.touched});
+        scored = rank_ones(sums.bytes);
       } else if (n_users <= std::numeric_limits<std::uint16_t>::max()) {
-        scored = rank(std::true_type{}, Sums<std::uint16_t, false>{sums.shorts, nullptr, sums.touched});
+        scored = rank_ones(sums.shorts);
       } else {
-        scored = rank(std::true_type{}, Sums<std::int32_t, false>{sums.counts, nullptr, sums.touched});
+        scored = rank_ones(sums.counts);
       }
     } else if (options.counted) {
-      scored = rank(std::false_type{}, Sums<Total, true>{static_cast<Total*>(sums.sums), sums.counts, sums.touched});
+      using Row = Sums<Total, true>;
+      scored = rank(std::false_type{}, Row{by_rank, sums.counts}, Row{listed, sums.listed_counts});
     } else {
-      scored = rank(std::false_type{}, Sums<Total, false>{static_cast<Total*>(sums.sums), nullptr, sums.touched});
+      using Row = Sums<Total, false>;
+      scored = rank(std::false_type{}, Row{by_rank, nullptr}, Row{listed, nullptr});
     }
     if (!scored) return;
     write_sparse_row(selector, scratch.pick.entries, row, out);
