@@ -211,10 +211,17 @@ void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted
   }
 }
 
-// The pairs of rank_at(0) to rank_at(n), of which near scores tell what is worth an exact one.
+// The pairs of rank_at(0) to rank_at(n), of which near scores tell what is worth an exact one; of few pairs all are.
 template <class Score, class Row, class RankAt>
 bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, const Ranking<Score>& ranking,
                          Selector<Score>& selector, const RankAt& rank_at) noexcept {
+  PairsToScore<Score> pairs(item, ranking, selector);
+  if (n < 2 * ranking.k) {
+    for (std::ptrdiff_t at = 0; at < n; ++at) {
+      if (row.n_common(at) >= ranking.options.min_support && !pairs.add(row, at, rank_at(at))) return false;
+    }
+    return pairs.score();
+  }
   float* near_scores = ranking.scratch.near_scores;
   if (ranking.measure.shrinkage > 0) {
     score_nearly<true>(item, n, row, ranking, near_scores, rank_at);
@@ -225,7 +232,6 @@ bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, 
   const float least = below(static_cast<float>(ranking.least));
   const float reached = below(reached_by_k(near_scores, n, ranking.k, least, ranking.scratch.near_groups));
   const float bar = std::max(least, reached);
-  PairsToScore<Score> pairs(item, ranking, selector);
   std::ptrdiff_t first = 0;
   for (; first + compared_together <= n; first += compared_together) {
     for (std::uint64_t bits = reaching(near_scores + first, bar); bits != 0; bits &= bits - 1) {
