@@ -125,8 +125,8 @@ def item_similarity(
     user for each of up to 2,880 popular items, or 2,048 where only each user's values are all the same; never
     items x items. Sarwar et al., "Item-based collaborative filtering recommendation algorithms", 2001; Tversky,
     "Features of similarity", 1977; Cooper et al., "Random walks in recommender systems", 2014 (P3alpha); Paudel et al.,
-    "Updatable, accurate, diverse, and scalable recommendations for interactive applications", 2017 (RP3beta); Dunning, "Accurate methods for the statistics of
-    surprise and coincidence", 1993.
+    "Updatable, accurate, diverse, and scalable recommendations for interactive applications", 2017 (RP3beta);
+    Dunning, "Accurate methods for the statistics of surprise and coincidence", 1993.
     """
     options = Options.checked(
         k, metric, parameters, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal, n_threads,
