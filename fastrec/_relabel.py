@@ -11,9 +11,7 @@ from fastrec._types import Csr, Ids
 def relabelled(x: Csr, labels: Ids, n_threads: int) -> Csr:
     """Column j as column ``labels[j]``, of which no two are the same; every row in ascending order of the new numbers.
 
-    The label of a column without entries may be anything.
-
-    Values may be missing, as an empty array, for a pattern.
+    The label of a column without entries may be anything. Values may be missing, as an empty array, for a pattern.
     """
     out = x._replace(data=np.empty_like(x.data), indices=np.empty_like(x.indices))
     kernel = _dispatch.kernel("relabel", x.data.dtype)

@@ -238,7 +238,7 @@ def most_similar(
 ) -> csr_array:
     """`item_similarity` of checked arguments, both sides as items by users; or of items and others, two matrices.
 
-    ``by_user`` are the items transposed, from who has them.
+    ``by_user`` is the second side transposed, from who has it.
     """
     n_items, threads = items.shape[0], options.n_threads
     n_others = n_items if others is None else others.shape[0]

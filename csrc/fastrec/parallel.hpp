@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <system_error>
 #include <thread>
@@ -135,6 +136,18 @@ Status parallel_for_rows(std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff
                                             n_done.fetch_add(to - from, std::memory_order_relaxed);
                                           });
   return status == Status::done && tell() ? Status::interrupted : status;
+}
+
+// The same for every row of a sparse matrix with these row pointers: body(worker, row).
+template <class Body>
+Status for_sparse_rows(const std::int64_t* indptr, std::ptrdiff_t n_rows, int n_threads, Poll poll, const Body& body) {
+  const double n_stored = static_cast<double>(indptr[n_rows] - indptr[0]);
+  n_threads = worthwhile_threads(n_stored, n_threads);
+  const double row_operations = n_stored / static_cast<double>(std::max<std::ptrdiff_t>(n_rows, 1));
+  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 1 << 14, row_operations), n_threads, poll,
+                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             for (std::ptrdiff_t row = first; row < last; ++row) body(worker, row);
+                           });
 }
 
 }  // namespace fastrec

@@ -11,11 +11,6 @@ constexpr std::ptrdiff_t by_cost = -1;  // how many items
 
 inline std::ptrdiff_t panels_of(std::ptrdiff_t n_ranks) noexcept { return (n_ranks + panel_ranks - 1) / panel_ranks; }
 
-template <class Value>
-double entries_each(const Csr<Value>& rows, std::ptrdiff_t n_parts) noexcept {
-  return static_cast<double>(rows.indptr[rows.rows]) / static_cast<double>(std::max<std::ptrdiff_t>(n_parts, 1));
-}
-
 // By item, and how many users each two have in common.
 class HeadWorkspace {
  public:
@@ -41,7 +36,9 @@ class HeadWorkspace {
     head_ = {n_padded, head_.n_words, bits_[0], counts_[0], tails_[0]};
     // Blocks of users who share their words of bits with nobody else.
     const std::ptrdiff_t n_groups = head_.n_words / head_words;
-    const double group_operations = static_cast<double>(n_padded * head_words) + entries_each(rows, n_groups);
+    const double entries =
+        static_cast<double>(rows.indptr[rows.rows]) / static_cast<double>(std::max<std::ptrdiff_t>(n_groups, 1));
+    const double group_operations = static_cast<double>(n_padded * head_words) + entries;
     const Status status =
         parallel_for_rows(0, n_groups, block_length(n_groups, n_threads, 16, group_operations), n_threads, poll,
                           [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
@@ -84,16 +81,13 @@ class HeadWorkspace {
     const std::ptrdiff_t n = std::min(rows.columns, most_items);
     const Scratch<double> spared(n_threads, n);
     if (!spared) return Status::out_of_memory;
-    const std::ptrdiff_t length = block_length(rows.rows, n_threads, 1 << 14, entries_each(rows, rows.rows));
-    const Status status = parallel_for_rows(
-        0, rows.rows, length, n_threads, poll, [&](int worker, std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-          for (std::ptrdiff_t user = begin; user < end; ++user) {
-            const std::int64_t first = rows.indptr[user];
-            for (std::int64_t at = first; at < rows.indptr[user + 1] && rows.indices[at] < n; ++at) {
-              spared[worker][rows.indices[at]] += static_cast<double>(2 * (at - first) + 1);
-            }
-          }
-        });
+    const auto spare = [&](int worker, std::ptrdiff_t user) noexcept {
+      const std::int64_t first = rows.indptr[user];
+      for (std::int64_t at = first; at < rows.indptr[user + 1] && rows.indices[at] < n; ++at) {
+        spared[worker][rows.indices[at]] += static_cast<double>(2 * (at - first) + 1);
+      }
+    };
+    const Status status = for_sparse_rows(rows.indptr, rows.rows, n_threads, poll, spare);
     double gain = 0.0, best = 0.0;
     cheapest = 0;
     for (std::ptrdiff_t h = 1; h <= n; ++h) {
@@ -136,7 +130,7 @@ class PanelWorkspace {
     tails_ = Scratch<std::int64_t>(1, rows.rows, Fill::nothing);
     if (!bits_ || !tails_) return Status::out_of_memory;
     panels_ = {n_panels, bits_[0], tails_[0]};
-    return for_users(rows, n_threads, poll, [&](int, std::ptrdiff_t user) noexcept {
+    return for_sparse_rows(rows.indptr, rows.rows, n_threads, poll, [&](int, std::ptrdiff_t user) noexcept {
       for (std::ptrdiff_t panel = 0; panel < n_panels; ++panel) {
         std::uint8_t* const at = bits_[0] + (panel * rows.rows + user) * panel_bytes;
         std::fill(at, at + panel_bytes, std::uint8_t{0});
@@ -155,29 +149,21 @@ class PanelWorkspace {
  private:
   static constexpr std::ptrdiff_t panel_bytes = panel_ranks / 8, most_panels = 16;
 
-  template <class Value, class Body>
-  static Status for_users(const Csr<Value>& rows, int n_threads, Poll poll, const Body& body) {
-    const std::ptrdiff_t length = block_length(rows.rows, n_threads, 1 << 14, entries_each(rows, rows.rows));
-    return parallel_for_rows(0, rows.rows, length, n_threads, poll,
-                             [&](int worker, std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                               for (std::ptrdiff_t user = begin; user < end; ++user) body(worker, user);
-                             });
-  }
-
   // A user is looked at once for each of his items. To make the bits of a panel costs about a term for each user.
   template <class Value>
   Status choose(double cost, const Csr<Value>& rows, double share, int n_threads, Poll poll,
                 std::ptrdiff_t& n_panels) const {
     const Scratch<double> gains(n_threads, most_panels);
     if (!gains) return Status::out_of_memory;
-    const Status status = for_users(rows, n_threads, poll, [&](int worker, std::ptrdiff_t user) noexcept {
-      const std::int64_t first = rows.indptr[user], last = rows.indptr[user + 1];
-      const double looks = share * static_cast<double>(last - first);
-      for (std::ptrdiff_t panel = 0; panel < most_panels; ++panel) gains[worker][panel] -= looks * cost + 1;
-      for (std::int64_t at = first; at < last && rows.indices[at] < most_panels * panel_ranks; ++at) {
-        gains[worker][rows.indices[at] / panel_ranks] += looks;
-      }
-    });
+    const Status status =
+        for_sparse_rows(rows.indptr, rows.rows, n_threads, poll, [&](int worker, std::ptrdiff_t user) noexcept {
+          const std::int64_t first = rows.indptr[user], last = rows.indptr[user + 1];
+          const double looks = share * static_cast<double>(last - first);
+          for (std::ptrdiff_t panel = 0; panel < most_panels; ++panel) gains[worker][panel] -= looks * cost + 1;
+          for (std::int64_t at = first; at < last && rows.indices[at] < most_panels * panel_ranks; ++at) {
+            gains[worker][rows.indices[at] / panel_ranks] += looks;
+          }
+        });
     for (n_panels = 0; n_panels < most_panels; ++n_panels) {
       double gain = 0.0;
       for (int worker = 0; worker < n_threads; ++worker) gain += gains[worker][n_panels];

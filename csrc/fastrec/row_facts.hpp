@@ -9,22 +9,10 @@
 
 namespace fastrec {
 
-// body(row) for every row of a matrix with these row pointers.
-template <class Body>
-Status for_rows(const std::int64_t* indptr, std::ptrdiff_t n_rows, int n_threads, Poll poll, const Body& body) {
-  const double n_stored = static_cast<double>(indptr[n_rows] - indptr[0]);
-  n_threads = worthwhile_threads(n_stored, n_threads);
-  const double row_operations = n_stored / static_cast<double>(std::max<std::ptrdiff_t>(n_rows, 1));
-  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 1 << 14, row_operations), n_threads, poll,
-                           [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                             for (std::ptrdiff_t row = first; row < last; ++row) body(row);
-                           });
-}
-
 // terms[r]: multiply-adds of row r of A * B, of which B's row pointers are enough.
 inline Status terms_of_rows(const std::int32_t* indices, const std::int64_t* indptr, std::ptrdiff_t n_rows,
                             const std::int64_t* of_inner, std::int64_t* terms, int n_threads, Poll poll) {
-  return for_rows(indptr, n_rows, n_threads, poll, [=](std::ptrdiff_t row) noexcept {
+  return for_sparse_rows(indptr, n_rows, n_threads, poll, [=](int, std::ptrdiff_t row) noexcept {
     std::int64_t sum = 0;
     for (std::int64_t at = indptr[row]; at < indptr[row + 1]; ++at) {
       sum += of_inner[indices[at] + 1] - of_inner[indices[at]];
@@ -38,7 +26,7 @@ inline Status terms_of_rows(const std::int32_t* indices, const std::int64_t* ind
 template <class Value>
 Status sums_of_rows(const Value* data, const std::int64_t* indptr, std::ptrdiff_t n_rows, double* sums, double* squares,
                     std::uint8_t* whole, int n_threads, Poll poll) {
-  return for_rows(indptr, n_rows, n_threads, poll, [=](std::ptrdiff_t row) noexcept {
+  return for_sparse_rows(indptr, n_rows, n_threads, poll, [=](int, std::ptrdiff_t row) noexcept {
     double sum = 0.0, square = 0.0;
     bool are_whole = true;
     for (std::int64_t at = indptr[row]; at < indptr[row + 1]; ++at) {
@@ -57,7 +45,7 @@ Status sums_of_rows(const Value* data, const std::int64_t* indptr, std::ptrdiff_
 template <class Value>
 Status constant_rows(const Value* data, const std::int64_t* indptr, std::ptrdiff_t n_rows, std::uint8_t* constant,
                      int n_threads, Poll poll) {
-  return for_rows(indptr, n_rows, n_threads, poll, [=](std::ptrdiff_t row) noexcept {
+  return for_sparse_rows(indptr, n_rows, n_threads, poll, [=](int, std::ptrdiff_t row) noexcept {
     const std::int64_t first = indptr[row], last = indptr[row + 1];
     std::int64_t at = first;
     while (at < last && data[at] == data[first]) ++at;
