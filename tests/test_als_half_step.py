@@ -276,10 +276,27 @@ def test_tol_at_any_size(dtype, n_factors, n_entries):
         assert_solves(system, right, solutions[row], pull, tol=1e-5)
 
 
-def test_a_huge_row_is_shared_by_the_threads():
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_factors", [1, 16, 17, 40, 64, 100])
+@pytest.mark.parametrize("n_entries", [31, 32, 33, 64, 5000])
+def test_rows_that_make_a_matrix_of_their_entries(dtype, n_factors, n_entries):
+    rng = np.random.default_rng(n_entries)
+    fixed = (rng.normal(size=(n_entries + 20, n_factors)) + 0.5).astype(dtype)  # much alike, so that it takes many steps
+    stored = np.arange(n_entries + 20) < np.array([[n_entries], [n_entries - 9], [n_entries + 20]])
+    stored[:, rng.permutation(len(fixed))] = stored.copy()
+    weights = csr_array(np.where(stored, rng.integers(2, 600, stored.shape), 0).astype(dtype))
+    targets = csr_array((rng.integers(0, 2, len(weights.data)).astype(dtype), weights.indices, weights.indptr))
+    solutions = fastrec.als_half_step(weights, targets, fixed, tol=1e-5)
+    for row, (system, right, pull) in enumerate(systems(weights, targets, fixed)):
+        assert_solves(system, right, solutions[row], pull, tol=1e-5)
+
+
+@pytest.mark.parametrize("n_factors", [16, 128])  # by a matrix, and by the entries
+def test_a_huge_row_is_shared_by_the_threads(n_factors):
     rng = np.random.default_rng(5)
-    n_fixed, lengths = 600_000, [3, 530_000, 0, 600_000, 20]  # of 16 factors: 2^23 values are 524,288 entries
-    fixed = rng.normal(size=(n_fixed, 16)).astype(np.float32)
+    most = 2**23 // n_factors  # entries of one thread
+    n_fixed, lengths = most + 76_000, [3, most + 6_000, 0, most + 76_000, 20]
+    fixed = rng.normal(size=(n_fixed, n_factors)).astype(np.float32)
     indices = np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     weights = csr_array((rng.uniform(0.5, 3, len(indices)).astype(np.float32), indices, indptr), (5, n_fixed))

@@ -23,12 +23,15 @@ class SharedRow {
         n_parts_((last_ - first_ + part_length - 1) / part_length),
         n_threads_(n_threads),
         ask_(ask),
-        parts_(1, n_parts_ * step.n_factors) {}
+        parts_(1, n_parts_ * step.n_factors),
+        matrices_(parts_of_matrix, step.n_factors * step.n_factors),
+        scaled_(n_threads, outer_products_together * step.n_factors) {}
 
-  explicit operator bool() const noexcept { return static_cast<bool>(parts_); }
+  explicit operator bool() const noexcept { return parts_ && matrices_ && scaled_; }
   Status status() const noexcept { return status_; }
   SharedSums<Value> sums() noexcept {
-    return {this, [](void* row, const Value* x, Value* out) { return static_cast<SharedRow*>(row)->add(x, out); }};
+    return {this, [](void* row, const Value* x, Value* out) { return static_cast<SharedRow*>(row)->add(x, out); },
+            [](void* row, Value* matrix) { return static_cast<SharedRow*>(row)->sum(matrix); }};
   }
 
  private:
@@ -46,13 +49,31 @@ class SharedRow {
     return status_ == Status::done;
   }
 
+  bool sum(Value* matrix) {
+    const std::ptrdiff_t n_values = step_.n_factors * step_.n_factors;
+    std::fill(matrix, matrix + n_values, Value{0});
+    for (std::ptrdiff_t part = 0; part < n_parts_ && status_ == Status::done; part += parts_of_matrix) {
+      const std::ptrdiff_t n = std::min<std::ptrdiff_t>(parts_of_matrix, n_parts_ - part);
+      status_ = parallel_for(n, n_threads_, ask_, [&](int worker, std::ptrdiff_t i) noexcept {
+        const std::int64_t first = first_ + (part + i) * part_length;
+        kernels_.sum_matrix(step_, first, std::min(first + part_length, last_), scaled_[worker], matrices_[i]);
+      });
+      for (std::ptrdiff_t i = 0; i < n; ++i) {
+        for (std::ptrdiff_t at = 0; at < n_values; ++at) matrix[at] += matrices_[i][at];
+      }
+    }
+    return status_ == Status::done;
+  }
+
+  static constexpr int parts_of_matrix = 16;  // summed before they are added up
+
   const HalfStepKernels<Value>& kernels_;
   const HalfStep<Value>& step_;
   std::int64_t first_, last_;
   std::ptrdiff_t n_parts_;
   int n_threads_;
   Patient<Poll>& ask_;
-  Scratch<Value> parts_;
+  Scratch<Value> parts_, matrices_, scaled_;
   Status status_ = Status::done;
 };
 
@@ -61,6 +82,7 @@ template <class Value>
 Status conjugate_gradients(const Kernels& table, HalfStep<Value> step, Value tol, int most_steps,
                            HalfStepAnswer<Value> answer, int n_threads, Poll poll) {
   constexpr double usual_steps = 8.0;
+  constexpr std::ptrdiff_t widest_matrix = 512;
   constexpr std::int64_t most_of_one_thread = 1 << 23;  // values of a row's entries' factors
   const HalfStepKernels<Value>& kernels = table;
   const std::ptrdiff_t n_rows = step.weights.rows, width = step.n_factors;
@@ -70,12 +92,14 @@ Status conjugate_gradients(const Kernels& table, HalfStep<Value> step, Value tol
       static_cast<double>(step.weights.indptr[n_rows] + 4 * n_rows) * usual_steps * static_cast<double>(width);
   n_threads = worthwhile_threads(operations, n_threads);
 
-  const Scratch<Value> vectors(n_threads, 5 * width);
-  if (!vectors) return Status::out_of_memory;
+  const Scratch<Value> vectors(n_threads, (5 + outer_products_together) * width);
+  const Scratch<Value> matrices = width <= widest_matrix ? Scratch<Value>(n_threads, width * width) : Scratch<Value>();
+  if (!vectors || (width <= widest_matrix && !matrices)) return Status::out_of_memory;
   const auto solve = [&](int worker, Rows rows, const SharedSums<Value>* shared) noexcept {
-    Value* own = vectors[worker];
-    kernels.conjugate(rows, step, tol, most_steps,
-                      {own, own + width, own + 2 * width, own + 3 * width, own + 4 * width}, shared, answer);
+    Value *own = vectors[worker], *matrix = width <= widest_matrix ? matrices[worker] : nullptr;
+    kernels.conjugate(
+        rows, step, tol, most_steps,
+        {own, own + width, own + 2 * width, own + 3 * width, own + 4 * width, matrix, own + 5 * width}, shared, answer);
   };
   Patient<Poll> ask(poll);
   for (std::ptrdiff_t row = 0; row < n_rows; ++row) {

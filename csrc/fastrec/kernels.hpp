@@ -393,9 +393,13 @@ struct HalfStep {
   const double* regularization;  // (weights.rows)
 };
 
+constexpr int outer_products_together = 32;
+
 template <class Value>
-struct ConjugateScratch {  // n_factors values each
-  Value *diagonal, *inverse, *residual, *direction, *image;
+struct ConjugateScratch {
+  Value *diagonal, *inverse, *residual, *direction, *image;  // n_factors values each
+  Value* matrix;                                             // (n_factors, n_factors), or nullptr where none will pay
+  Value* scaled;                                             // (outer_products_together, n_factors)
 };
 
 // Sums over the entries of one row, by many threads.
@@ -403,6 +407,7 @@ template <class Value>
 struct SharedSums {
   void* by;
   bool (*add)(void* by, const Value* x, Value* out);  // as add_sums below; false when it was stopped
+  bool (*sum)(void* by, Value* matrix);               // as sum_matrix below, likewise
 };
 
 template <class Value>
@@ -435,6 +440,8 @@ struct HalfStepKernels {
   // Adds, for the entries from first to last, the image of x under what they add to a row's system; without x the right
   // side.
   void (*add_sums)(HalfStep<Value>, std::int64_t first, std::int64_t last, const Value* x, Value* out) noexcept;
+  // The matrix of what they add.
+  void (*sum_matrix)(HalfStep<Value>, std::int64_t first, std::int64_t last, Value* scaled, Value* matrix) noexcept;
   // Solutions of any fixed side.
   void (*direct)(Rows, HalfStep<Value>, DirectScratch, Value* solutions, std::uint8_t* unsolved) noexcept;
   // The same where the first n_bounded factors of a solution may not be negative.

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "fastrec/rows/entries.hpp"
+#include "fastrec/rows/entry_matrix.hpp"
 #include "fastrec/rows/row_losses.hpp"
 
 namespace fastrec {
@@ -62,23 +64,58 @@ inline Residual<Value> move(Value step, std::ptrdiff_t width, const ConjugateScr
   return {sum_of<Value>(squares), sum_of<Value>(products)};
 }
 
-// Whether x, which is zero, was moved to where the residual, at first the right side, is at most tol times that.
-// add_sums(x, out) adds the image of x under what the row's entries add to its system, or without x the right side; it
-// is false when there is no hurry any more.
-template <class Value, class AddSums>
+// How many steps must be left for it to pay that a row of n entries makes a matrix of them: from counts of vectors that
+// are multiplied, or of what time it takes to fetch values from far.
+template <class Value>
+inline double steps_that_pay_for_a_matrix(std::int64_t n, std::ptrdiff_t width) noexcept {
+  constexpr double bytes_near = 1 << 20, lanes = lanes_of<Value>;
+  const double wide = static_cast<double>(width), values = static_cast<double>(n) * wide;
+  const double bytes = values * sizeof(Value);
+  const double entry_step = std::max(static_cast<double>(4 * n) + 5 * values / lanes, bytes > bytes_near ? bytes / 4 : 0);
+  const double matrix_step = 2 * wide * wide / lanes, matrix = 0.65 * values * (wide / lanes + 1) + matrix_step;
+  return entry_step > matrix_step ? matrix / (entry_step - matrix_step) : std::numeric_limits<double>::infinity();
+}
+
+// How many steps a row will take. From a lower bound of the largest eigenvalue that its entries add to the identity: the
+// Rayleigh quotient of the right side, whose product with what the preconditioner makes of it is given. So many steps an
+// octave of eigenvalues were taken for interactions, clicks and ratings alike; only the time depends on it.
+template <class Value>
+inline double expected_steps(const Entries<Value>& entries, double unobserved_weight, double product,
+                             double tol) noexcept {
+  double added = 0, weights = 0, squares = 0;
+  for (std::int64_t e = 0; e < entries.n; ++e) {
+    const double weight = static_cast<double>(entries.weights[e]), target = static_cast<double>(entries.targets[e]);
+    added += std::abs(weight - unobserved_weight);
+    weights += weight;
+    squares += weight * target * target;
+  }
+  const double eigenvalue = product / squares * (added / weights);
+  return (3.5 + 2 * std::log2(1 + eigenvalue)) * std::log(tol) / std::log(1e-5);
+}
+
+// Whether x, which is zero, was moved to where the residual, at first the right side, is at most tol times that. `row`
+// sums over the entries; what it answers is false when there is no hurry any more.
+template <class Value, class Row>
 inline bool converges(std::ptrdiff_t width, Value tol, int most_steps, const ConjugateScratch<Value>& scratch, Value* x,
-                      const AddSums& add_sums) noexcept {
+                      const Row& row) noexcept {
   constexpr int lanes = lanes_of<Value>;
   std::fill(scratch.residual, scratch.residual + width, Value{0});
   std::fill(scratch.direction, scratch.direction + width, Value{0});
-  if (!add_sums(static_cast<const Value*>(nullptr), scratch.residual)) return false;
+  if (!row.add(nullptr, scratch.residual)) return false;
   Residual<Value> now = move(Value{0}, width, scratch, x);
   const Value enough = tol * tol * now.square;
   if (!(enough >= std::numeric_limits<Value>::min())) {  // too small to be squared, or NaN
     return std::all_of(scratch.residual, scratch.residual + width, [](Value v) { return v == 0; });
   }
+  const double pays = scratch.matrix == nullptr ? most_steps : steps_that_pay_for_a_matrix<Value>(row.n, width);
+  const double expected = pays < most_steps ? row.expected_steps(static_cast<double>(now.product), static_cast<double>(tol)) : 0;
+  bool has_matrix = false;
   Value ratio = 0;
   for (int step = 0; step < most_steps; ++step) {
+    if (!has_matrix && std::max(expected - step, 0.5 * step) > pays) {  // it may be half as many again
+      has_matrix = true;
+      if (!row.sum(scratch.matrix)) return false;
+    }
     const Vector<Value> kept = every_lane(ratio);
     for (std::ptrdiff_t j = 0; j < width; j += lanes) {
       const Vector<Value> direction = fused<Value>(kept, vector_at(scratch.direction + j),
@@ -86,7 +123,11 @@ inline bool converges(std::ptrdiff_t width, Value tol, int most_steps, const Con
       put(scratch.direction + j, direction);
       put(scratch.image + j, direction * vector_at(scratch.diagonal + j));
     }
-    if (!add_sums(static_cast<const Value*>(scratch.direction), scratch.image)) return false;
+    if (has_matrix) {
+      add_product(scratch.matrix, width, scratch.direction, scratch.image);
+    } else if (!row.add(scratch.direction, scratch.image)) {
+      return false;
+    }
     Vector<Value> curvatures = {};
     for (std::ptrdiff_t j = 0; j < width; j += lanes) {
       curvatures = fused<Value>(vector_at(scratch.direction + j), vector_at(scratch.image + j), curvatures);
@@ -130,6 +171,35 @@ void add_sums(HalfStep<Value> step, std::int64_t first, std::int64_t last, const
 }
 
 template <class Value>
+void sum_matrix(HalfStep<Value> step, std::int64_t first, std::int64_t last, Value* scaled, Value* matrix) noexcept {
+  sum_outer_products(entries_at(step, first, last), static_cast<Value>(step.unobserved_weight), scaled, matrix);
+}
+
+// The sums over the entries of one row, by this thread or by all.
+template <class Value>
+struct RowSums {
+  const HalfStep<Value>& step;
+  std::int64_t start, n;
+  const SharedSums<Value>* shared;
+  Value* scaled;
+
+  // Adds the image of x under what the entries add to the system, or without x the right side.
+  bool add(const Value* x, Value* out) const noexcept {
+    if (shared != nullptr) return shared->add(shared->by, x, out);
+    add_sums(step, start, start + n, x, out);
+    return true;
+  }
+  bool sum(Value* matrix) const noexcept {
+    if (shared != nullptr) return shared->sum(shared->by, matrix);
+    sum_matrix(step, start, start + n, scaled, matrix);
+    return true;
+  }
+  double expected_steps(double product, double tol) const noexcept {
+    return fastrec::expected_steps(entries_at(step, start, start + n), step.unobserved_weight, product, tol);
+  }
+};
+
+template <class Value>
 void conjugate_gradients(Rows rows, HalfStep<Value> step, Value tol, int most_steps, ConjugateScratch<Value> scratch,
                          const SharedSums<Value>* shared, HalfStepAnswer<Value> answer) noexcept {
   const std::ptrdiff_t width = step.n_factors;
@@ -145,11 +215,8 @@ void conjugate_gradients(Rows rows, HalfStep<Value> step, Value tol, int most_st
       shared_regularization = step.regularization[row];
       preconditions = share_diagonal(step, shared_regularization, scratch);
     }
-    if (!preconditions || !converges(width, tol, most_steps, scratch, solution, [&](const Value* x, Value* out) {
-          if (shared != nullptr) return shared->add(shared->by, x, out);
-          add_sums(step, start, end, x, out);
-          return true;
-        })) {
+    const RowSums<Value> sums = {step, start, end - start, shared, scratch.scaled};
+    if (!preconditions || !converges(width, tol, most_steps, scratch, solution, sums)) {
       std::fill(solution, solution + width, Value{0});
       answer.unsolved[row] = 1;
     }

@@ -71,8 +71,8 @@ inline void products_of_some(const Entries<Value>& entries, std::int64_t first, 
 }
 
 // out[j] += sum over entries of scale * factors[j], for n_vectors vectors from j on.
-template <int n_vectors, class Value>
-inline void add_scaled_block(const Entries<Value>& entries, std::int64_t first, std::int64_t n, const Value* scales,
+template <int n_vectors, class Source, class Value>
+inline void add_scaled_block(const Source& entries, std::int64_t first, std::int64_t n, const Value* scales,
                              std::ptrdiff_t j, Value* out) noexcept {
   constexpr int lanes = lanes_of<Value>;
   Vector<Value> even[n_vectors], odd[n_vectors] = {};  // two sums, since one waits for its last term
@@ -98,8 +98,8 @@ inline void add_scaled_block(const Entries<Value>& entries, std::int64_t first, 
   for (int v = 0; v < n_vectors; ++v) put(out + j + v * lanes, even[v] + odd[v]);
 }
 
-template <class Value>
-inline void add_scaled(const Entries<Value>& entries, std::int64_t first, std::int64_t n, const Value* scales,
+template <class Source, class Value>
+inline void add_scaled(const Source& entries, std::int64_t first, std::int64_t n, const Value* scales,
                        Value* out) noexcept {
   constexpr int lanes = lanes_of<Value>;
   std::ptrdiff_t j = 0;
