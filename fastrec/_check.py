@@ -16,7 +16,7 @@ from fastrec._types import Array, Csr, Ids, Pattern, is_sparse
 
 _MOST_ITEMS = np.iinfo(np.int32).max
 _MOST_SQUARED = 1e18
-_NOT_WORTH_ASKING = 1 << 16  # the system is asked in 50 microseconds
+_NOT_WORTH_ASKING = 1 << 25  # the system is asked in up to half a millisecond
 
 
 # ---- numbers and names ----------------------------------------------------------------------------------------------

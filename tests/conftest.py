@@ -32,5 +32,6 @@ def pytest_configure():
 
 @pytest.fixture
 def memory_of(monkeypatch):
-    """Lets the library believe that so many bytes are free."""
+    """Lets the library believe that so many bytes are free, and ask however few it needs."""
+    monkeypatch.setattr("fastrec._check._NOT_WORTH_ASKING", 0)
     return lambda n_bytes: monkeypatch.setattr("fastrec._machine.available_memory", lambda: float(n_bytes))

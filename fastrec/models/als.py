@@ -346,17 +346,19 @@ def _epochs(
     advance: Callable[[], Any] = lambda: None,
 ) -> Learned:
     """Solve the users, then the items, and again, from given factors."""
-    popularity = np.bincount(entries.weights.indices, minlength=entries.weights.shape[1]).astype(np.float64)
+    by_item = _by_item(entries, options.n_threads)
+    popularity = _lengths(by_item)
     units = ItemUnits.by_popularity(popularity, popularity, options.popularity_exponent)
-    items = options.side(units.as_rows(_by_item(entries, options.n_threads)), units.relative)
+    items = options.side(units.as_rows(by_item), units.relative)
     users = options.side(units.as_columns(entries))
-    user_factors, item_factors = Solutions(start.users(), None), Solutions(units.into(start.items()), None)
+    user_factors: Solutions | None = None
+    item_factors = Solutions(units.into(start.items()), None)
     kept: list[float] = []
     losses = np.zeros(len(popularity)) if compute_loss else None
 
     def learned() -> Learned:
         sides = {
-            "user_factors_": user_factors.upright(options.n_threads),
+            "user_factors_": start.users() if user_factors is None else user_factors.upright(options.n_threads),
             "item_factors_": units.back(item_factors.upright(options.n_threads)),
             "popularity_": popularity,
         }
@@ -379,6 +381,8 @@ def _epochs(
 def _by_item(entries: Entries, n_threads: int) -> Entries:
     """Weights and targets travel together: a target of 0 as the sign of its weight."""
     weights, targets = entries
+    if (targets == 1).all():
+        return Entries(transposed(weights, n_threads), targets)
     columns = transposed(weights._replace(data=np.copysign(weights.data, targets - 0.5)), n_threads)
     return Entries(columns._replace(data=np.abs(columns.data)), (~np.signbit(columns.data)).astype(targets.dtype))
 
@@ -398,12 +402,14 @@ def _weighted(rows: Any, weights: Any, name: str, options: Options) -> Entries:
 def _confidence(ratings: Csr, options: Options) -> Entries:
     """Weight 1 + alpha |r| and target 1 or 0 (Hu et al. 2008, with negative r as a sure dislike)."""
     weights, targets = (np.empty(len(ratings.data), options.dtype) for _ in range(2))
-    for first in range(0, len(weights), ENTRIES_AT_ONCE):
-        tile = slice(first, first + ENTRIES_AT_ONCE)
-        values = ratings.data[tile].astype(np.float64)
-        targets[tile] = values > 0
+
+    def fill(first: int, last: int) -> None:
+        values = ratings.data[first:last].astype(np.float64)
+        targets[first:last] = values > 0
         with np.errstate(over="ignore"):
-            weights[tile] = 1 + options.alpha * np.abs(values)
+            weights[first:last] = 1 + options.alpha * np.abs(values)
+
+    _threads.run_blocks(fill, len(weights), options.n_threads, rows_a_block=ENTRIES_AT_ONCE // 8)
     return Entries(ratings._replace(data=_check.finite(weights, "1 + alpha * |user_items|")), targets)
 
 
