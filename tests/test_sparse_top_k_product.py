@@ -264,6 +264,20 @@ def test_threshold_is_compared_in_float64():
     assert fastrec.sparse_top_k_product(a, b, 1, threshold=float(np.float32(0.1))).nnz == 0
 
 
+@pytest.mark.parametrize("threshold", [None, 0.0, 1.5])
+@pytest.mark.parametrize(("n_columns", "a_row"), [(4097, 400), (20_000, 20), (20_000, 100), (20_000, 3000)])
+def test_more_columns_than_are_summed_together(n_columns, a_row, threshold):
+    """Blocks have as many columns as rows of B have some terms in, and 4,096 at least."""
+    rng = np.random.default_rng(a_row)
+    columns = np.sort(rng.random((50, n_columns)).argpartition(a_row)[:, :a_row])
+    values = rng.choice([-1.0, 0.5, 1.0], columns.size).astype(np.float32)
+    b = csr_array((values, columns.ravel(), np.arange(0, columns.size + 1, a_row)), (50, n_columns))
+    a = csr_array(rng.choice([0, 1, 2], (30, 50), p=[0.5, 0.4, 0.1]).astype(np.float32))
+    for k in (1, 50, 5000):
+        got = fastrec.sparse_top_k_product(a, b, k, threshold=threshold, n_threads=2)
+        assert_same(got, reference.sparse_top_k_product(a, b, k, threshold=threshold))
+
+
 def test_result_in_several_chunks(monkeypatch):
     """Room for the result is made a chunk of rows at a time; small chunks must give what a large one gives."""
     rng = np.random.default_rng(0)

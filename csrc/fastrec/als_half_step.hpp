@@ -97,9 +97,9 @@ Status conjugate_gradients(const Kernels& table, HalfStep<Value> step, Value tol
   if (!vectors || (width <= widest_matrix && !matrices)) return Status::out_of_memory;
   const auto solve = [&](int worker, Rows rows, const SharedSums<Value>* shared) noexcept {
     Value *own = vectors[worker], *matrix = width <= widest_matrix ? matrices[worker] : nullptr;
-    kernels.conjugate(
-        rows, step, tol, most_steps,
-        {own, own + width, own + 2 * width, own + 3 * width, own + 4 * width, matrix, own + 5 * width}, shared, answer);
+    kernels.conjugate(rows, step, tol, most_steps,
+                      {own, own + width, own + 2 * width, own + 3 * width, own + 4 * width, matrix, own + 5 * width},
+                      shared, answer);
   };
   Patient<Poll> ask(poll);
   for (std::ptrdiff_t row = 0; row < n_rows; ++row) {

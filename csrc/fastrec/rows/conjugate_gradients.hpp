@@ -71,14 +71,15 @@ inline double steps_that_pay_for_a_matrix(std::int64_t n, std::ptrdiff_t width) 
   constexpr double bytes_near = 1 << 20, lanes = lanes_of<Value>;
   const double wide = static_cast<double>(width), values = static_cast<double>(n) * wide;
   const double bytes = values * sizeof(Value);
-  const double entry_step = std::max(static_cast<double>(4 * n) + 5 * values / lanes, bytes > bytes_near ? bytes / 4 : 0);
+  const double entry_step =
+      std::max(static_cast<double>(4 * n) + 5 * values / lanes, bytes > bytes_near ? bytes / 4 : 0);
   const double matrix_step = 2 * wide * wide / lanes, matrix = 0.65 * values * (wide / lanes + 1) + matrix_step;
   return entry_step > matrix_step ? matrix / (entry_step - matrix_step) : std::numeric_limits<double>::infinity();
 }
 
-// How many steps a row will take. From a lower bound of the largest eigenvalue that its entries add to the identity: the
-// Rayleigh quotient of the right side, whose product with what the preconditioner makes of it is given. So many steps an
-// octave of eigenvalues were taken for interactions, clicks and ratings alike; only the time depends on it.
+// How many steps a row will take. From a lower bound of the largest eigenvalue that its entries add to the identity:
+// the Rayleigh quotient of the right side, whose product with what the preconditioner makes of it is given. So many
+// steps an octave of eigenvalues were taken for interactions, clicks and ratings alike; only the time depends on it.
 template <class Value>
 inline double expected_steps(const Entries<Value>& entries, double unobserved_weight, double product,
                              double tol) noexcept {
@@ -108,7 +109,8 @@ inline bool converges(std::ptrdiff_t width, Value tol, int most_steps, const Con
     return std::all_of(scratch.residual, scratch.residual + width, [](Value v) { return v == 0; });
   }
   const double pays = scratch.matrix == nullptr ? most_steps : steps_that_pay_for_a_matrix<Value>(row.n, width);
-  const double expected = pays < most_steps ? row.expected_steps(static_cast<double>(now.product), static_cast<double>(tol)) : 0;
+  const double expected =
+      pays < most_steps ? row.expected_steps(static_cast<double>(now.product), static_cast<double>(tol)) : 0;
   bool has_matrix = false;
   Value ratio = 0;
   for (int step = 0; step < most_steps; ++step) {

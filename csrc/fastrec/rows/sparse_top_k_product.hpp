@@ -55,13 +55,21 @@ inline void unmark(const Pattern& pattern, std::ptrdiff_t row, std::uint8_t* mar
   }
 }
 
-// Offers a row that has terms in many columns, some of them at a time, so that their sums stay in the nearest cache.
-// Where zeros are no entries, no column needs a mark that it was touched.
+// In so many columns the sums stay in the nearest cache, or a row of B has some terms on average, so that it costs
+// little to come to it again for the next ones.
+inline std::ptrdiff_t columns_of_block(std::ptrdiff_t n_columns, std::int64_t n_terms, std::int64_t n_rows) noexcept {
+  constexpr std::ptrdiff_t columns_near = 4096;  // 32 KiB
+  constexpr std::int64_t terms_together = 32;
+  return std::max(columns_near, n_columns / std::max<std::int64_t>(1, n_terms / (terms_together * n_rows + 1)));
+}
+
+// Offers a row that has terms in many columns, some of them at a time. Where zeros are no entries, no column needs a
+// mark that it was touched.
 template <bool keep_zeros, class Value>
-void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint8_t wanted,
-                     const ProductOptions<Value>& options, std::ptrdiff_t k, const ProductScratch<double>& scratch,
-                     const PickScratch<Value>& pick, Selector<Value>& selector) noexcept {
-  constexpr std::ptrdiff_t columns_together = 4096;  // 32 KiB of sums
+void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::int64_t n_terms,
+                     std::uint8_t wanted, const ProductOptions<Value>& options, std::ptrdiff_t k,
+                     const ProductScratch<double>& scratch, const PickScratch<Value>& pick,
+                     Selector<Value>& selector) noexcept {
   constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
   const Value least = least_above<Value>(options.threshold, options.has_threshold);
   std::int64_t* next = scratch.cursors - a.indptr[row];
@@ -70,6 +78,7 @@ void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& 
   double* all_sums = scratch.sums;
   std::uint8_t* all_marks = scratch.marks;
   for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) next[at] = b.indptr[a.indices[at]];
+  const std::ptrdiff_t columns_together = columns_of_block(b.columns, n_terms, a.indptr[row + 1] - a.indptr[row]);
   for (std::ptrdiff_t first = 0; first < b.columns; first += columns_together) {
     const std::ptrdiff_t last = std::min(first + columns_together, b.columns);
     for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
@@ -235,7 +244,7 @@ void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std
     if (n >= 0) return offer_list(n, wanted, options, k, scratch, pick, selector);
     if (n_terms * terms_of_list >= b.columns) {
       const auto offer = options.keep_zeros ? offer_in_blocks<true, Value> : offer_in_blocks<false, Value>;
-      return offer(row, a, b, wanted, options, k, scratch, pick, selector);
+      return offer(row, a, b, n_terms, wanted, options, k, scratch, pick, selector);
     }
   }
   offer_list(add_row(row, a, b, scratch), wanted, options, k, scratch, pick, selector);

@@ -42,8 +42,8 @@ const Kernels FASTREC_TABLE = {
     {turn<double>, add_gram<double>},
     {conjugate_gradients<float>, add_sums<float>, sum_matrix<float>, direct_solve<float>, nonnegative_solve<float>,
      row_losses<float>},
-    {conjugate_gradients<double>, add_sums<double>, sum_matrix<double>, direct_solve<double>,
-     nonnegative_solve<double>, row_losses<double>},
+    {conjugate_gradients<double>, add_sums<double>, sum_matrix<double>, direct_solve<double>, nonnegative_solve<double>,
+     row_losses<double>},
 };
 
 }  // namespace fastrec
