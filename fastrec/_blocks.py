@@ -83,7 +83,8 @@ class Blocks:
                 return before + of_users, before + (of_users + 1) % n_blocks
             return range(before, before + n_blocks) if part else (n_parts + of_users,)
 
-        _threads.run_in_order(task, needs, n_before + len(answers), self._n_threads)
+        # No more cells can be worked on at once; threads that only wait would hold up those that do not.
+        _threads.run_in_order(task, needs, n_before + len(answers), min(self._n_threads, n_blocks))
         return float(answers.sum())
 
     def _cell(self, part: int, of_users: int, of_items: int) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastrec import _check
+from fastrec import _check, _threads
 from fastrec._types import Array
 
 _TILE = 1 << 16
@@ -32,17 +32,21 @@ def keyed(seed: int, purpose: int) -> np.uint64:
     return key
 
 
-def normal(seed: int, n_rows: int, n_columns: int, scale: float, dtype: npt.DTypeLike) -> Array:
+def normal(seed: int, n_rows: int, n_columns: int, scale: float, dtype: npt.DTypeLike, n_threads: int) -> Array:
     """Normal variates N(0, scale^2), the same for a row however many rows there are (Box and Muller 1958)."""
     out = np.empty((n_rows, n_columns), dtype)
     columns = np.arange(n_columns, dtype=np.uint64)
     key = _mixed(np.uint64(seed))
-    tile = max(1, _TILE // n_columns)
-    for start in range(0, n_rows, tile):
-        rows = np.arange(start, min(start + tile, n_rows), dtype=np.uint64)
-        place = _mixed(_mixed(key ^ rows)[:, None] + columns)
+
+    def fill(first: int, last: int) -> None:
+        place = _mixed(_mixed(key ^ np.arange(first, last, dtype=np.uint64))[:, None] + columns)
         radius = np.sqrt(-2 * np.log(_uniform(place)))
-        out[start : start + tile] = scale * radius * np.cos(2 * np.pi * _uniform(_mixed(~place)))
+        squares = (
+            np.tan(np.pi * _uniform(_mixed(~place))) ** 2
+        )  # of half the angle: NumPy's cosine takes ten times that
+        out[first:last] = scale * radius * ((1 - squares) / (1 + squares))
+
+    _threads.run_blocks(fill, n_rows, n_threads, rows_a_block=max(1, _TILE // n_columns))
     return out
 
 

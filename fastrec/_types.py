@@ -46,10 +46,8 @@ class TopK(NamedTuple):
         """Sparse rows of at most ``k`` entries, best first, with padding."""
         n_rows = rows.shape[0]
         out = cls(np.full((n_rows, k), -1, np.int32), np.full((n_rows, k), -np.inf, rows.dtype))
-        lengths = np.diff(rows.indptr)
-        row = np.repeat(np.arange(n_rows), lengths)
-        place = np.arange(rows.nnz) - np.repeat(rows.indptr[:-1], lengths)
-        out.items[row, place], out.scores[row, place] = rows.indices, rows.data
+        taken = np.arange(k) < np.diff(rows.indptr)[:, None]
+        out.items[taken], out.scores[taken] = rows.indices, rows.data
         return out
 
 

@@ -330,8 +330,11 @@ def _start(init: Any, options: Options, seed: int, shape: tuple[int, int]) -> St
     def users() -> Array:
         return np.zeros((n_users, n_factors), options.dtype)
 
+    def drawn() -> Array:
+        return _random.normal(seed, n_items, n_factors, _START_DEVIATION, options.dtype, options.n_threads)
+
     if init is None:
-        return Start(users, lambda: _random.normal(seed, n_items, n_factors, _START_DEVIATION, options.dtype))
+        return Start(users, drawn)
     given = _check.start(init, "init", (n_items, n_factors))
     return Start(users, lambda: given.astype(options.dtype, order="C"))
 

@@ -352,7 +352,7 @@ class Options(NamedTuple):
         """Item factors and biases before the first epoch."""
         shape, no_biases = (n_items, self.n_factors), np.zeros(n_items, self.dtype)
         if init is None:
-            factors = _random.normal(seed, *shape, _START_DEVIATION, self.dtype)
+            factors = _random.normal(seed, *shape, _START_DEVIATION, self.dtype, self.n_threads)
             return Rows(np.abs(factors) if self.nonnegative else factors, no_biases)
         given, biases = init if isinstance(init, tuple) else (init, no_biases)
         factors = _check.start(given, "init", shape).astype(self.dtype, order="C")

@@ -328,7 +328,7 @@ class Options(NamedTuple):
         n_cells = float(ratings.shape[0]) * ratings.shape[1] if self.with_zeros else float(len(ratings.data))
         mean = float(ratings.data.sum(dtype=np.float64)) / max(n_cells, 1.0)
         deviation = (mean / self.n_factors) ** 0.5
-        return np.abs(_random.normal(seed, ratings.shape[1], self.n_factors, deviation, np.float32))
+        return np.abs(_random.normal(seed, ratings.shape[1], self.n_factors, deviation, np.float32, self.n_threads))
 
 
 def _epochs(

@@ -142,7 +142,7 @@ def _largest(x: csr_array, n_factors: int, seed: int) -> tuple[Array, Array]:
     if n_less < 2 * n_factors + 2:
         _, values, rows = np.linalg.svd(x.toarray(), full_matrices=False)
         return values, rows
-    start = _random.normal(seed, n_less, 1, 1.0, np.float64)[:, 0]
+    start = _random.normal(seed, n_less, 1, 1.0, np.float64, 1)[:, 0]
     found = svds(x, n_factors, v0=start, rng=np.random.default_rng(seed))
     return found[1], found[2]
 
