@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from fastrec import _machine
+from fastrec._relabel import relabelled
 from fastrec._types import Array, Csr, Ids, Pattern, is_sparse
 
 _MOST_ITEMS = np.iinfo(np.int32).max
@@ -166,11 +167,19 @@ def row_values(values: Any, name: str, n_rows: int) -> Array:
     return array
 
 
-def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = False, overflowed: bool = False) -> Csr:
+def csr(
+    matrix: Any,
+    name: str,
+    *,
+    keep_zeros: bool = False,
+    integers: bool = False,
+    overflowed: bool = False,
+    n_threads: int = 1,
+) -> Csr:
     """A sparse matrix, or a dense one converted, as canonical CSR of finite float32 or float64 values.
 
     ``integers`` lets int32 and int64 stay what they are, ``overflowed`` also takes inf. The argument itself is never
-    changed.
+    changed; threads sort what is not sorted.
     """
     is_wrong = np.isnan if overflowed else _not_finite
     if is_sparse(matrix):
@@ -196,20 +205,30 @@ def csr(matrix: Any, name: str, *, keep_zeros: bool = False, integers: bool = Fa
 
     canonical = csr_array((data.astype(dtype, copy=False), indices, indptr), shape=(n_rows, n_columns))
     if not canonical.has_canonical_format:
-        canonical = canonical.copy()
-        canonical.sum_duplicates()
+        canonical = _in_order(canonical, n_threads)
         if canonical.data.dtype.kind == "f" and is_wrong(canonical.data).any():
             got = f"values that {dtype} cannot hold"
             raise ValueError(_message(name, "finite values", got, "pass float64, or scale"))
     if not keep_zeros and not canonical.data.all():
         canonical = canonical.copy()
         canonical.eliminate_zeros()
-    result = Csr.of_canonical(canonical)
-    return result._replace(
-        data=np.ascontiguousarray(result.data),
-        indices=np.ascontiguousarray(result.indices),
-        indptr=np.ascontiguousarray(result.indptr),
-    )
+    return _contiguous(Csr.of_canonical(canonical))
+
+
+def _contiguous(rows: Csr) -> Csr:
+    return Csr(*(np.ascontiguousarray(part) for part in rows[:3]), rows.shape)
+
+
+def _in_order(matrix: csr_array, n_threads: int) -> csr_array:
+    """The columns of every row ascending, duplicates summed, in a copy."""
+    if matrix.dtype.kind == "f" and matrix.shape[1] <= matrix.nnz:  # several times as fast as SciPy
+        rows = _contiguous(Csr.of_canonical(matrix))
+        rows = relabelled(rows, np.arange(matrix.shape[1], dtype=np.int32), n_threads)
+        if _ascend_in_rows(rows.indices, rows.indptr):
+            return rows.to_scipy()
+    canonical = matrix.copy()
+    canonical.sum_duplicates()
+    return canonical
 
 
 def column_blocks(matrices: Any, name: str) -> list[Csr]:

@@ -58,7 +58,9 @@ class SimilarityModel(Recommender):
     def _best(self, rows: Csr, k: int, exclude: Pattern | None, candidates: Pattern | None, n_threads: int) -> TopK:
         _check.answer(rows.shape[0], k, self.similarity_.dtype)
         neighbours = self._derived(
-            "sorted", self.similarity_, lambda: _check.csr(self.similarity_, "similarity_", keep_zeros=True)
+            "sorted",
+            self.similarity_,
+            lambda: _check.csr(self.similarity_, "similarity_", keep_zeros=True, n_threads=n_threads),
         )
         best = best_of_product(rows, neighbours, k, exclude=exclude, candidates=candidates, n_threads=n_threads)
         return TopK.of_rows(best, k)
