@@ -216,7 +216,8 @@ def csr(
 
 
 def _contiguous(rows: Csr) -> Csr:
-    return Csr(*(np.ascontiguousarray(part) for part in rows[:3]), rows.shape)
+    data, indices, indptr = (np.ascontiguousarray(part) for part in rows[:3])
+    return Csr(data, indices, indptr, rows.shape)
 
 
 def _in_order(matrix: csr_array, n_threads: int) -> csr_array:
