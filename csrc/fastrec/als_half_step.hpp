@@ -8,6 +8,13 @@
 
 namespace fastrec {
 
+constexpr std::ptrdiff_t widest_matrix = 512;
+
+// Of a matrix of a row's entries, where there may be one.
+inline std::ptrdiff_t values_of_matrix(std::ptrdiff_t width) noexcept {
+  return width <= widest_matrix ? width * width : 0;
+}
+
 // The entries of one row, shared by the threads in parts that do not depend on how many there are.
 template <class Value>
 class SharedRow {
@@ -24,8 +31,8 @@ class SharedRow {
         n_threads_(n_threads),
         ask_(ask),
         parts_(1, n_parts_ * step.n_factors),
-        matrices_(parts_of_matrix, step.n_factors * step.n_factors),
-        scaled_(n_threads, outer_products_together * step.n_factors) {}
+        matrices_(parts_of_matrix, values_of_matrix(step.n_factors), Fill::nothing),
+        scaled_(n_threads, outer_products_together * step.n_factors, Fill::nothing) {}
 
   explicit operator bool() const noexcept { return parts_ && matrices_ && scaled_; }
   Status status() const noexcept { return status_; }
@@ -82,7 +89,6 @@ template <class Value>
 Status conjugate_gradients(const Kernels& table, HalfStep<Value> step, Value tol, int most_steps,
                            HalfStepAnswer<Value> answer, int n_threads, Poll poll) {
   constexpr double usual_steps = 8.0;
-  constexpr std::ptrdiff_t widest_matrix = 512;
   constexpr std::int64_t most_of_one_thread = 1 << 23;  // values of a row's entries' factors
   const HalfStepKernels<Value>& kernels = table;
   const std::ptrdiff_t n_rows = step.weights.rows, width = step.n_factors;
@@ -93,10 +99,10 @@ Status conjugate_gradients(const Kernels& table, HalfStep<Value> step, Value tol
   n_threads = worthwhile_threads(operations, n_threads);
 
   const Scratch<Value> vectors(n_threads, (5 + outer_products_together) * width);
-  const Scratch<Value> matrices = width <= widest_matrix ? Scratch<Value>(n_threads, width * width) : Scratch<Value>();
-  if (!vectors || (width <= widest_matrix && !matrices)) return Status::out_of_memory;
+  const Scratch<Value> matrices(n_threads, values_of_matrix(width), Fill::nothing);
+  if (!vectors || !matrices) return Status::out_of_memory;
   const auto solve = [&](int worker, Rows rows, const SharedSums<Value>* shared) noexcept {
-    Value *own = vectors[worker], *matrix = width <= widest_matrix ? matrices[worker] : nullptr;
+    Value *own = vectors[worker], *matrix = values_of_matrix(width) > 0 ? matrices[worker] : nullptr;
     kernels.conjugate(rows, step, tol, most_steps,
                       {own, own + width, own + 2 * width, own + 3 * width, own + 4 * width, matrix, own + 5 * width},
                       shared, answer);
