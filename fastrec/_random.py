@@ -41,9 +41,8 @@ def normal(seed: int, n_rows: int, n_columns: int, scale: float, dtype: npt.DTyp
     def fill(first: int, last: int) -> None:
         place = _mixed(_mixed(key ^ np.arange(first, last, dtype=np.uint64))[:, None] + columns)
         radius = np.sqrt(-2 * np.log(_uniform(place)))
-        squares = (
-            np.tan(np.pi * _uniform(_mixed(~place))) ** 2
-        )  # of half the angle: NumPy's cosine takes ten times that
+        # The cosine of an angle by the tangent of its half: NumPy's own cosine takes ten times as long.
+        squares = np.tan(np.pi * _uniform(_mixed(~place))) ** 2
         out[first:last] = scale * radius * ((1 - squares) / (1 + squares))
 
     _threads.run_blocks(fill, n_rows, n_threads, rows_a_block=max(1, _TILE // n_columns))
