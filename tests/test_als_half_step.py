@@ -293,7 +293,7 @@ def test_rows_that_make_a_matrix_of_their_entries(dtype, n_factors, n_entries):
         assert_solves(system, right, solutions[row], pull, tol=1e-5)
 
 
-@pytest.mark.parametrize("n_factors", [16, 128])  # by a matrix, and by the entries
+@pytest.mark.parametrize("n_factors", [16, 80, 128])  # by a matrix, made with the right side or later, and by entries
 def test_a_huge_row_is_shared_by_the_threads(n_factors):
     rng = np.random.default_rng(5)
     most = 2**23 // n_factors  # entries of one thread

@@ -38,7 +38,7 @@ class SharedRow {
   Status status() const noexcept { return status_; }
   SharedSums<Value> sums() noexcept {
     return {this, [](void* row, const Value* x, Value* out) { return static_cast<SharedRow*>(row)->add(x, out); },
-            [](void* row, Value* matrix) { return static_cast<SharedRow*>(row)->sum(matrix); }};
+            [](void* row, Value* matrix, Value* right) { return static_cast<SharedRow*>(row)->sum(matrix, right); }};
   }
 
  private:
@@ -56,20 +56,25 @@ class SharedRow {
     return status_ == Status::done;
   }
 
-  bool sum(Value* matrix) {
-    const std::ptrdiff_t n_values = step_.n_factors * step_.n_factors;
-    std::fill(matrix, matrix + n_values, Value{0});
-    for (std::ptrdiff_t part = 0; part < n_parts_ && status_ == Status::done; part += parts_of_matrix) {
+  bool sum(Value* matrix, Value* right) {
+    const std::ptrdiff_t width = step_.n_factors;
+    std::fill(matrix, matrix + width * width, Value{0});
+    for (std::ptrdiff_t part = 0; part < n_parts_; part += parts_of_matrix) {
       const std::ptrdiff_t n = std::min<std::ptrdiff_t>(parts_of_matrix, n_parts_ - part);
       status_ = parallel_for(n, n_threads_, ask_, [&](int worker, std::ptrdiff_t i) noexcept {
         const std::int64_t first = first_ + (part + i) * part_length;
-        kernels_.sum_matrix(step_, first, std::min(first + part_length, last_), scaled_[worker], matrices_[i]);
+        Value* of_part = parts_[0] + (part + i) * width;
+        std::fill(of_part, of_part + width, Value{0});
+        kernels_.sum_matrix(step_, first, std::min(first + part_length, last_), scaled_[worker], matrices_[i],
+                            right == nullptr ? nullptr : of_part);
       });
+      if (status_ != Status::done) return false;
       for (std::ptrdiff_t i = 0; i < n; ++i) {
-        for (std::ptrdiff_t at = 0; at < n_values; ++at) matrix[at] += matrices_[i][at];
+        for (std::ptrdiff_t at = 0; at < width * width; ++at) matrix[at] += matrices_[i][at];
+        for (std::ptrdiff_t j = 0; right != nullptr && j < width; ++j) right[j] += parts_[0][(part + i) * width + j];
       }
     }
-    return status_ == Status::done;
+    return true;
   }
 
   static constexpr int parts_of_matrix = 16;  // summed before they are added up

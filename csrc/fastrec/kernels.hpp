@@ -406,8 +406,8 @@ struct ConjugateScratch {
 template <class Value>
 struct SharedSums {
   void* by;
-  bool (*add)(void* by, const Value* x, Value* out);  // as add_sums below; false when it was stopped
-  bool (*sum)(void* by, Value* matrix);               // as sum_matrix below, likewise
+  bool (*add)(void* by, const Value* x, Value* out);   // as add_sums below; false when it was stopped
+  bool (*sum)(void* by, Value* matrix, Value* right);  // as sum_matrix below, likewise
 };
 
 template <class Value>
@@ -440,8 +440,9 @@ struct HalfStepKernels {
   // Adds, for the entries from first to last, the image of x under what they add to a row's system; without x the right
   // side.
   void (*add_sums)(HalfStep<Value>, std::int64_t first, std::int64_t last, const Value* x, Value* out) noexcept;
-  // The matrix of what they add.
-  void (*sum_matrix)(HalfStep<Value>, std::int64_t first, std::int64_t last, Value* scaled, Value* matrix) noexcept;
+  // The matrix of what they add; and adds the right side, unless it is nullptr.
+  void (*sum_matrix)(HalfStep<Value>, std::int64_t first, std::int64_t last, Value* scaled, Value* matrix,
+                     Value* right) noexcept;
   // Solutions of any fixed side.
   void (*direct)(Rows, HalfStep<Value>, DirectScratch, Value* solutions, std::uint8_t* unsolved) noexcept;
   // The same where the first n_bounded factors of a solution may not be negative.

@@ -64,59 +64,80 @@ inline Residual<Value> move(Value step, std::ptrdiff_t width, const ConjugateScr
   return {sum_of<Value>(squares), sum_of<Value>(products)};
 }
 
-// How many steps must be left for it to pay that a row of n entries makes a matrix of them: from counts of vectors that
-// are multiplied, or of what time it takes to fetch values from far.
+// How many steps must be left for it to pay that a row of n entries makes a matrix of them, or infinity where that is
+// more than `most`: from counts of vectors that are multiplied, or of what time it takes to fetch values from far.
 template <class Value>
-inline double steps_that_pay_for_a_matrix(std::int64_t n, std::ptrdiff_t width) noexcept {
+inline double steps_that_pay_for_a_matrix(std::int64_t n, std::ptrdiff_t width, double most) noexcept {
   constexpr double bytes_near = 1 << 20, lanes = lanes_of<Value>;
   const double wide = static_cast<double>(width), values = static_cast<double>(n) * wide;
   const double bytes = values * sizeof(Value);
   const double entry_step =
-      std::max(static_cast<double>(4 * n) + 5 * values / lanes, bytes > bytes_near ? bytes / 4 : 0);
-  const double matrix_step = 2 * wide * wide / lanes, matrix = 0.65 * values * (wide / lanes + 1) + matrix_step;
-  return entry_step > matrix_step ? matrix / (entry_step - matrix_step) : std::numeric_limits<double>::infinity();
+      std::max(static_cast<double>(4 * n) + values * (5 / lanes), bytes > bytes_near ? bytes / 4 : 0);
+  const double matrix_step = wide * wide * (2 / lanes), saved = entry_step - matrix_step;
+  const double matrix = values * (wide * (0.65 / lanes) + 0.65) + matrix_step;
+  return saved * most > matrix ? matrix / saved : std::numeric_limits<double>::infinity();
 }
 
-// How many steps a row will take. From a lower bound of the largest eigenvalue that its entries add to the identity:
-// the Rayleigh quotient of the right side, whose product with what the preconditioner makes of it is given. So many
-// steps an octave of eigenvalues were taken for interactions, clicks and ratings alike; only the time depends on it.
+// How many steps a row takes until its residual is 1e-5 of what it was, if its entries add an eigenvalue to the
+// identity. So many an octave were taken for interactions, clicks and ratings alike; only the time depends on it.
+constexpr double least_steps = 3.5;
+inline double usual_steps(double eigenvalue) noexcept { return least_steps + 2 * std::log2(1 + eigenvalue); }
+
+// A lower bound of the largest eigenvalue: the Rayleigh quotient of the right side, whose product with what the
+// preconditioner makes of it is given.
 template <class Value>
-inline double expected_steps(const Entries<Value>& entries, double unobserved_weight, double product,
-                             double tol) noexcept {
-  double added = 0, weights = 0, squares = 0;
-  for (std::int64_t e = 0; e < entries.n; ++e) {
-    const double weight = static_cast<double>(entries.weights[e]), target = static_cast<double>(entries.targets[e]);
-    added += std::abs(weight - unobserved_weight);
+__attribute__((noinline)) double largest_eigenvalue(const Entries<Value>& entries, Value unobserved_weight,
+                                                    double product) noexcept {
+  constexpr int lanes = lanes_of<Value>;
+  const Vector<Value> unobserved = every_lane(unobserved_weight);
+  Vector<Value> weights = {}, added = {}, squares = {};
+  std::int64_t e = 0;
+  for (; e + lanes <= entries.n; e += lanes) {
+    const Vector<Value> weight = vector_at(entries.weights + e), target = vector_at(entries.targets + e);
+    const Vector<Value> more = weight - unobserved;
     weights += weight;
-    squares += weight * target * target;
+    added += more < 0 ? -more : more;
+    squares = fused<Value>(weight * target, target, squares);
   }
-  const double eigenvalue = product / squares * (added / weights);
-  return (3.5 + 2 * std::log2(1 + eigenvalue)) * std::log(tol) / std::log(1e-5);
+  double all = static_cast<double>(sum_of<Value>(weights)), all_added = static_cast<double>(sum_of<Value>(added)),
+         all_squares = static_cast<double>(sum_of<Value>(squares));
+  for (; e < entries.n; ++e) {
+    const double weight = static_cast<double>(entries.weights[e]), target = static_cast<double>(entries.targets[e]);
+    all += weight;
+    all_added += std::abs(weight - static_cast<double>(unobserved_weight));
+    all_squares += weight * target * target;
+  }
+  return product / all_squares * (all_added / all);
 }
 
-// Whether x, which is zero, was moved to where the residual, at first the right side, is at most tol times that. `row`
-// sums over the entries; what it answers is false when there is no hurry any more.
+// Whether x, which is zero, was moved to where the residual, at first the right side, is at most tol times that, which
+// takes `share` of the steps to 1e-5. `row` sums over the entries; what it answers is false when there is no hurry any
+// more.
 template <class Value, class Row>
-inline bool converges(std::ptrdiff_t width, Value tol, int most_steps, const ConjugateScratch<Value>& scratch, Value* x,
-                      const Row& row) noexcept {
+inline bool converges(std::ptrdiff_t width, Value tol, double share, int most_steps,
+                      const ConjugateScratch<Value>& scratch, Value* x, const Row& row) noexcept {
   constexpr int lanes = lanes_of<Value>;
   std::fill(scratch.residual, scratch.residual + width, Value{0});
   std::fill(scratch.direction, scratch.direction + width, Value{0});
-  if (!row.add(nullptr, scratch.residual)) return false;
+  constexpr double never = std::numeric_limits<double>::infinity();
+  const double many = 5 * share * least_steps;  // more are too rare to look for
+  const double pays = scratch.matrix == nullptr ? never : steps_that_pay_for_a_matrix<Value>(row.n, width, many);
+  bool has_matrix = share * least_steps > pays;  // then the entries are read once for it and for the right side
+  if (!(has_matrix ? row.sum(scratch.matrix, scratch.residual) : row.add(nullptr, scratch.residual))) return false;
   Residual<Value> now = move(Value{0}, width, scratch, x);
   const Value enough = tol * tol * now.square;
   if (!(enough >= std::numeric_limits<Value>::min())) {  // too small to be squared, or NaN
     return std::all_of(scratch.residual, scratch.residual + width, [](Value v) { return v == 0; });
   }
-  const double pays = scratch.matrix == nullptr ? most_steps : steps_that_pay_for_a_matrix<Value>(row.n, width);
-  const double expected =
-      pays < most_steps ? row.expected_steps(static_cast<double>(now.product), static_cast<double>(tol)) : 0;
-  bool has_matrix = false;
+  double expected = 0;
+  if (!has_matrix && pays < never) {
+    expected = share * usual_steps(row.largest_eigenvalue(static_cast<double>(now.product)));
+  }
   Value ratio = 0;
   for (int step = 0; step < most_steps; ++step) {
     if (!has_matrix && std::max(expected - step, 0.5 * step) > pays) {  // it may be half as many again
       has_matrix = true;
-      if (!row.sum(scratch.matrix)) return false;
+      if (!row.sum(scratch.matrix, nullptr)) return false;
     }
     const Vector<Value> kept = every_lane(ratio);
     for (std::ptrdiff_t j = 0; j < width; j += lanes) {
@@ -173,8 +194,9 @@ void add_sums(HalfStep<Value> step, std::int64_t first, std::int64_t last, const
 }
 
 template <class Value>
-void sum_matrix(HalfStep<Value> step, std::int64_t first, std::int64_t last, Value* scaled, Value* matrix) noexcept {
-  sum_outer_products(entries_at(step, first, last), static_cast<Value>(step.unobserved_weight), scaled, matrix);
+__attribute__((noinline)) void sum_matrix(HalfStep<Value> step, std::int64_t first, std::int64_t last, Value* scaled,
+                                          Value* matrix, Value* right) noexcept {
+  sum_outer_products(entries_at(step, first, last), static_cast<Value>(step.unobserved_weight), scaled, matrix, right);
 }
 
 // The sums over the entries of one row, by this thread or by all.
@@ -191,13 +213,14 @@ struct RowSums {
     add_sums(step, start, start + n, x, out);
     return true;
   }
-  bool sum(Value* matrix) const noexcept {
-    if (shared != nullptr) return shared->sum(shared->by, matrix);
-    sum_matrix(step, start, start + n, scaled, matrix);
+  bool sum(Value* matrix, Value* right) const noexcept {
+    if (shared != nullptr) return shared->sum(shared->by, matrix, right);
+    sum_matrix(step, start, start + n, scaled, matrix, right);
     return true;
   }
-  double expected_steps(double product, double tol) const noexcept {
-    return fastrec::expected_steps(entries_at(step, start, start + n), step.unobserved_weight, product, tol);
+  double largest_eigenvalue(double product) const noexcept {
+    return fastrec::largest_eigenvalue(entries_at(step, start, start + n), static_cast<Value>(step.unobserved_weight),
+                                       product);
   }
 };
 
@@ -206,6 +229,7 @@ void conjugate_gradients(Rows rows, HalfStep<Value> step, Value tol, int most_st
                          const SharedSums<Value>* shared, HalfStepAnswer<Value> answer) noexcept {
   const std::ptrdiff_t width = step.n_factors;
   double shared_regularization = std::numeric_limits<double>::quiet_NaN();
+  const double share = std::log(static_cast<double>(tol)) / std::log(1e-5);
   bool preconditions = false;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     const std::int64_t start = step.weights.indptr[row], end = step.weights.indptr[row + 1];
@@ -218,7 +242,7 @@ void conjugate_gradients(Rows rows, HalfStep<Value> step, Value tol, int most_st
       preconditions = share_diagonal(step, shared_regularization, scratch);
     }
     const RowSums<Value> sums = {step, start, end - start, shared, scratch.scaled};
-    if (!preconditions || !converges(width, tol, most_steps, scratch, solution, sums)) {
+    if (!preconditions || !converges(width, tol, share, most_steps, scratch, solution, sums)) {
       std::fill(solution, solution + width, Value{0});
       answer.unsolved[row] = 1;
     }
