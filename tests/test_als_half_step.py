@@ -281,9 +281,8 @@ def test_tol_at_any_size(dtype, n_factors, n_entries):
 @pytest.mark.parametrize("n_entries", [31, 32, 33, 64, 5000])
 def test_rows_that_make_a_matrix_of_their_entries(dtype, n_factors, n_entries):
     rng = np.random.default_rng(n_entries)
-    fixed = (rng.normal(size=(n_entries + 20, n_factors)) + 0.5).astype(
-        dtype
-    )  # much alike, so that it takes many steps
+    # Factors much alike and heavy weights, so that a row takes many steps.
+    fixed = (rng.normal(size=(n_entries + 20, n_factors)) + 0.5).astype(dtype)
     stored = np.arange(n_entries + 20) < np.array([[n_entries], [n_entries - 9], [n_entries + 20]])
     stored[:, rng.permutation(len(fixed))] = stored.copy()
     weights = csr_array(np.where(stored, rng.integers(2, 600, stored.shape), 0).astype(dtype))

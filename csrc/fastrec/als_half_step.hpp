@@ -42,36 +42,46 @@ class SharedRow {
   }
 
  private:
+  struct Part {
+    std::int64_t first, last;
+    Value* sum;  // zeros at first
+  };
+
+  Part part(std::ptrdiff_t number) const noexcept {
+    const std::int64_t first = first_ + number * part_length;
+    Value* sum = parts_[0] + number * step_.n_factors;
+    std::fill(sum, sum + step_.n_factors, Value{0});
+    return {first, std::min(first + part_length, last_), sum};
+  }
+
+  static void add_up(const Value* from, std::ptrdiff_t n, Value* out) noexcept {
+    for (std::ptrdiff_t i = 0; i < n; ++i) out[i] += from[i];
+  }
+
   bool add(const Value* x, Value* out) {
     const std::ptrdiff_t width = step_.n_factors;
-    status_ = parallel_for(n_parts_, n_threads_, ask_, [&](int, std::ptrdiff_t part) noexcept {
-      Value* sum = parts_[0] + part * width;
-      std::fill(sum, sum + width, Value{0});
-      const std::int64_t first = first_ + part * part_length;
-      kernels_.add_sums(step_, first, std::min(first + part_length, last_), x, sum);
+    status_ = parallel_for(n_parts_, n_threads_, ask_, [&](int, std::ptrdiff_t number) noexcept {
+      const Part own = part(number);
+      kernels_.add_sums(step_, own.first, own.last, x, own.sum);
     });
-    for (std::ptrdiff_t part = 0; part < n_parts_; ++part) {
-      for (std::ptrdiff_t j = 0; j < width; ++j) out[j] += parts_[0][part * width + j];
-    }
+    for (std::ptrdiff_t number = 0; number < n_parts_; ++number) add_up(parts_[0] + number * width, width, out);
     return status_ == Status::done;
   }
 
   bool sum(Value* matrix, Value* right) {
     const std::ptrdiff_t width = step_.n_factors;
     std::fill(matrix, matrix + width * width, Value{0});
-    for (std::ptrdiff_t part = 0; part < n_parts_; part += parts_of_matrix) {
-      const std::ptrdiff_t n = std::min<std::ptrdiff_t>(parts_of_matrix, n_parts_ - part);
+    for (std::ptrdiff_t first = 0; first < n_parts_; first += parts_of_matrix) {
+      const std::ptrdiff_t n = std::min<std::ptrdiff_t>(parts_of_matrix, n_parts_ - first);
       status_ = parallel_for(n, n_threads_, ask_, [&](int worker, std::ptrdiff_t i) noexcept {
-        const std::int64_t first = first_ + (part + i) * part_length;
-        Value* of_part = parts_[0] + (part + i) * width;
-        std::fill(of_part, of_part + width, Value{0});
-        kernels_.sum_matrix(step_, first, std::min(first + part_length, last_), scaled_[worker], matrices_[i],
-                            right == nullptr ? nullptr : of_part);
+        const Part own = part(first + i);
+        Value* of_right = right == nullptr ? nullptr : own.sum;
+        kernels_.sum_matrix(step_, own.first, own.last, scaled_[worker], matrices_[i], of_right);
       });
       if (status_ != Status::done) return false;
       for (std::ptrdiff_t i = 0; i < n; ++i) {
-        for (std::ptrdiff_t at = 0; at < width * width; ++at) matrix[at] += matrices_[i][at];
-        for (std::ptrdiff_t j = 0; right != nullptr && j < width; ++j) right[j] += parts_[0][(part + i) * width + j];
+        add_up(matrices_[i], width * width, matrix);
+        if (right != nullptr) add_up(parts_[0] + (first + i) * width, width, right);
       }
     }
     return true;

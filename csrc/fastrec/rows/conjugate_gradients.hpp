@@ -14,18 +14,6 @@
 namespace fastrec {
 namespace {
 
-// out += sum over entries of weight * target * factors.
-template <class Value>
-inline void add_right_side(const Entries<Value>& entries, Value* out) noexcept {
-  alignas(64) Value pulls[most_products];
-  const std::int64_t together = entries_together<Value>(entries.width);
-  for (std::int64_t first = 0; first < entries.n; first += together) {
-    const std::int64_t n = std::min(together, entries.n - first);
-    for (std::int64_t e = 0; e < n; ++e) pulls[e] = entries.weights[first + e] * entries.targets[first + e];
-    add_scaled(entries, first, n, pulls, out);
-  }
-}
-
 // out += sum over entries of (weight - unobserved_weight) * (factors * x) * factors.
 template <class Value>
 inline void add_image(const Entries<Value>& entries, Value unobserved_weight, const Value* x, Value* out) noexcept {

@@ -16,11 +16,6 @@ struct Constant {
 };
 
 constexpr int tile_rows = 6;
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int tile_vectors = 4;
-#else
-constexpr int tile_vectors = 2;
-#endif
 
 template <class Value, int n_rows, int n_vectors>
 struct Tile {

@@ -30,6 +30,9 @@ struct Entries {  // of one row, or some of them
   const Value* factors(std::int64_t entry) const noexcept {
     return fixed + static_cast<std::ptrdiff_t>(ids[entry]) * width;
   }
+  Entries some(std::int64_t first, std::int64_t number) const noexcept {
+    return {ids + first, weights + first, targets + first, number, fixed, width};
+  }
 };
 
 // Those at places from first to last of all rows' entries.
@@ -109,6 +112,18 @@ inline void add_scaled(const Source& entries, std::int64_t first, std::int64_t n
     j += 2 * lanes;
   }
   if (j < entries.width) add_scaled_block<1>(entries, first, n, scales, j, out);
+}
+
+// out += sum over entries of weight * target * factors.
+template <class Value>
+inline void add_right_side(const Entries<Value>& entries, Value* out) noexcept {
+  alignas(64) Value pulls[most_products];
+  const std::int64_t together = entries_together<Value>(entries.width);
+  for (std::int64_t first = 0; first < entries.n; first += together) {
+    const std::int64_t n = std::min(together, entries.n - first);
+    for (std::int64_t e = 0; e < n; ++e) pulls[e] = entries.weights[first + e] * entries.targets[first + e];
+    add_scaled(entries, first, n, pulls, out);
+  }
 }
 
 }  // namespace

@@ -9,14 +9,9 @@
 namespace fastrec {
 namespace {
 
-// Outer products are summed in registers, of so many rows of the matrix by so many vectors of columns.
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int most_vectors = 4;
-#else
-constexpr int most_vectors = 2;
-#endif
+// Outer products are summed in registers, of so many rows of the matrix by up to tile_vectors vectors of columns.
 template <class Value, int n_vectors>
-constexpr int matrix_rows = std::min(n_vectors == most_vectors ? 4 : 8, lanes_of<Value>);
+constexpr int matrix_rows = std::min(n_vectors == tile_vectors ? 4 : 8, lanes_of<Value>);
 
 // matrix += sum over n entries of scaled * factors', for some rows and columns of it.
 template <int n_vectors, class Value>
@@ -88,9 +83,8 @@ inline void mirror(std::ptrdiff_t width, Value* matrix) noexcept {
   }
 }
 
-// matrix = sum over entries of (weight - unobserved_weight) * factors * factors', and right += sum over entries of
-// weight
-// * target * factors, unless it is nullptr. `scaled` takes the factors of outer_products_together entries.
+// matrix = sum over entries of (weight - unobserved_weight) * factors * factors'. Adds their right side too, unless it
+// is nullptr. `scaled` takes the factors of outer_products_together entries.
 template <class Value>
 inline void sum_outer_products(const Entries<Value>& entries, Value unobserved_weight, Value* scaled, Value* matrix,
                                Value* right) noexcept {
@@ -98,19 +92,17 @@ inline void sum_outer_products(const Entries<Value>& entries, Value unobserved_w
   const std::ptrdiff_t width = entries.width;
   std::fill(matrix, matrix + width * width, Value{0});
   const Value* factors[outer_products_together];
-  Value pulls[outer_products_together];
   for (std::int64_t first = 0; first < entries.n; first += outer_products_together) {
     const std::int64_t n = std::min<std::int64_t>(outer_products_together, entries.n - first);
     for (std::int64_t e = 0; e < n; ++e) {
       factors[e] = entries.factors(first + e);
       const Vector<Value> scale = every_lane(entries.weights[first + e] - unobserved_weight);
       for (std::ptrdiff_t j = 0; j < width; j += lanes) put(scaled + e * width + j, scale * vector_at(factors[e] + j));
-      pulls[e] = entries.weights[first + e] * entries.targets[first + e];
     }
-    if (right != nullptr) add_scaled(entries, first, n, static_cast<const Value*>(pulls), right);
+    if (right != nullptr) add_right_side(entries.some(first, n), right);
     std::ptrdiff_t column = 0;
-    for (; column + most_vectors * lanes <= width; column += most_vectors * lanes) {
-      add_columns<most_vectors, Value>(factors, scaled, n, width, 0, column, matrix);
+    for (; column + tile_vectors * lanes <= width; column += tile_vectors * lanes) {
+      add_columns<tile_vectors, Value>(factors, scaled, n, width, 0, column, matrix);
     }
     for (; column < width; column += lanes) add_columns<1, Value>(factors, scaled, n, width, 0, column, matrix);
   }

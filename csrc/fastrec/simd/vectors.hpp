@@ -40,6 +40,12 @@ using Vector = typename Register<Value>::Vector;
 
 template <class Value>
 constexpr int lanes_of = static_cast<int>(sizeof(Vector<Value>) / sizeof(Value));
+// Of a tile of sums, side by side: with 4 to 8 rows of them, what is multiplied fits the registers too.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int tile_vectors = 4;
+#else
+constexpr int tile_vectors = 2;
+#endif
 template <class Value>
 constexpr int lanes_of_part = static_cast<int>(16 / sizeof(Value));  // shuffles within 16 bytes are the cheap ones
 
