@@ -33,6 +33,7 @@ KINDS = {
     "few different": lambda rng, x: x[rng.integers(0, min(20, len(x)), len(x))],
     "all the same": lambda rng, x: np.broadcast_to(x[0], x.shape),
     "scales of rows": lambda rng, x: x * 10.0 ** rng.integers(-12, 12, (len(x), 1)),
+    "few are giants": lambda rng, x: x * np.where(rng.random((len(x), 1)) < 0.01, 1e6, 1),
     "scales within rows": lambda rng, x: x * 10.0 ** rng.integers(-12, 12, x.shape),
     "one large factor": lambda rng, x: x * np.where(np.arange(x.shape[1]) == 0, 1e3, 1),
     "zeros": lambda rng, x: x * (rng.random((len(x), 1)) < 0.5),
@@ -166,10 +167,11 @@ def test_clusters_far_from_the_origin(metric):
 
 # ---- a bound that is too small must show -----------------------------------------------------------------------------
 
-SCREEN, THRESHOLD = "screen.hpp", "threshold.hpp"
-SLACK = "return packed_.residual[panel] * load_each<n_queries>(norm_ + first) +"
+SCREEN, KEPT = "rows/screen.hpp", "simd/kept_products.hpp"
+SLACK = "return residual * load_each<n_queries>(norm_ + first) +"
 STOP = "stop_[q] = least_[q] * unit_ / norm_[q] * (1.0 - 1e-9);"
-LEAST = "value += least_half(panel) * load_each<n_queries>(inverse_ + first);"
+LEAST = "euclidean() ? least_half(panel) : 0.0};"
+LOST = "const Each units = lost *"
 REACH = "const double norm = norm_[first + t] * scale_[first + t], nearest = std::min(std::max(norm, least), most);"
 BASELINE = {"x86_64": ["-march=x86-64-v2"]}
 MUTATIONS = {
@@ -177,7 +179,8 @@ MUTATIONS = {
     "no slack": (SCREEN, SLACK, SLACK.replace("return ", "return 0.0 *")),
     "a fifth of the slack": (SCREEN, SLACK, SLACK.replace("return ", "return 0.2 *")),
     "stops too early": (SCREEN, STOP, STOP.replace("1.0 - 1e-9", "1.5")),
-    "one too many": (THRESHOLD, "if (count >= k) key = trial;", "if (count >= k - 1) key = trial;"),
+    "one too many": (KEPT, "known += count >= k ? step : 0;", "known += count >= k - 1 ? step : 0;"),
+    "sure of too much": (SCREEN, LOST, LOST.replace("lost *", "0.0 * lost *")),
     "no norms": (SCREEN, LEAST, LEAST.replace("least_half", "1.2 * most_half")),
     "out of reach": (SCREEN, REACH, REACH.replace("norm_[first + t] *", "0.5 * norm_[first + t] *")),
 }
@@ -189,7 +192,7 @@ MUTATIONS = {
 def test_a_broken_bound_is_found(mutation, tmp_path):
     shutil.copytree(CHECKOUT / "csrc", tmp_path / "csrc")
     name, before, after = MUTATIONS[mutation]
-    kernel = tmp_path / "csrc" / "fastrec" / "rows" / name
+    kernel = tmp_path / "csrc" / "fastrec" / name
     text = kernel.read_text()
     assert text.count(before) == 1
     kernel.write_text(text.replace(before, after))

@@ -79,7 +79,7 @@ ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::p
     shape.tile = shape.group = shape.block = 1;
     return shape;
   }
-  const std::ptrdiff_t tile_bytes = shape.first_panels * tile_queries * panel_items * 4;
+  const std::ptrdiff_t tile_bytes = shape.first_panels * tile_queries * panel_items * 2;
   shape.tile = tile_queries;
   shape.group = tile_queries * std::clamp<std::ptrdiff_t>(product_bytes / tile_bytes, 1, group_tiles);
   // Many queries share a panel while it lies in the cache; fewer where all of them would take long (Ctrl-C), where
@@ -104,19 +104,18 @@ class ScreenWorkspace {
         code_width_((width_ + tile_factors - 1) / tile_factors * tile_factors),
         codes_(n_workers, 2 * shape.block * code_width_),
         queries_(n_workers, shape.block * width_, Fill::nothing),
-        reals_(n_workers, shape.block * 9, Fill::nothing),
-        integers_(n_workers, 4 * shape.block, Fill::nothing),
+        reals_(n_workers, shape.block * 10, Fill::nothing),
+        integers_(n_workers, 5 * shape.block, Fill::nothing),
         entries_(n_workers, shape.block * capacity, Fill::nothing),
         selections_(n_workers, shape.block, Fill::nothing),
         products_(n_workers, shape.group * first_items_, Fill::nothing),
         marks_(n_workers, shape.block * first_items_ / panel_items, Fill::nothing),
         maxima_(n_workers, shape.group * shape.n_maxima, Fill::nothing),
-        keys_(n_workers, shape.n_maxima, Fill::nothing),
         exact_(n_workers, 1, n_factors, capacity) {}
 
   explicit operator bool() const {
     return codes_ && queries_ && reals_ && integers_ && entries_ && selections_ && products_ && marks_ && maxima_ &&
-           keys_ && exact_;
+           exact_;
   }
 
   ScreenScratch<Value> operator[](int worker) const {
@@ -125,15 +124,14 @@ class ScreenWorkspace {
     scratch.regrouped = scratch.codes + shape_.block * code_width_;
     scratch.queries = queries_[worker];
     scratch.per_query = reals_[worker];
-    scratch.moved = scratch.per_query + 8 * shape_.block;
+    scratch.moved = scratch.per_query + 9 * shape_.block;
     scratch.sums = integers_[worker];
-    scratch.order = scratch.sums + 2 * shape_.block;
+    scratch.order = scratch.sums + 3 * shape_.block;
     scratch.entries = entries_[worker];
     scratch.selections = selections_[worker];
     scratch.products = products_[worker];
     scratch.marks = marks_[worker];
     scratch.maxima = maxima_[worker];
-    scratch.keys = keys_[worker];
     scratch.block = shape_.block;
     scratch.group = shape_.group;
     scratch.n_maxima = shape_.n_maxima;
@@ -152,10 +150,9 @@ class ScreenWorkspace {
   Scratch<std::int32_t> integers_;
   Scratch<Entry<Value>> entries_;
   Scratch<Selection<Value>> selections_;
-  Scratch<std::int32_t> products_;
+  Scratch<std::int16_t> products_;
   Scratch<std::uint32_t> marks_;
-  Scratch<float> maxima_;
-  Scratch<std::uint32_t> keys_;
+  Scratch<std::int16_t> maxima_;
   ExactWorkspace<Value> exact_;
 };
 

@@ -151,16 +151,15 @@ struct ScreenScratch {           // a group: the queries that meet the first pan
   std::int8_t* codes;            // (block, tile-padded factors), ordered as the products want them; 0 where padded
   std::int8_t* regrouped;        // the same
   Value* queries;                // (block, padded factors)
-  double* per_query;             // (8, block)
-  std::int32_t* sums;            // (2, block)
+  double* per_query;             // (9, block)
+  std::int32_t* sums;            // (3, block)
   std::int32_t* order;           // (2, block)
   double* moved;                 // (block)
   Entry<Value>* entries;         // (block, capacity)
   Selection<Value>* selections;  // (block)
-  std::int32_t* products;        // (first_panels, group, panel_items)
+  std::int16_t* products;        // (first_panels, group, panel_items)
   std::uint32_t* marks;          // (first_panels, block): a bit an item
-  float* maxima;                 // (group, n_maxima)
-  std::uint32_t* keys;           // (n_maxima)
+  std::int16_t* maxima;          // (group, n_maxima)
   std::ptrdiff_t block, group, n_maxima, first_panels, capacity;
   ExactScratch<Value> exact;  // for one query
 };

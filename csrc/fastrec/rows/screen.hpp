@@ -13,17 +13,16 @@
 
 #include "fastrec/rows/exact_scores.hpp"
 #include "fastrec/rows/pack_items.hpp"
-#include "fastrec/rows/threshold.hpp"
 #include "fastrec/simd/block_products.hpp"
+#include "fastrec/simd/kept_products.hpp"
 
 namespace fastrec {
 namespace {
 
 constexpr double nothing_known = -std::numeric_limits<double>::infinity();
 constexpr double passes_nothing = std::numeric_limits<double>::infinity();
-constexpr std::int32_t most_product = 1 << 30;        // above any sum of products of codes
-constexpr std::int32_t left_out = -2 * most_product;  // in the place of a product: below whatever passes
-constexpr std::ptrdiff_t floats_together = static_cast<std::ptrdiff_t>(sizeof(Bytes) / sizeof(float));
+constexpr std::int32_t most_product = 1 << 30;  // above any sum of products of codes
+constexpr int no_product_left = 28;             // shifted down by so much, a product reaches nothing
 
 // The number below `score` such that what stays under it is rounded to less than `score`.
 template <class Value>
@@ -79,13 +78,16 @@ class Screen {
         threshold_(exact_norm_ + scratch.block),
         least_(threshold_ + scratch.block),
         stop_(least_ + scratch.block),
+        shifted_(stop_ + scratch.block),
         place_(scratch.order),
         codes_(scratch.codes),
-        sums_(scratch.sums) {}
+        sums_(scratch.sums),
+        shift_(sums_ + 2 * scratch.block) {}
 
   void run() noexcept {
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) take(q);
     first_ = euclidean() ? nearest_panels() : 0;
+    look_at_first_panels();
     for (std::ptrdiff_t q = 0; q < n_rows_; q += scratch_.group) {
       const std::ptrdiff_t last = std::min(q + scratch_.group, scratch_.block);
       multiply_first_panels(q, last);
@@ -144,9 +146,8 @@ class Screen {
   // ---- what is known of an item without its exact score -------------------------------------------------------------
 
   // By how much the product of codes may differ from that of the vectors, in units of both scales.
-  Each slack(std::ptrdiff_t panel, std::ptrdiff_t first) const noexcept {
-    return packed_.residual[panel] * load_each<n_queries>(norm_ + first) +
-           packed_.code_norm[panel] * load_each<n_queries>(residual_ + first);
+  Each slack(double residual, double code_norm, std::ptrdiff_t first) const noexcept {
+    return residual * load_each<n_queries>(norm_ + first) + code_norm * load_each<n_queries>(residual_ + first);
   }
 
   // |y|^2 / 2 of any item of the panel is no less, no more; the rounding of the exact score is inside.
@@ -158,11 +159,20 @@ class Screen {
     return packed_.norm[panel] * packed_.norm[panel] * (0.5 + 4 * rounding_of(width_));
   }
 
+  // What of a panel decides which products drop an item.
+  struct Bar {
+    double units, residual, code_norm, half;  // units: of the first panel's scale in one of this panel's
+  };
+  Bar bar(std::ptrdiff_t panel) const noexcept {
+    return {unit_ / packed_.scale[panel], packed_.residual[panel], packed_.code_norm[panel],
+            euclidean() ? least_half(panel) : 0.0};
+  }
+
   // For n_queries queries, the products below which an item is dropped, less what covers the rounding of the bound.
-  void least_products(std::ptrdiff_t panel, std::ptrdiff_t first, std::int32_t* least) const noexcept {
+  void least_products(const Bar& bar, std::ptrdiff_t first, std::int32_t* least) const noexcept {
     Each value = load_each<n_queries>(least_ + first);
-    if (euclidean()) value += least_half(panel) * load_each<n_queries>(inverse_ + first);
-    const Each product = value * (unit_ / packed_.scale[panel]) - slack(panel, first);
+    if (euclidean()) value += bar.half * load_each<n_queries>(inverse_ + first);
+    const Each product = value * bar.units - slack(bar.residual, bar.code_norm, first);
     const Each limit = Each{} + static_cast<double>(most_product);
     Each lowered = product < limit ? product : limit;
     lowered = (lowered > -limit ? lowered : -limit) - 4.0;
@@ -227,7 +237,32 @@ class Screen {
     bool operator()(double other) const noexcept { return other > norm; }
   };
 
-  std::int32_t* kept(std::ptrdiff_t panel, std::ptrdiff_t q) const noexcept {
+  // The scale that values of the first panels are compared in, and by how much products of each query are shifted down
+  // to fit 16 bits. Few panels may have a larger scale: their values then count as the largest number at most.
+  void look_at_first_panels() noexcept {
+    double most_code_norm = 0.0;
+    first_scale_ = 0.0;
+    first_half_ = euclidean() ? std::numeric_limits<double>::infinity() : 0.0;
+    for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
+      const double code_norm = packed_.code_norm[first_ + panel];
+      most_code_norm = std::max(most_code_norm, code_norm);
+      if (euclidean()) first_half_ = std::min(first_half_, most_half(first_ + panel));
+      const bool counts = panel >= n_first_ / 16 && code_norm >= 1.0;  // zero items have any scale
+      if (counts) first_scale_ = std::max(first_scale_, packed_.scale[first_ + panel]);
+    }
+    if (first_scale_ == 0.0) first_scale_ = unit_;
+    inverse_first_scale_ = 1.0 / first_scale_;
+    for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) {
+      shift_[q] = threshold_[q] == passes_nothing ? no_product_left : 0;
+      while ((norm_[q] + residual_[q]) * most_code_norm > most_kept * whole(shift_[q])) ++shift_[q];
+      shifted_[q] = 1.0 / whole(shift_[q]);
+    }
+  }
+
+  // 2^shift.
+  static double whole(int shift) noexcept { return static_cast<double>(std::int64_t{1} << shift); }
+
+  std::int16_t* kept(std::ptrdiff_t panel, std::ptrdiff_t q) const noexcept {
     return scratch_.products + (panel * scratch_.group + q) * panel_items;
   }
   std::uint32_t* marks(std::ptrdiff_t panel) const noexcept { return scratch_.marks + panel * scratch_.block; }
@@ -239,58 +274,78 @@ class Screen {
       std::fill(marks(panel) + from, marks(panel) + last, wanted_.indptr == nullptr ? 0u : ~0u);
     }
     for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); ++q) mark_left_out(q);
-    const std::ptrdiff_t n_maxima = scratch_.n_maxima, hands = n_maxima / panel_items;
-    std::fill(scratch_.maxima, scratch_.maxima + (last - from) * n_maxima, -std::numeric_limits<float>::infinity());
+    std::fill(scratch_.maxima, scratch_.maxima + (last - from) * scratch_.n_maxima, left_out);
+    // A tile is looked at while the next one is multiplied.
+    alignas(64) std::int32_t start[together], products[2][n_panels][together][panel_items];
+    Seen seen = {-1, 0, 0};
     std::ptrdiff_t hand = 0;
+    int turn = 0;
     for (std::ptrdiff_t panel = 0; panel < n_first_; panel += n_panels) {
       for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); q += together) {
-        std::int32_t start[together];
         for (int t = 0; t < together; ++t) start[t] = -zero_code * sums_[q + t];
-        products_.multiply(packed_.codes + (first_ + panel) * panel_bytes_, codes_, q, start, kept(panel, q - from),
-                           scratch_.group * panel_items);
-        for (std::ptrdiff_t p = panel; p < panel + n_panels; ++p) {
-          for (std::ptrdiff_t first = q; first < q + together; first += n_queries) {
-            raise_maxima(p, first, from, (hand + p - panel) % hands);
-          }
-        }
+        products_.multiply(packed_.codes + (first_ + panel) * panel_bytes_, codes_, q, start, products[turn][0][0],
+                           together * panel_items);
+        fetch_codes(first_ + panel + n_panels, q - from, std::min(last, n_rows_) - from);
+        turn = 1 - turn;
+        if (seen.panel >= 0) raise_maxima(seen, from, products[turn]);
+        seen = {panel, q, hand};
       }
-      hand = (hand + n_panels) % hands;
+      if (++hand == scratch_.n_maxima / panel_items) hand = 0;
+    }
+    raise_maxima(seen, from, products[1 - turn]);
+  }
+
+  // Brings the codes of the panels from `panel` on near, a tile's share of them for so many queries of a number.
+  void fetch_codes(std::ptrdiff_t panel, std::ptrdiff_t query, std::ptrdiff_t n_queries) const noexcept {
+    if (panel >= packed_.n_panels) return;
+    constexpr std::ptrdiff_t line = 64;
+    const std::ptrdiff_t n_lines = n_panels * panel_bytes_ / line, share = n_lines * together / n_queries + 1;
+    const std::ptrdiff_t begin = query / together * share, end = std::min(begin + share, n_lines);
+    const std::uint8_t* codes = packed_.codes + panel * panel_bytes_;
+    for (std::ptrdiff_t i = begin; i < end; ++i) __builtin_prefetch(codes + i * line);
+  }
+
+  struct Seen {  // products of the queries from `first` on with the panels from `panel` on, which go to one hand
+    std::ptrdiff_t panel, first, hand;
+  };
+
+  void raise_maxima(Seen seen, std::ptrdiff_t from,
+                    const std::int32_t (&products)[n_panels][together][panel_items]) noexcept {
+    for (int p = 0; p < n_panels; ++p) {
+      for (int t = 0; t < together; t += n_queries) {
+        raise_maxima({seen.panel + p, seen.first + t, seen.hand}, from, products[p] + t);
+      }
     }
   }
 
-  void raise_maxima(std::ptrdiff_t panel, std::ptrdiff_t first, std::ptrdiff_t from, std::ptrdiff_t hand) noexcept {
-    // What the conversions to float lose is far below the factor on the norm.
-    const std::ptrdiff_t packed_panel = first_ + panel;
-    const double ratio = packed_.scale[packed_panel] / unit_;
-    const Each norm = load_each<n_queries>(norm_ + first);
-    Each lost = slack(packed_panel, first) * ratio + norm * (1e-5 * packed_.norm[packed_panel] / unit_);
-    if (euclidean()) lost += load_each<n_queries>(inverse_ + first) * (most_half(packed_panel) * (1.0 + 1e-5));
+  // Two units cover what is rounded: the ratio, its product, and what is lost.
+  void raise_maxima(Seen seen, std::ptrdiff_t from, const std::int32_t (*products)[panel_items]) noexcept {
+    constexpr double most = 0x7fff;
+    constexpr int most_doublings = 15;
+    const std::ptrdiff_t panel = first_ + seen.panel, first = seen.first;
+    const double scale = packed_.scale[panel] * inverse_first_scale_;
+    double ratio = scale;
+    int doublings = 0;
+    for (; ratio > 1.0 && doublings < most_doublings; ++doublings) ratio /= 2;
+    const auto numerator = static_cast<std::int16_t>(std::min(ratio * 0x8000 + 0.5, most));
+    Each lost = slack(packed_.residual[panel], packed_.code_norm[panel], first) * scale;
+    if (euclidean()) {
+      const double more = (most_half(panel) - first_half_) * (unit_ * inverse_first_scale_);
+      lost += load_each<n_queries>(inverse_ + first) * more;
+    }
+    const Each units = lost * load_each<n_queries>(shifted_ + first) * (1.0 / whole(doublings)) + 3.0;
     double each[n_queries];
-    __builtin_memcpy(each, &lost, sizeof each);
-    for (int t = 0; t < n_queries; ++t) {
-      const std::ptrdiff_t q = first - from + t;
-      std::int32_t* product = kept(panel, q);
-      for (std::uint32_t left = marks(panel)[first + t]; left != 0; left &= left - 1) {
-        product[__builtin_ctz(left)] = left_out;
-      }
-      float* maxima = scratch_.maxima + q * scratch_.n_maxima + hand * panel_items;
-      const float scale = static_cast<float>(ratio), less = static_cast<float>(each[t]);
-      for (std::ptrdiff_t i = 0; i < panel_items; i += floats_together) raise(maxima + i, product + i, scale, less);
+    __builtin_memcpy(each, &units, sizeof each);
+    std::int16_t* to = kept(seen.panel, first - from);
+    const std::int32_t* shift = shift_ + first;
+    const std::uint32_t* without = marks(seen.panel) + first;
+    const std::ptrdiff_t n_maxima = scratch_.n_maxima;
+    std::int16_t* maxima = scratch_.maxima + (first - from) * n_maxima + seen.hand * panel_items;
+    for (int t = 0; t < n_queries; ++t, to += panel_items, maxima += n_maxima) {
+      keep(products[t], shift[t], to);
+      for (std::uint32_t left = without[t]; left != 0; left &= left - 1) to[__builtin_ctz(left)] = left_out;
+      if (each[t] <= most) raise(maxima, to, numerator, doublings, static_cast<std::int16_t>(each[t]), without[t]);
     }
-  }
-
-  // Vectors spelled out, since compilers see a branch in the choice of what was left out.
-  static void raise(float* maxima, const std::int32_t* product, float scale, float lost) noexcept {
-    typedef float Floats __attribute__((vector_size(floats_together * sizeof(float))));
-    typedef std::int32_t Integers __attribute__((vector_size(floats_together * sizeof(float))));
-    Integers products;
-    Floats known;
-    __builtin_memcpy(&products, product, sizeof products);
-    __builtin_memcpy(&known, maxima, sizeof known);
-    const Floats bound = __builtin_convertvector(products, Floats) * scale - lost;
-    const Floats candidate = products == left_out ? known : bound;
-    known = candidate > known ? candidate : known;
-    __builtin_memcpy(maxima, &known, sizeof known);
   }
 
   // Excluded items of the first panels, what is no candidate, and places beyond the last item.
@@ -317,22 +372,24 @@ class Screen {
 
   // The k-th largest of what the hands are sure of is reached by k items.
   void find_threshold(std::ptrdiff_t from, std::ptrdiff_t q) noexcept {
-    const float* maxima = scratch_.maxima + (q - from) * scratch_.n_maxima;
-    std::uint32_t* __restrict keys = scratch_.keys;
-    for (std::ptrdiff_t i = 0; i < scratch_.n_maxima; ++i) keys[i] = rank_key(maxima[i]);
-    const float value = least_of_key<float>(kth_largest(keys, scratch_.n_maxima, out_.k));
-    if (!(value > -std::numeric_limits<float>::infinity())) return;
-    raise_threshold(q, just_below<Value>(score_of(q, static_cast<double>(value) * unit_ * scale_[q])));
+    const std::int16_t* maxima = scratch_.maxima + (q - from) * scratch_.n_maxima;
+    const std::int16_t sure = kth_largest(maxima, scratch_.n_maxima, out_.k);
+    if (sure == left_out) return;
+    const double value = sure * (first_scale_ * scale_[q] * whole(shift_[q])) - first_half_;
+    raise_threshold(q, just_below<Value>(score_of(q, value)));
   }
 
   // Instead of what was left out the marks then say what survives.
   void mark_survivors(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
     for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
+      const Bar of_panel = bar(first_ + panel);
       for (std::ptrdiff_t first = from; first < std::min(last, n_rows_); first += n_queries) {
         std::int32_t least[n_queries];
-        least_products(first_ + panel, first, least);
+        least_products(of_panel, first, least);
         for (int t = 0; t < n_queries; ++t) {
-          marks(panel)[first + t] = at_least(kept(panel, first - from + t), least[t]);
+          const std::int32_t shifted =
+              std::clamp<std::int32_t>(least[t] >> shift_[first + t], left_out + 1, passes_none);
+          marks(panel)[first + t] = at_least(kept(panel, first - from + t), static_cast<std::int16_t>(shifted));
         }
       }
     }
@@ -351,7 +408,7 @@ class Screen {
       }
       if (panel + 1 < n_first_ && n_rows_ > 1) {
         for (int i = 0; i < panel_items; ++i) {
-          if (ids[panel_items + i] >= 0) fetch(ids[panel_items + i]);
+          if (ids[panel_items + i] >= 0) fetch(items_.rows, ids[panel_items + i]);
         }
       }
       for (std::ptrdiff_t i = 0; i < n_marked; ++i) survive<false>(bits[marked[i]], ids, marked[i]);
@@ -361,23 +418,18 @@ class Screen {
 
   // ---- exact scores -------------------------------------------------------------------------------------------------
 
-  // Brings the factors of an item near, to be there when its score is due.
-  void fetch(std::int32_t id) const noexcept {
-    const Value* item = items_.rows.data + id * items_.rows.row_step;
-    for (std::ptrdiff_t j = 0; j < items_.rows.columns; j += 64 / static_cast<std::ptrdiff_t>(sizeof(Value))) {
-      __builtin_prefetch(item + j * items_.rows.column_step);
-    }
-  }
-
   // Queues the items that bits name for their exact scores with the query at place q. Among the others of the first
   // panels nothing is left that must not be ranked.
   template <bool late>
   void survive(std::uint32_t bits, const std::int32_t* ids, std::ptrdiff_t q) noexcept {
     const Value* query = scratch_.queries + place_[q] * width_;
+    for (std::ptrdiff_t j = 0; j < width_; j += 64 / static_cast<std::ptrdiff_t>(sizeof(Value))) {
+      __builtin_prefetch(query + j);
+    }
     for (; bits != 0; bits &= bits - 1) {
       const std::int32_t id = ids[__builtin_ctz(bits)];
       if (late && (id < 0 || row_leaves_out(rows_.first + place_[q], id))) continue;
-      if (late) fetch(id);
+      if (late) fetch(items_.rows, id);
       pairs_[n_pairs_++] = {query, exact_norm_[q], static_cast<std::int32_t>(q), id};
     }
     if (n_pairs_ > enough_pairs) score_pairs();
@@ -404,8 +456,12 @@ class Screen {
   // Queries that stop at about the same panel come together.
   void regroup() noexcept {
     std::int32_t* order = scratch_.order + scratch_.block;
-    for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) order[q] = static_cast<std::int32_t>(q);
-    std::sort(order, order + scratch_.block, ByStop{stop_});
+    alignas(64) std::int64_t keys[most_network_keys];
+    const std::ptrdiff_t n_keys = network_size(scratch_.block);
+    for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) keys[q] = sort_key(rank_key(stop_[q]), q);
+    std::fill(keys + scratch_.block, keys + n_keys, last_key);
+    sort_descending(keys, n_keys);
+    for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) order[q] = place_of(keys[q]);
     for (double* field : {scale_, inverse_, norm_, residual_, exact_norm_, threshold_, least_, stop_}) {
       for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) scratch_.moved[q] = field[order[q]];
       std::copy(scratch_.moved, scratch_.moved + scratch_.block, field);
@@ -421,13 +477,6 @@ class Screen {
     codes_ = scratch_.regrouped;
     sums_ = scratch_.sums + scratch_.block;
   }
-
-  struct ByStop {
-    const double* stop;
-    bool operator()(std::int32_t a, std::int32_t b) const noexcept {
-      return stop[a] != stop[b] ? stop[a] > stop[b] : a < b;
-    }
-  };
 
   double stop_together(std::ptrdiff_t first) const noexcept {
     double stop = stop_[first];
@@ -448,25 +497,46 @@ class Screen {
     return false;
   }
 
+  struct Tile {  // the queries from `first` on and the panels from `panel` on
+    typename Products::Sums sums;
+    std::int32_t least[n_panels * together];
+    std::ptrdiff_t panel, first;
+  };
+
+  void look_at(const Tile& tile) noexcept {
+    Products::end(tile.sums, tile.least, [&](int p, int t, std::uint32_t bits) {
+      survive<true>(bits, packed_.ids + (tile.panel + p) * panel_items, tile.first + t);
+    });
+  }
+
   void other_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
+    Tile tiles[2];  // one is looked at while the next one is multiplied
+    int turn = 0, ready = 0;
     std::ptrdiff_t active = 0;  // queries before it are done: they are sorted by where they stop
     for (std::ptrdiff_t panel = from; panel < last; panel += n_panels) {
       while (active < scratch_.block && packed_.norm[panel] < stop_together(active)) active += together;
-      if (active >= scratch_.block) return;
+      if (active >= scratch_.block) break;
+      Bar bars[n_panels];
+      for (int p = 0; p < n_panels; ++p) bars[p] = bar(panel + p);
       for (std::ptrdiff_t first = active; first < scratch_.block; first += together) {
         if (euclidean() && !within_reach(panel, first)) continue;
-        std::int32_t least[n_panels * together];
+        Tile& tile = tiles[turn];
+        tile.panel = panel;
+        tile.first = first;
         for (int i = 0; i < n_panels * together; i += n_queries) {
-          least_products(panel + i / together, first + i % together, least + i);
+          least_products(bars[i / together], first + i % together, tile.least + i);
         }
-        for (int i = 0; i < n_panels * together; ++i) least[i] += zero_code * sums_[first + i % together];
-        products_.find(packed_.codes + panel * panel_bytes_, codes_, first, least,
-                       [&](int p, int t, std::uint32_t bits) {
-                         survive<true>(bits, packed_.ids + (panel + p) * panel_items, first + t);
-                       });
+        for (int i = 0; i < n_panels * together; ++i) tile.least[i] += zero_code * sums_[first + i % together];
+        products_.begin(packed_.codes + panel * panel_bytes_, codes_, first, tile.least, tile.sums);
+        fetch_codes(panel + n_panels, first - active, scratch_.block - active);
+        turn = 1 - turn;
+        if (ready > 0) look_at(tiles[turn]);
+        ready = 1;
       }
       score_pairs();
     }
+    if (ready > 0) look_at(tiles[1 - turn]);
+    score_pairs();
   }
 
   void finish(std::ptrdiff_t q) noexcept {
@@ -492,11 +562,14 @@ class Screen {
   const Products products_;
   const std::ptrdiff_t enough_arrivals_, n_first_;
   const double unit_;
-  std::ptrdiff_t first_ = 0;                                                                  // of the first panels
-  double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_;  // by place, like
-  std::int32_t* place_;                                                                       // query of a place
-  std::int8_t* codes_;                                                                        // and
-  std::int32_t* sums_;
+  std::ptrdiff_t first_ = 0;  // of the first panels; the largest
+  double first_scale_ = 1.0, inverse_first_scale_ = 1.0,
+         first_half_ = 0.0;  // of their scales, the least of their most_half
+  double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_,
+      *shifted_;         // by place, like
+  std::int32_t* place_;  // query of a place
+  std::int8_t* codes_;   // and
+  std::int32_t *sums_, *shift_;
   std::ptrdiff_t n_pairs_ = 0;
   ScorePair<Value> pairs_[enough_pairs + panel_items + pairs_together];
   Value scores_[enough_pairs + panel_items + pairs_together];

@@ -23,6 +23,26 @@ inline std::uint32_t reaching(Bytes a, Bytes b) noexcept {
   return vaddvq_u32(vandq_u32(vcgeq_s32(a, b), bits));
 }
 
+// The 32-bit lanes of a and then b, each shifted down, in 16 bits; what these do not hold ends at their limits.
+inline Bytes shifted_to_16(Bytes a, Bytes b, int shift) noexcept {
+  const int32x4_t by = vdupq_n_s32(-shift);
+  return vreinterpretq_s32_s16(vqmovn_high_s32(vqmovn_s32(vshlq_s32(a, by)), vshlq_s32(b, by)));
+}
+inline Bytes broadcast_16(std::int16_t value) noexcept { return vreinterpretq_s32_s16(vdupq_n_s16(value)); }
+inline int16x8_t lanes_16(Bytes a) noexcept { return vreinterpretq_s16_s32(a); }
+inline Bytes scaled_16(Bytes a, Bytes b) noexcept {  // a b / 2^15, to the nearest
+  return vreinterpretq_s32_s16(vqrdmulhq_s16(lanes_16(a), lanes_16(b)));
+}
+inline Bytes less_16(Bytes a, Bytes b) noexcept {  // ends at the limits
+  return vreinterpretq_s32_s16(vqsubq_s16(lanes_16(a), lanes_16(b)));
+}
+inline Bytes more_16(Bytes a, Bytes b) noexcept { return vreinterpretq_s32_s16(vqaddq_s16(lanes_16(a), lanes_16(b))); }
+inline Bytes larger_16(Bytes a, Bytes b) noexcept { return vreinterpretq_s32_s16(vmaxq_s16(lanes_16(a), lanes_16(b))); }
+inline std::uint32_t reaching_16(Bytes a, Bytes b) noexcept {
+  const uint16x8_t bits = {1, 2, 4, 8, 16, 32, 64, 128};
+  return vaddvq_u16(vandq_u16(vcgeq_s16(lanes_16(a), lanes_16(b)), bits));
+}
+
 // Four codes of a query in every 32-bit lane.
 inline Bytes four_codes(const std::int8_t* codes) noexcept {
   std::int32_t four;

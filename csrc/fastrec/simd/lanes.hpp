@@ -57,7 +57,13 @@ inline Lanes fused(Lanes a, Lanes b, Lanes c) noexcept {
 }
 
 // ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)): the order in which every instruction set adds up, halving each time.
-inline double sum_of(Lanes v) noexcept { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
+inline double sum_of(Lanes v) noexcept {
+#if defined(__AVX512F__)
+  return sum_of<double>(v);
+#else
+  return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+#endif
+}
 
 inline double largest_of(Lanes v) noexcept {
   double largest = v[0];

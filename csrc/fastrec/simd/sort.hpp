@@ -16,6 +16,14 @@ constexpr std::ptrdiff_t keys_together = 4;
 constexpr std::ptrdiff_t most_network_keys = 2048;
 constexpr std::int64_t last_key = std::numeric_limits<std::int64_t>::min();  // sorts after every other
 
+// A key that sorts by descending `rank`, then by ascending place, and its place.
+inline std::int64_t sort_key(std::uint32_t rank, std::ptrdiff_t place) noexcept {
+  return (static_cast<std::int64_t>(rank) - (std::int64_t{1} << 31)) * (std::int64_t{1} << 32) + (0x7fffffff - place);
+}
+inline std::int32_t place_of(std::int64_t key) noexcept {
+  return 0x7fffffff - static_cast<std::int32_t>(key & 0x7fffffff);
+}
+
 // How many keys are sorted where there are n.
 inline std::ptrdiff_t network_size(std::ptrdiff_t n) noexcept {
   std::ptrdiff_t size = keys_together;
@@ -96,6 +104,18 @@ inline void exchange_reversed(std::int64_t* a, std::int64_t* b) noexcept {
   const Keys x = load_keys(a), y = reversed(load_keys(b));
   store_keys(a, x > y ? x : y);
   store_keys(b, reversed(x > y ? y : x));
+}
+
+// How many of n keys are larger than each, for no more than few_keys; there is room for whole vectors of them.
+constexpr std::ptrdiff_t few_keys = 4 * keys_together;
+
+inline void count_larger(const std::int64_t* keys, std::ptrdiff_t n, std::int64_t* counts) noexcept {
+  for (std::ptrdiff_t i = 0; i < n; i += keys_together) {
+    const Keys own = load_keys(keys + i);
+    Keys count = {};
+    for (std::ptrdiff_t j = 0; j < n; ++j) count = keys[j] > own ? count + 1 : count;
+    store_keys(counts + i, count);
+  }
 }
 
 // Sorts n keys, largest first; n is a power of two and at least keys_together (Batcher, "Sorting networks and their
