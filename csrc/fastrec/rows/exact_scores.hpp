@@ -67,11 +67,12 @@ struct ScorePair {
 
 constexpr int pairs_together = 4;  // independent sums, since the fixed order makes each of them wait for itself
 
-template <class Value>
-void exact_scores(const ScorePair<Value>* pairs, std::ptrdiff_t width, const Items<Value>& items,
+// Items are as the caller has them, or widened to double.
+template <class Value, class Factor>
+void exact_scores(const ScorePair<Value>* pairs, std::ptrdiff_t width, const Items<Factor>& items,
                   Value* scores) noexcept {
   const std::ptrdiff_t step = items.rows.column_step, n_factors = items.rows.columns;
-  const Value* rows[pairs_together];
+  const Factor* rows[pairs_together];
   for (int t = 0; t < pairs_together; ++t) rows[t] = items.rows.data + pairs[t].item * items.rows.row_step;
   Lanes sums[pairs_together] = {};
   std::ptrdiff_t j = 0;
@@ -96,8 +97,8 @@ void exact_scores(const ScorePair<Value>* pairs, std::ptrdiff_t width, const Ite
 }
 
 // Any number of pairs; there is room for them up to a multiple of pairs_together.
-template <class Value>
-void exact_scores(ScorePair<Value>* pairs, std::ptrdiff_t n, std::ptrdiff_t width, const Items<Value>& items,
+template <class Value, class Factor>
+void exact_scores(ScorePair<Value>* pairs, std::ptrdiff_t n, std::ptrdiff_t width, const Items<Factor>& items,
                   Value* scores) noexcept {
   for (std::ptrdiff_t i = n; i % pairs_together != 0; ++i) pairs[i] = pairs[n - 1];
   for (std::ptrdiff_t i = 0; i < n; i += pairs_together) exact_scores(pairs + i, width, items, scores + i);

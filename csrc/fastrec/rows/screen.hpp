@@ -411,9 +411,24 @@ class Screen {
           if (ids[panel_items + i] >= 0) fetch(items_.rows, ids[panel_items + i]);
         }
       }
+      if (n_marked >= panel_items) widen(ids);
       for (std::ptrdiff_t i = 0; i < n_marked; ++i) survive<false>(bits[marked[i]], ids, marked[i]);
       score_pairs();
+      near_ids_ = nullptr;
     }
+  }
+
+  // The items of a panel as doubles, once for many queries, where they lie in the nearest cache.
+  void widen(const std::int32_t* ids) noexcept {
+    constexpr std::ptrdiff_t most_values = 2048;
+    if (sizeof(Value) == sizeof(double) || panel_items * width_ > most_values) return;
+    for (int i = 0; i < panel_items && ids[i] >= 0; ++i) {
+      load_row(items_.rows, ids[i], width_, scratch_.exact.tile + i * width_);
+      if (items_.norms != nullptr) near_norms_[i] = items_.norms[ids[i]];
+    }
+    near_ids_ = ids;
+    near_ = {
+        {scratch_.exact.tile, panel_items, width_, width_, 1}, items_.metric, items_.norms ? near_norms_ : nullptr};
   }
 
   // ---- exact scores -------------------------------------------------------------------------------------------------
@@ -427,7 +442,7 @@ class Screen {
       __builtin_prefetch(query + j);
     }
     for (; bits != 0; bits &= bits - 1) {
-      const std::int32_t id = ids[__builtin_ctz(bits)];
+      const std::int32_t place = __builtin_ctz(bits), id = near_ids_ != nullptr ? place : ids[place];
       if (late && (id < 0 || row_leaves_out(rows_.first + place_[q], id))) continue;
       if (late) fetch(items_.rows, id);
       pairs_[n_pairs_++] = {query, exact_norm_[q], static_cast<std::int32_t>(q), id};
@@ -436,10 +451,15 @@ class Screen {
   }
 
   void score_pairs() noexcept {
-    exact_scores<Value>(pairs_, n_pairs_, width_, items_, scores_);
+    if (near_ids_ != nullptr) {
+      exact_scores<Value>(pairs_, n_pairs_, width_, near_, scores_);
+    } else {
+      exact_scores<Value>(pairs_, n_pairs_, width_, items_, scores_);
+    }
     for (std::ptrdiff_t i = 0; i < n_pairs_; ++i) {
+      const std::int32_t item = near_ids_ != nullptr ? near_ids_[pairs_[i].item] : pairs_[i].item;
       Selection<Value>& selection = scratch_.selections[place_[pairs_[i].place]];
-      Selector<Value>(selection, out_.k, scratch_.capacity).offer(scores_[i], pairs_[i].item);
+      Selector<Value>(selection, out_.k, scratch_.capacity).offer(scores_[i], item);
       if (selection.size >= out_.k + enough_arrivals_) tighten(pairs_[i].place);
     }
     n_pairs_ = 0;
@@ -571,6 +591,9 @@ class Screen {
   std::int8_t* codes_;   // and
   std::int32_t *sums_, *shift_;
   std::ptrdiff_t n_pairs_ = 0;
+  const std::int32_t* near_ids_ = nullptr;  // of widened items, which pairs name by their places
+  Items<double> near_{};
+  double near_norms_[panel_items];
   ScorePair<Value> pairs_[enough_pairs + panel_items + pairs_together];
   Value scores_[enough_pairs + panel_items + pairs_together];
 };
