@@ -74,7 +74,7 @@ ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::p
   constexpr std::ptrdiff_t product_bytes = std::ptrdiff_t{1} << 18;
   ScreenShape shape;
   shape.n_maxima = groups_for(k);
-  shape.first_panels = std::max<std::ptrdiff_t>(64, 8 * (shape.n_maxima / panel_items));
+  shape.first_panels = std::max<std::ptrdiff_t>(80, 12 * (shape.n_maxima / panel_items));
   if (queries.rows < few_queries) {
     shape.tile = shape.group = shape.block = 1;
     return shape;

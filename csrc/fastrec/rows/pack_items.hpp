@@ -30,15 +30,6 @@ void load_item(const Items<Value>& items, std::int32_t id, double* out) noexcept
   }
 }
 
-// Brings the factors of an item near, to be there when they are due.
-template <class Value>
-void fetch(const Strided<Value>& rows, std::int32_t id) noexcept {
-  const Value* at = rows.data + id * rows.row_step;
-  for (std::ptrdiff_t j = 0; j < rows.columns; j += 64 / static_cast<std::ptrdiff_t>(sizeof(Value))) {
-    __builtin_prefetch(at + j * rows.column_step);
-  }
-}
-
 // The largest size of a factor.
 inline double largest_size(const double* row, std::ptrdiff_t width) noexcept {
   Lanes sizes = {};
@@ -80,9 +71,6 @@ void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
   alignas(64) std::uint8_t codes[most_screened_factors];
   for (std::ptrdiff_t panel = rows.first; panel < rows.last; ++panel) {
     const std::int32_t* ids = packed.ids + panel * panel_items;
-    for (std::ptrdiff_t i = panel_items; i < 2 * panel_items && panel + 1 < rows.last && ids[i] >= 0; ++i) {
-      fetch(items.rows, ids[i]);
-    }
     double largest = 0.0;
     for (std::ptrdiff_t i = 0; i < panel_items && ids[i] >= 0; ++i) {
       load_item(items, ids[i], item);

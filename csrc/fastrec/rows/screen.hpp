@@ -275,54 +275,27 @@ class Screen {
     }
     for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); ++q) mark_left_out(q);
     std::fill(scratch_.maxima, scratch_.maxima + (last - from) * scratch_.n_maxima, left_out);
-    // A tile is looked at while the next one is multiplied.
-    alignas(64) std::int32_t start[together], products[2][n_panels][together][panel_items];
-    Seen seen = {-1, 0, 0};
     std::ptrdiff_t hand = 0;
-    int turn = 0;
     for (std::ptrdiff_t panel = 0; panel < n_first_; panel += n_panels) {
       for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); q += together) {
+        alignas(64) std::int32_t start[together], products[n_panels][together][panel_items];
         for (int t = 0; t < together; ++t) start[t] = -zero_code * sums_[q + t];
-        products_.multiply(packed_.codes + (first_ + panel) * panel_bytes_, codes_, q, start, products[turn][0][0],
+        products_.multiply(packed_.codes + (first_ + panel) * panel_bytes_, codes_, q, start, products[0][0],
                            together * panel_items);
-        fetch_codes(first_ + panel + n_panels, q - from, std::min(last, n_rows_) - from);
-        turn = 1 - turn;
-        if (seen.panel >= 0) raise_maxima(seen, from, products[turn]);
-        seen = {panel, q, hand};
+        for (int p = 0; p < n_panels; ++p) {
+          for (int t = 0; t < together; t += n_queries) raise_maxima(panel + p, q + t, from, hand, products[p] + t);
+        }
       }
       if (++hand == scratch_.n_maxima / panel_items) hand = 0;
-    }
-    raise_maxima(seen, from, products[1 - turn]);
-  }
-
-  // Brings the codes of the panels from `panel` on near, a tile's share of them for so many queries of a number.
-  void fetch_codes(std::ptrdiff_t panel, std::ptrdiff_t query, std::ptrdiff_t n_queries) const noexcept {
-    if (panel >= packed_.n_panels) return;
-    constexpr std::ptrdiff_t line = 64;
-    const std::ptrdiff_t n_lines = n_panels * panel_bytes_ / line, share = n_lines * together / n_queries + 1;
-    const std::ptrdiff_t begin = query / together * share, end = std::min(begin + share, n_lines);
-    const std::uint8_t* codes = packed_.codes + panel * panel_bytes_;
-    for (std::ptrdiff_t i = begin; i < end; ++i) __builtin_prefetch(codes + i * line);
-  }
-
-  struct Seen {  // products of the queries from `first` on with the panels from `panel` on, which go to one hand
-    std::ptrdiff_t panel, first, hand;
-  };
-
-  void raise_maxima(Seen seen, std::ptrdiff_t from,
-                    const std::int32_t (&products)[n_panels][together][panel_items]) noexcept {
-    for (int p = 0; p < n_panels; ++p) {
-      for (int t = 0; t < together; t += n_queries) {
-        raise_maxima({seen.panel + p, seen.first + t, seen.hand}, from, products[p] + t);
-      }
     }
   }
 
   // Two units cover what is rounded: the ratio, its product, and what is lost.
-  void raise_maxima(Seen seen, std::ptrdiff_t from, const std::int32_t (*products)[panel_items]) noexcept {
+  void raise_maxima(std::ptrdiff_t place, std::ptrdiff_t first, std::ptrdiff_t from, std::ptrdiff_t hand,
+                    const std::int32_t (*products)[panel_items]) noexcept {
     constexpr double most = 0x7fff;
     constexpr int most_doublings = 15;
-    const std::ptrdiff_t panel = first_ + seen.panel, first = seen.first;
+    const std::ptrdiff_t panel = first_ + place;
     const double scale = packed_.scale[panel] * inverse_first_scale_;
     double ratio = scale;
     int doublings = 0;
@@ -336,11 +309,11 @@ class Screen {
     const Each units = lost * load_each<n_queries>(shifted_ + first) * (1.0 / whole(doublings)) + 3.0;
     double each[n_queries];
     __builtin_memcpy(each, &units, sizeof each);
-    std::int16_t* to = kept(seen.panel, first - from);
+    std::int16_t* to = kept(place, first - from);
     const std::int32_t* shift = shift_ + first;
-    const std::uint32_t* without = marks(seen.panel) + first;
+    const std::uint32_t* without = marks(place) + first;
     const std::ptrdiff_t n_maxima = scratch_.n_maxima;
-    std::int16_t* maxima = scratch_.maxima + (first - from) * n_maxima + seen.hand * panel_items;
+    std::int16_t* maxima = scratch_.maxima + (first - from) * n_maxima + hand * panel_items;
     for (int t = 0; t < n_queries; ++t, to += panel_items, maxima += n_maxima) {
       keep(products[t], shift[t], to);
       for (std::uint32_t left = without[t]; left != 0; left &= left - 1) to[__builtin_ctz(left)] = left_out;
@@ -408,7 +381,7 @@ class Screen {
       }
       if (panel + 1 < n_first_ && n_rows_ > 1) {
         for (int i = 0; i < panel_items; ++i) {
-          if (ids[panel_items + i] >= 0) fetch(items_.rows, ids[panel_items + i]);
+          if (ids[panel_items + i] >= 0) fetch(ids[panel_items + i]);
         }
       }
       if (n_marked >= panel_items) widen(ids);
@@ -433,6 +406,14 @@ class Screen {
 
   // ---- exact scores -------------------------------------------------------------------------------------------------
 
+  // Brings the factors of an item near, to be there when its score is due.
+  void fetch(std::int32_t id) const noexcept {
+    const Value* item = items_.rows.data + id * items_.rows.row_step;
+    for (std::ptrdiff_t j = 0; j < items_.rows.columns; j += 64 / static_cast<std::ptrdiff_t>(sizeof(Value))) {
+      __builtin_prefetch(item + j * items_.rows.column_step);
+    }
+  }
+
   // Queues the items that bits name for their exact scores with the query at place q. Among the others of the first
   // panels nothing is left that must not be ranked.
   template <bool late>
@@ -444,7 +425,7 @@ class Screen {
     for (; bits != 0; bits &= bits - 1) {
       const std::int32_t place = __builtin_ctz(bits), id = near_ids_ != nullptr ? place : ids[place];
       if (late && (id < 0 || row_leaves_out(rows_.first + place_[q], id))) continue;
-      if (late) fetch(items_.rows, id);
+      if (late) fetch(id);
       pairs_[n_pairs_++] = {query, exact_norm_[q], static_cast<std::int32_t>(q), id};
     }
     if (n_pairs_ > enough_pairs) score_pairs();
@@ -517,46 +498,27 @@ class Screen {
     return false;
   }
 
-  struct Tile {  // the queries from `first` on and the panels from `panel` on
-    typename Products::Sums sums;
-    std::int32_t least[n_panels * together];
-    std::ptrdiff_t panel, first;
-  };
-
-  void look_at(const Tile& tile) noexcept {
-    Products::end(tile.sums, tile.least, [&](int p, int t, std::uint32_t bits) {
-      survive<true>(bits, packed_.ids + (tile.panel + p) * panel_items, tile.first + t);
-    });
-  }
-
   void other_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
-    Tile tiles[2];  // one is looked at while the next one is multiplied
-    int turn = 0, ready = 0;
     std::ptrdiff_t active = 0;  // queries before it are done: they are sorted by where they stop
     for (std::ptrdiff_t panel = from; panel < last; panel += n_panels) {
       while (active < scratch_.block && packed_.norm[panel] < stop_together(active)) active += together;
-      if (active >= scratch_.block) break;
+      if (active >= scratch_.block) return;
       Bar bars[n_panels];
       for (int p = 0; p < n_panels; ++p) bars[p] = bar(panel + p);
       for (std::ptrdiff_t first = active; first < scratch_.block; first += together) {
         if (euclidean() && !within_reach(panel, first)) continue;
-        Tile& tile = tiles[turn];
-        tile.panel = panel;
-        tile.first = first;
+        std::int32_t least[n_panels * together];
         for (int i = 0; i < n_panels * together; i += n_queries) {
-          least_products(bars[i / together], first + i % together, tile.least + i);
+          least_products(bars[i / together], first + i % together, least + i);
         }
-        for (int i = 0; i < n_panels * together; ++i) tile.least[i] += zero_code * sums_[first + i % together];
-        products_.begin(packed_.codes + panel * panel_bytes_, codes_, first, tile.least, tile.sums);
-        fetch_codes(panel + n_panels, first - active, scratch_.block - active);
-        turn = 1 - turn;
-        if (ready > 0) look_at(tiles[turn]);
-        ready = 1;
+        for (int i = 0; i < n_panels * together; ++i) least[i] += zero_code * sums_[first + i % together];
+        products_.find(packed_.codes + panel * panel_bytes_, codes_, first, least,
+                       [&](int p, int t, std::uint32_t bits) {
+                         survive<true>(bits, packed_.ids + (panel + p) * panel_items, first + t);
+                       });
       }
       score_pairs();
     }
-    if (ready > 0) look_at(tiles[1 - turn]);
-    score_pairs();
   }
 
   void finish(std::ptrdiff_t q) noexcept {

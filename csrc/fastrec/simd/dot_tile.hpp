@@ -113,27 +113,21 @@ class VectorProducts {
     dot_tile<n_queries, n_panels>(items, panel_bytes(), tile(codes, q), n_steps_, start, 0, out, out_step);
   }
 
-  // Products of queries from q on with n_panels panels, less what they must reach, to be looked at.
-  struct Sums {
-    alignas(64) std::int32_t above[n_panels * n_queries * panel_items];
-    bool any;
-  };
-
-  void begin(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q, const std::int32_t* least,
-             Sums& sums) const noexcept {
-    std::int32_t start[n_panels * n_queries];
-    for (int i = 0; i < n_panels * n_queries; ++i) start[i] = -least[i];
-    sums.any = dot_tile<n_queries, n_panels>(items, panel_bytes(), tile(codes, q), n_steps_, start, n_queries,
-                                             sums.above, n_queries * panel_items);
-  }
-
   // found(p, t, bits) for the items of panel p, a bit each, whose product with query q + t reaches
   // least[p * n_queries + t], where there are some.
   template <class Found>
-  static void end(const Sums& sums, const std::int32_t*, const Found& found) noexcept {
-    if (!sums.any) return;
-    for (int i = 0; i < n_panels * n_queries; ++i) {
-      const std::uint32_t bits = at_least(sums.above + i * panel_items, 0);
+  void find(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q, const std::int32_t* least,
+            const Found& found) const noexcept {
+    constexpr int n = n_panels * n_queries;
+    alignas(64) std::int32_t above[n * panel_items];
+    std::int32_t start[n];
+    for (int i = 0; i < n; ++i) start[i] = -least[i];
+    if (!dot_tile<n_queries, n_panels>(items, panel_bytes(), tile(codes, q), n_steps_, start, n_queries, above,
+                                       n_queries * panel_items)) {
+      return;
+    }
+    for (int i = 0; i < n; ++i) {
+      const std::uint32_t bits = at_least(above + i * panel_items, 0);
       if (bits != 0) found(i / n_queries, i % n_queries, bits);
     }
   }

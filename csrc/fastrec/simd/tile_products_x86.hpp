@@ -38,24 +38,16 @@ class TileProducts {
     store_sums(out, out_step);
   }
 
-  // Products of queries from q on, to be looked at.
-  struct Sums {
-    alignas(64) std::int32_t of[n_panels][n_rows][panel_items];
-  };
-
-  void begin(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q, const std::int32_t*,
-             Sums& sums) const noexcept {
+  template <class Found>
+  void find(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q, const std::int32_t* least,
+            const Found& found) const noexcept {
+    alignas(64) std::int32_t sums[n_panels][n_rows][panel_items];
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
     add_products(items, codes, q);
-    store_sums(sums.of[0][0], n_rows * panel_items);
-  }
-
-  template <class Found>
-  static void end(const Sums& all, const std::int32_t* least, const Found& found) noexcept {
-    const auto& sums = all.of;
+    store_sums(sums[0][0], n_rows * panel_items);
     alignas(32) std::uint16_t reached[n_rows];  // by the largest in each place of a row
     for (int t = 0; t < n_rows; ++t) {
       const Bytes a = larger(load_bytes(sums[0][t]), load_bytes(sums[0][t] + row_sums));
