@@ -544,13 +544,13 @@ class Screen {
   const Products products_;
   const std::ptrdiff_t enough_arrivals_, n_first_;
   const double unit_;
-  std::ptrdiff_t first_ = 0;  // of the first panels; the largest
-  double first_scale_ = 1.0, inverse_first_scale_ = 1.0,
-         first_half_ = 0.0;  // of their scales, the least of their most_half
-  double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_,
-      *shifted_;         // by place, like
-  std::int32_t* place_;  // query of a place
-  std::int8_t* codes_;   // and
+  // Of the first panels: the first, a scale for all, and the least of their most_half.
+  std::ptrdiff_t first_ = 0;
+  double first_scale_ = 1.0, inverse_first_scale_ = 1.0, first_half_ = 0.0;
+  // By place, like codes_, sums_ and shift_; place_ is the query of a place. shifted_ is 2^-shift_.
+  double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_, *shifted_;
+  std::int32_t* place_;
+  std::int8_t* codes_;
   std::int32_t *sums_, *shift_;
   std::ptrdiff_t n_pairs_ = 0;
   const std::int32_t* near_ids_ = nullptr;  // of widened items, which pairs name by their places
