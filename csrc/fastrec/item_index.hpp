@@ -70,7 +70,7 @@ struct ScreenShape {
 template <class Value>
 ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::ptrdiff_t capacity, std::ptrdiff_t k,
                          int n_threads) noexcept {
-  constexpr std::ptrdiff_t few_queries = 4, most_queries = 384, scratch_bytes = std::ptrdiff_t{24} << 20;
+  constexpr std::ptrdiff_t few_queries = 4, scratch_bytes = std::ptrdiff_t{24} << 20;
   constexpr std::ptrdiff_t product_bytes = std::ptrdiff_t{1} << 18;
   ScreenShape shape;
   shape.n_maxima = groups_for(k);
@@ -86,7 +86,7 @@ ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::p
   // there are few for each thread, or where they are large.
   const double row_operations = static_cast<double>(n_packed) * static_cast<double>(queries.columns);
   const std::ptrdiff_t query_bytes = padded_width(queries.columns) * 10 + capacity * 12 + shape.first_panels * 4 + 200;
-  const std::ptrdiff_t longest = std::min({most_queries, static_cast<std::ptrdiff_t>(2e10 / row_operations),
+  const std::ptrdiff_t longest = std::min({most_screened_queries, static_cast<std::ptrdiff_t>(2e10 / row_operations),
                                            queries.rows / (2 * n_threads), scratch_bytes / n_threads / query_bytes});
   shape.block = std::max<std::ptrdiff_t>(1, longest / tile_queries) * tile_queries;
   return shape;

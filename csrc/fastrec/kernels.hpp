@@ -129,6 +129,7 @@ constexpr std::ptrdiff_t panels_together = 4;  // or so many panels against one 
 constexpr std::ptrdiff_t group_tiles = 2;      // at most, meet a panel while it lies in the nearest cache
 constexpr std::ptrdiff_t step_factors = 4;     // by integer products of so many factors
 constexpr std::ptrdiff_t tile_factors = 64;    // multiplied together where there are matrix tiles
+constexpr std::ptrdiff_t most_screened_queries = 384;
 constexpr std::ptrdiff_t most_screened_factors = 4096;
 constexpr double least_screened_norm = 1e-100;  // outside of these the squares could overflow, or be lost against the
 constexpr double most_screened_norm = 1e100;    // terms that cover rounding

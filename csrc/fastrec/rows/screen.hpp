@@ -457,12 +457,12 @@ class Screen {
   // Queries that stop at about the same panel come together.
   void regroup() noexcept {
     std::int32_t* order = scratch_.order + scratch_.block;
-    alignas(64) std::int64_t keys[most_network_keys];
-    const std::ptrdiff_t n_keys = network_size(scratch_.block);
-    for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) keys[q] = sort_key(rank_key(stop_[q]), q);
-    std::fill(keys + scratch_.block, keys + n_keys, last_key);
-    sort_descending(keys, n_keys);
-    for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) order[q] = place_of(keys[q]);
+    Entry<float> stops[most_screened_queries];
+    for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) {
+      stops[q] = {static_cast<float>(stop_[q]), static_cast<std::int32_t>(q)};
+    }
+    sort_entries(stops, scratch_.block);
+    for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) order[q] = stops[q].item;
     for (double* field : {scale_, inverse_, norm_, residual_, exact_norm_, threshold_, least_, stop_}) {
       for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) scratch_.moved[q] = field[order[q]];
       std::copy(scratch_.moved, scratch_.moved + scratch_.block, field);

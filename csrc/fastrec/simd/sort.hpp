@@ -16,14 +16,6 @@ constexpr std::ptrdiff_t keys_together = 4;
 constexpr std::ptrdiff_t most_network_keys = 2048;
 constexpr std::int64_t last_key = std::numeric_limits<std::int64_t>::min();  // sorts after every other
 
-// A key that sorts by descending `rank`, then by ascending place, and its place.
-inline std::int64_t sort_key(std::uint32_t rank, std::ptrdiff_t place) noexcept {
-  return (static_cast<std::int64_t>(rank) - (std::int64_t{1} << 31)) * (std::int64_t{1} << 32) + (0x7fffffff - place);
-}
-inline std::int32_t place_of(std::int64_t key) noexcept {
-  return 0x7fffffff - static_cast<std::int32_t>(key & 0x7fffffff);
-}
-
 // How many keys are sorted where there are n.
 inline std::ptrdiff_t network_size(std::ptrdiff_t n) noexcept {
   std::ptrdiff_t size = keys_together;
@@ -106,9 +98,9 @@ inline void exchange_reversed(std::int64_t* a, std::int64_t* b) noexcept {
   store_keys(b, reversed(x > y ? y : x));
 }
 
-// How many of n keys are larger than each, for no more than few_keys; there is room for whole vectors of them.
 constexpr std::ptrdiff_t few_keys = 4 * keys_together;
 
+// How many of n keys are larger than each, for no more than few_keys; there is room for whole vectors of them.
 inline void count_larger(const std::int64_t* keys, std::ptrdiff_t n, std::int64_t* counts) noexcept {
   for (std::ptrdiff_t i = 0; i < n; i += keys_together) {
     const Keys own = load_keys(keys + i);
