@@ -101,7 +101,7 @@ class ScreenWorkspace {
         capacity_(capacity),
         width_(padded_width(n_factors)),
         first_items_(std::min(shape.first_panels, n_panels) * panel_items),
-        code_width_((width_ + tile_factors - 1) / tile_factors * tile_factors),
+        code_width_((width_ + tile_factors - 1) / tile_factors * (tile_factors + step_factors)),
         codes_(n_workers, 2 * shape.block * code_width_),
         queries_(n_workers, shape.block * width_, Fill::nothing),
         reals_(n_workers, shape.block * 10, Fill::nothing),

@@ -30,10 +30,10 @@ struct Answer {
 
 bool never() { return false; }
 
-int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool decaying, Metric metric) {
+int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool decaying, float mean, Metric metric) {
   constexpr std::ptrdiff_t n_queries = 64, n_items = 6000, few = 16;  // too few for an index without packed items
   std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
+  std::normal_distribution<float> normal(mean);
   std::vector<float> queries(static_cast<std::size_t>(n_queries * n_factors));
   std::vector<float> items(static_cast<std::size_t>(n_items * n_factors));
   for (float& x : queries) x = normal(random);
@@ -71,10 +71,9 @@ int main() {
   for (unsigned seed = 0; seed < 8; ++seed) {
     for (std::ptrdiff_t n_factors : {3, 8, 24, 64}) {
       for (std::ptrdiff_t k : {1, 20}) {
-        for (bool decaying : {false, true}) {
-          for (Metric metric : {Metric::inner_product, Metric::cosine, Metric::euclidean}) {
-            total += differences(seed, n_factors, k, decaying, metric);
-          }
+        for (Metric metric : {Metric::inner_product, Metric::cosine, Metric::euclidean}) {
+          for (bool decaying : {false, true}) total += differences(seed, n_factors, k, decaying, 0.0f, metric);
+          if (n_factors == 64) total += differences(seed, n_factors, k, false, 3.0f, metric);  // the largest sums
         }
       }
     }

@@ -49,7 +49,7 @@ inline std::ptrdiff_t mark_faults(const double* system, const double* right, std
       for (std::ptrdiff_t j = 0; j < width; j += n_lanes) {
         const Lanes term = load(system + i * width + j) * load(scratch.point + j);
         sum += term;
-        size += term < 0.0 ? -term : term;
+        size += larger_of(term, -term);
       }
       fault = sum_of(sum) - right[i] < -rounding * (sum_of(size) + std::abs(right[i]));
     }

@@ -34,10 +34,35 @@ void load_item(const Items<Value>& items, std::int32_t id, double* out) noexcept
 inline double largest_size(const double* row, std::ptrdiff_t width) noexcept {
   Lanes sizes = {};
   for (std::ptrdiff_t j = 0; j < width; j += n_lanes) {
-    const Lanes x = load(row + j), size = x < 0.0 ? -x : x;
-    sizes = size > sizes ? size : sizes;
+    const Lanes x = load(row + j);
+    sizes = larger_of(sizes, larger_of(x, -x));
   }
   return largest_of(sizes);
+}
+
+// Codes of items and of queries: the largest size of one, and of the norm of those whose products are a short sum. As a
+// product of two such norms bounds the sum, it needs no more than 16 bits.
+constexpr double longest_item_part = 128, longest_query_part = 255;
+
+// A scale that keeps the codes of a row, padded to a multiple of n_lanes, within these limits.
+inline double scale_of(const double* row, std::ptrdiff_t width, int largest, double longest_part) noexcept {
+  const double scale = largest_size(row, width) / largest;
+  if (!short_sums) return scale;
+  constexpr std::ptrdiff_t part_factors = short_steps * step_factors;
+  const double rounded = std::sqrt(part_factors / 2) / 2;  // the norm of what rounding changes is no more
+  double longest = 0.0;
+  for (std::ptrdiff_t first = 0; first < width; first += part_factors) {
+    Lanes squares = {};
+    for (std::ptrdiff_t j = first; j < std::min(first + part_factors, width); j += n_lanes) {
+      squares += load(row + j) * load(row + j);
+    }
+    double eight[n_lanes];
+    store(eight, squares);
+    const double one = (eight[0] + eight[1]) + (eight[4] + eight[5]);
+    const double other = (eight[2] + eight[3]) + (eight[6] + eight[7]);
+    longest = std::max({longest, one, other});
+  }
+  return std::max(scale, norm_above(longest) / (longest_part - rounded));
 }
 
 // What the nearest multiples of the scale say of an item, and what they leave out, as squared norms.
@@ -56,10 +81,9 @@ inline Coded code_item(const double* item, std::ptrdiff_t n_factors, double scal
     squares += x * x;
     code_squares += code * code;
     residual_squares += left * left;
-    typedef std::int32_t Whole __attribute__((vector_size(n_lanes * sizeof(std::int32_t))));
-    typedef std::uint8_t Few __attribute__((vector_size(n_lanes)));
-    const Few few = __builtin_convertvector(__builtin_convertvector(code, Whole) + zero_code, Few);
-    __builtin_memcpy(codes + first, &few, sizeof few);
+    std::int32_t whole[n_lanes];
+    store_whole(whole, code + zero_code);
+    for (int i = 0; i < n_lanes; ++i) codes[first + i] = static_cast<std::uint8_t>(whole[i]);
   }
   return {sum_of(squares), sum_of(code_squares), sum_of(residual_squares)};
 }
@@ -71,12 +95,12 @@ void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
   alignas(64) std::uint8_t codes[most_screened_factors];
   for (std::ptrdiff_t panel = rows.first; panel < rows.last; ++panel) {
     const std::int32_t* ids = packed.ids + panel * panel_items;
-    double largest = 0.0;
+    double scale = 0.0;
     for (std::ptrdiff_t i = 0; i < panel_items && ids[i] >= 0; ++i) {
       load_item(items, ids[i], item);
-      largest = std::max(largest, largest_size(item, n_factors));
+      scale = std::max(scale, scale_of(item, n_factors, largest_code, longest_item_part));
     }
-    const double scale = largest > 0.0 ? largest / largest_code : 1.0;
+    if (!(scale > 0.0)) scale = 1.0;
     std::uint8_t* panel_codes = packed.codes + panel * panel_bytes;
     std::fill(panel_codes, panel_codes + panel_bytes, static_cast<std::uint8_t>(zero_code));
     Coded most = {};

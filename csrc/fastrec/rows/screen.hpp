@@ -37,9 +37,11 @@ using PerQuery = std::conditional_t<n == 1, double, Lanes>;
 
 template <int n>
 inline PerQuery<n> load_each(const double* from) noexcept {
-  PerQuery<n> value;
-  __builtin_memcpy(&value, from, sizeof value);
-  return value;
+  if constexpr (n == 1) {
+    return *from;
+  } else {
+    return load(from);
+  }
 }
 
 // A block of queries, multiplied by Products, which says how many of them meet how many panels at a time.
@@ -124,17 +126,16 @@ class Screen {
     for (std::ptrdiff_t j = 0; j < width_; ++j) scratch_.queries[q * width_ + j] = static_cast<Value>(exact[j]);
     exact_norm_[q] = norm_of<Value>(exact, 1, width_);
     if (!screenable(exact_norm_[q])) return;
-    const double scale = largest_size(exact, width_) / 127;
-    alignas(64) std::uint8_t codes[most_screened_factors];
-    const Coded coded = code_item(exact, width_, scale, codes);
+    const double scale = scale_of(exact, width_, 127, longest_query_part);
+    alignas(64) std::uint8_t above_zero_code[most_screened_factors];
+    alignas(64) std::int8_t codes[most_screened_factors];
+    const Coded coded = code_item(exact, width_, scale, above_zero_code);
     std::int32_t sum = 0;
     for (std::ptrdiff_t j = 0; j < width_; ++j) {
-      codes[j] = static_cast<std::uint8_t>(codes[j] - zero_code);
-      sum += static_cast<std::int8_t>(codes[j]);
+      codes[j] = static_cast<std::int8_t>(above_zero_code[j] - zero_code);
+      sum += codes[j];
     }
-    for (std::ptrdiff_t step = 0; step < packed_.n_steps; ++step) {
-      __builtin_memcpy(products_.at(codes_, q, step), codes + step * step_factors, step_factors);
-    }
+    products_.put(codes, codes_, q);
     sums_[q] = sum;
     scale_[q] = scale;
     inverse_[q] = 1.0 / scale / unit_;
@@ -174,15 +175,7 @@ class Screen {
     if (euclidean()) value += bar.half * load_each<n_queries>(inverse_ + first);
     const Each product = value * bar.units - slack(bar.residual, bar.code_norm, first);
     const Each limit = Each{} + static_cast<double>(most_product);
-    Each lowered = product < limit ? product : limit;
-    lowered = (lowered > -limit ? lowered : -limit) - 4.0;
-    if constexpr (n_queries == 1) {
-      *least = static_cast<std::int32_t>(lowered);
-    } else {
-      typedef std::int32_t Whole __attribute__((vector_size(n_queries * sizeof(std::int32_t))));
-      const Whole whole = __builtin_convertvector(lowered, Whole);
-      __builtin_memcpy(least, &whole, sizeof whole);
-    }
+    store_whole(least, larger_of(smaller_of(product, limit), -limit) - 4.0);
   }
 
   // Values and scores of a query; each way the result is no more than what the argument warrants.
@@ -279,7 +272,7 @@ class Screen {
     for (std::ptrdiff_t panel = 0; panel < n_first_; panel += n_panels) {
       for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); q += together) {
         alignas(64) std::int32_t start[together], products[n_panels][together][panel_items];
-        for (int t = 0; t < together; ++t) start[t] = -zero_code * sums_[q + t];
+        for (int t = 0; t < together; ++t) start[t] = -surplus_code * sums_[q + t];
         products_.multiply(packed_.codes + (first_ + panel) * panel_bytes_, codes_, q, start, products[0][0],
                            together * panel_items);
         for (int p = 0; p < n_panels; ++p) {
@@ -469,10 +462,7 @@ class Screen {
     }
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) {
       scratch_.sums[scratch_.block + q] = scratch_.sums[order[q]];
-      for (std::ptrdiff_t step = 0; step < packed_.n_steps; ++step) {
-        __builtin_memcpy(products_.at(scratch_.regrouped, q, step), products_.at(scratch_.codes, order[q], step),
-                         step_factors);
-      }
+      products_.copy(scratch_.codes, order[q], scratch_.regrouped, q);
     }
     place_ = order;
     codes_ = scratch_.regrouped;
@@ -511,7 +501,7 @@ class Screen {
         for (int i = 0; i < n_panels * together; i += n_queries) {
           least_products(bars[i / together], first + i % together, least + i);
         }
-        for (int i = 0; i < n_panels * together; ++i) least[i] += zero_code * sums_[first + i % together];
+        for (int i = 0; i < n_panels * together; ++i) least[i] += surplus_code * sums_[first + i % together];
         products_.find(packed_.codes + panel * panel_bytes_, codes_, first, least,
                        [&](int p, int t, std::uint32_t bits) {
                          survive<true>(bits, packed_.ids + (panel + p) * panel_items, first + t);

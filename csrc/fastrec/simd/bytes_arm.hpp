@@ -16,6 +16,8 @@ inline Bytes load_bytes(const void* from) noexcept {
   return vreinterpretq_s32_u8(vld1q_u8(static_cast<const std::uint8_t*>(from)));
 }
 inline void store_bytes(void* to, Bytes value) noexcept { vst1q_s32(static_cast<std::int32_t*>(to), value); }
+inline Bytes add(Bytes a, Bytes b) noexcept { return vaddq_s32(a, b); }
+inline Bytes pairs_32(Bytes a) noexcept { return vpaddlq_s16(vreinterpretq_s16_s32(a)); }
 inline Bytes both(Bytes a, Bytes b) noexcept { return vandq_s32(a, b); }
 inline bool all_negative(Bytes a) noexcept { return vmaxvq_s32(a) < 0; }
 inline std::uint32_t reaching(Bytes a, Bytes b) noexcept {
@@ -43,6 +45,8 @@ inline std::uint32_t reaching_16(Bytes a, Bytes b) noexcept {
   return vaddvq_u16(vandq_u16(vcgeq_s16(lanes_16(a), lanes_16(b)), bits));
 }
 
+inline void keep_in_register(Bytes& value) noexcept { __asm__("" : "+w"(value)); }
+
 // Four codes of a query in every 32-bit lane.
 inline Bytes four_codes(const std::int8_t* codes) noexcept {
   std::int32_t four;
@@ -51,6 +55,7 @@ inline Bytes four_codes(const std::int8_t* codes) noexcept {
 }
 
 // sum + the products of four bytes with four bytes, in every 32-bit lane: in 16 bits each, pairs of them in 32.
+constexpr bool short_sums = false;
 constexpr int largest_code = 127, zero_code = 0;
 inline Bytes add_products(Bytes sum, Bytes items, Bytes query) noexcept {
   const int8x16_t a = vreinterpretq_s8_s32(items), b = vreinterpretq_s8_s32(query);

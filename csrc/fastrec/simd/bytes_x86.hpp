@@ -21,6 +21,7 @@ inline bool all_negative(Bytes a) noexcept { return _mm512_movepi32_mask(a) == 0
 inline std::uint32_t reaching(Bytes a, Bytes b) noexcept { return _mm512_cmpge_epi32_mask(a, b); }
 inline Bytes add(Bytes a, Bytes b) noexcept { return _mm512_add_epi32(a, b); }
 inline Bytes larger(Bytes a, Bytes b) noexcept { return _mm512_max_epi32(a, b); }
+inline Bytes add_16(Bytes a, Bytes b) noexcept { return _mm512_add_epi16(a, b); }
 inline Bytes pairs_16(Bytes a, Bytes b) noexcept { return _mm512_maddubs_epi16(a, b); }
 inline Bytes pairs_32(Bytes a) noexcept { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
 // The 32-bit lanes of a and then b, each shifted down, in 16 bits; what these do not hold ends at their limits.
@@ -47,6 +48,7 @@ inline std::uint32_t reaching(Bytes a, Bytes b) noexcept {
   return ~static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(b, a)))) & 0xffu;
 }
 inline Bytes add(Bytes a, Bytes b) noexcept { return _mm256_add_epi32(a, b); }
+inline Bytes add_16(Bytes a, Bytes b) noexcept { return _mm256_add_epi16(a, b); }
 inline Bytes pairs_16(Bytes a, Bytes b) noexcept { return _mm256_maddubs_epi16(a, b); }
 inline Bytes pairs_32(Bytes a) noexcept { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
 inline Bytes shifted_to_16(Bytes a, Bytes b, int shift) noexcept {
@@ -75,6 +77,7 @@ inline std::uint32_t reaching(Bytes a, Bytes b) noexcept {
   return ~static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpgt_epi32(b, a)))) & 0xfu;
 }
 inline Bytes add(Bytes a, Bytes b) noexcept { return _mm_add_epi32(a, b); }
+inline Bytes add_16(Bytes a, Bytes b) noexcept { return _mm_add_epi16(a, b); }
 inline Bytes pairs_16(Bytes a, Bytes b) noexcept { return _mm_maddubs_epi16(a, b); }
 inline Bytes pairs_32(Bytes a) noexcept { return _mm_madd_epi16(a, _mm_set1_epi16(1)); }
 inline Bytes shifted_to_16(Bytes a, Bytes b, int shift) noexcept {
@@ -92,6 +95,9 @@ inline std::uint32_t reaching_16(Bytes a, Bytes b) noexcept {
 }
 #endif
 
+// Keeps a value in a register; GCC 12 would rather load it again wherever it is used.
+inline void keep_in_register(Bytes& value) noexcept { __asm__("" : "+v"(value)); }
+
 // Four codes of a query in every 32-bit lane.
 inline Bytes four_codes(const std::int8_t* codes) noexcept {
   std::int32_t four;
@@ -99,18 +105,18 @@ inline Bytes four_codes(const std::int8_t* codes) noexcept {
   return broadcast(four);
 }
 
-// sum + the products of four unsigned with four signed bytes, in every 32-bit lane.
+// The products of four unsigned with four signed bytes are added to every 32-bit lane; or, where pairs of them only
+// come in 16 bits and saturate there, to both halves of it.
 #if defined(__AVX512VNNI__)
+constexpr bool short_sums = false;
 constexpr int largest_code = 127, zero_code = 128;
 inline Bytes add_products(Bytes sum, Bytes items, Bytes query) noexcept {
   return _mm512_dpbusd_epi32(sum, items, query);
 }
 #else
-// Pairs are added in 16 bits and saturate: items of 7 bits keep 2 * 127 * 127 below 2^15.
-constexpr int largest_code = 63, zero_code = 64;
-inline Bytes add_products(Bytes sum, Bytes items, Bytes query) noexcept {
-  return add(sum, pairs_32(pairs_16(items, query)));
-}
+constexpr bool short_sums = true;
+constexpr int largest_code = 63, zero_code = 64;  // items of 7 bits: 2 * 127 * 127 < 2^15
+inline Bytes add_products(Bytes sum, Bytes items, Bytes query) noexcept { return add_16(sum, pairs_16(items, query)); }
 #endif
 
 }  // namespace

@@ -2,6 +2,8 @@
 // sets is a vector of bytes and how the products of two of them are summed.
 #pragma once
 
+#include <algorithm>
+
 #include "fastrec/kernels.hpp"
 
 #if defined(__x86_64__)
@@ -15,53 +17,73 @@ namespace {
 
 constexpr int panel_vectors = panel_items * step_factors / static_cast<int>(sizeof(Bytes));
 
+// Short sums have 16 bits for so many steps, before they are added to those of 32. They begin with what zero_code adds
+// to them, taken off, so that nothing of it is left in the products.
+constexpr std::ptrdiff_t short_steps = 16;
+constexpr int surplus_code = short_sums ? 0 : zero_code;
+
+// The codes of a query come in parts: of a step each, and before those of short sums what both halves of these begin
+// with.
+constexpr std::ptrdiff_t n_parts(std::ptrdiff_t n_steps) noexcept {
+  return short_sums ? n_steps + (n_steps + short_steps - 1) / short_steps : n_steps;
+}
+
 // dot_tile of no more queries and panels than registers hold. Not inlined: elsewhere compilers keep less in registers.
 template <int n_queries, int n_panels>
 __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std::ptrdiff_t panel_bytes,
-                                                const std::int8_t* queries, std::ptrdiff_t query_step,
+                                                const std::int8_t* parts, std::ptrdiff_t part_bytes,
                                                 std::ptrdiff_t n_steps, const std::int32_t* start,
                                                 std::ptrdiff_t start_step, std::int32_t* out,
                                                 std::ptrdiff_t out_step) noexcept {
-  Bytes sums[n_panels][n_queries][panel_vectors];
-#pragma GCC unroll 8
-  for (int p = 0; p < n_panels; ++p) {
-#pragma GCC unroll 8
-    for (int q = 0; q < n_queries; ++q) {
-#pragma GCC unroll 8
-      for (int v = 0; v < panel_vectors; ++v) sums[p][q][v] = broadcast(start[p * start_step + q]);
-    }
-  }
-  for (std::ptrdiff_t step = 0; step < n_steps; ++step) {
-    Bytes items[n_panels][panel_vectors];
+  constexpr int lanes = static_cast<int>(sizeof(Bytes) / sizeof(std::int32_t));
+  Bytes signs;
+  std::ptrdiff_t step = 0;
+  do {
+    const bool begins = step == 0;
+    const std::ptrdiff_t last = short_sums && n_steps - step > short_steps ? step + short_steps : n_steps;
+    Bytes sums[n_panels][n_queries][panel_vectors];
 #pragma GCC unroll 8
     for (int p = 0; p < n_panels; ++p) {
-      const std::uint8_t* at = panels + p * panel_bytes + step * panel_items * step_factors;
 #pragma GCC unroll 8
-      for (int v = 0; v < panel_vectors; ++v) items[p][v] = load_bytes(at + v * static_cast<int>(sizeof(Bytes)));
+      for (int q = 0; q < n_queries; ++q) {
+        const Bytes begin = short_sums ? four_codes(parts + q * step_factors) : broadcast(start[p * start_step + q]);
+#pragma GCC unroll 8
+        for (int v = 0; v < panel_vectors; ++v) sums[p][q][v] = begin;
+      }
     }
+    if (short_sums) parts += part_bytes;
+    for (; step < last; ++step, parts += part_bytes) {
+      Bytes fours[n_queries];
 #pragma GCC unroll 8
-    for (int q = 0; q < n_queries; ++q) {
-      const Bytes four = four_codes(queries + step * query_step + q * step_factors);
+      for (int q = 0; q < n_queries; ++q) fours[q] = four_codes(parts + q * step_factors);
 #pragma GCC unroll 8
       for (int p = 0; p < n_panels; ++p) {
+        const std::uint8_t* at = panels + p * panel_bytes + step * panel_items * step_factors;
 #pragma GCC unroll 8
-        for (int v = 0; v < panel_vectors; ++v) sums[p][q][v] = add_products(sums[p][q][v], items[p][v], four);
+        for (int v = 0; v < panel_vectors; ++v) {
+          Bytes items = load_bytes(at + v * static_cast<int>(sizeof(Bytes)));
+          if (short_sums) keep_in_register(items);
+#pragma GCC unroll 8
+          for (int q = 0; q < n_queries; ++q) sums[p][q][v] = add_products(sums[p][q][v], items, fours[q]);
+        }
       }
     }
-  }
-  Bytes signs = sums[0][0][0];
+    signs = broadcast(-1);
 #pragma GCC unroll 8
-  for (int p = 0; p < n_panels; ++p) {
+    for (int p = 0; p < n_panels; ++p) {
 #pragma GCC unroll 8
-    for (int q = 0; q < n_queries; ++q) {
+      for (int q = 0; q < n_queries; ++q) {
 #pragma GCC unroll 8
-      for (int v = 0; v < panel_vectors; ++v) {
-        signs = both(signs, sums[p][q][v]);
-        store_bytes(out + p * out_step + q * panel_items + v * static_cast<int>(sizeof(Bytes) / sizeof(std::int32_t)),
-                    sums[p][q][v]);
+        for (int v = 0; v < panel_vectors; ++v) {
+          std::int32_t* to = out + p * out_step + q * panel_items + v * lanes;
+          Bytes sum = sums[p][q][v];
+          if (short_sums) sum = add(pairs_32(sum), begins ? broadcast(start[p * start_step + q]) : load_bytes(to));
+          signs = both(signs, sum);
+          store_bytes(to, sum);
+        }
       }
     }
-  }
+  } while (short_sums && step < n_steps);
   return !all_negative(signs);
 }
 
@@ -101,9 +123,27 @@ class VectorProducts {
 
   explicit VectorProducts(std::ptrdiff_t n_steps) noexcept : n_steps_(n_steps) {}
 
-  // The codes of step_factors factors of query q.
-  std::int8_t* at(std::int8_t* codes, std::ptrdiff_t q, std::ptrdiff_t step) const noexcept {
-    return codes + ((q / n_queries * n_steps_ + step) * n_queries + q % n_queries) * step_factors;
+  // Sets the codes of query q.
+  void put(const std::int8_t* query, std::int8_t* codes, std::ptrdiff_t q) const noexcept {
+    for (std::ptrdiff_t step = 0, part = 0; step < n_steps_; ++step, ++part) {
+      if (short_sums && step % short_steps == 0) {
+        const std::ptrdiff_t last = std::min(step + short_steps, n_steps_);
+        std::int32_t begin[2] = {};
+        for (std::ptrdiff_t j = step * step_factors; j < last * step_factors; ++j) {
+          begin[j % step_factors / 2] -= zero_code * query[j];
+        }
+        const std::uint16_t halves[2] = {static_cast<std::uint16_t>(begin[0]), static_cast<std::uint16_t>(begin[1])};
+        __builtin_memcpy(at(codes, q, part++), halves, sizeof halves);
+      }
+      __builtin_memcpy(at(codes, q, part), query + step * step_factors, step_factors);
+    }
+  }
+
+  // The codes of query `from` become those of query q of `to`.
+  void copy(const std::int8_t* codes, std::ptrdiff_t from, std::int8_t* to, std::ptrdiff_t q) const noexcept {
+    for (std::ptrdiff_t part = 0; part < n_parts(n_steps_); ++part) {
+      __builtin_memcpy(at(to, q, part), at(codes, from, part), step_factors);
+    }
   }
 
   // out[p * out_step + t * panel_items + i] = start[t] + the product of query q + t, a multiple of n_queries, with item
@@ -135,7 +175,11 @@ class VectorProducts {
  private:
   std::ptrdiff_t panel_bytes() const noexcept { return n_steps_ * panel_items * step_factors; }
   const std::int8_t* tile(const std::int8_t* codes, std::ptrdiff_t q) const noexcept {
-    return codes + q * n_steps_ * step_factors;
+    return codes + q * n_parts(n_steps_) * step_factors;
+  }
+  template <class Code>
+  Code* at(Code* codes, std::ptrdiff_t q, std::ptrdiff_t part) const noexcept {
+    return codes + ((q / n_queries * n_parts(n_steps_) + part) * n_queries + q % n_queries) * step_factors;
   }
 
   std::ptrdiff_t n_steps_;

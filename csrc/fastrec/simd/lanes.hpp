@@ -1,5 +1,5 @@
-// Eight doubles as one value, by the vector extensions of GCC and Clang: one register with AVX-512, two with AVX2, four
-// with SSE or NEON.
+// Eight doubles as one value: one register with AVX-512, two with AVX2, four with SSE or NEON. Compilers take vectors
+// that are wider than a register apart lane by lane, through memory; pairs of registers they keep in registers.
 #pragma once
 
 #include <cstddef>
@@ -10,25 +10,123 @@
 namespace fastrec {
 namespace {
 
-typedef double Lanes __attribute__((vector_size(n_lanes * sizeof(double))));
+// Twice as many lanes as Half has.
+template <class Half>
+struct Twice {
+  Half low, high;
 
-inline Lanes load(const double* from) noexcept {
-  Lanes value;
-  __builtin_memcpy(&value, from, sizeof value);
-  return value;
+  Twice operator-() const noexcept { return {-low, -high}; }
+  Twice& operator+=(Twice other) noexcept { return *this = *this + other; }
+  Twice& operator-=(Twice other) noexcept { return *this = *this - other; }
+
+  friend Twice operator+(Twice a, Twice b) noexcept { return {a.low + b.low, a.high + b.high}; }
+  friend Twice operator-(Twice a, Twice b) noexcept { return {a.low - b.low, a.high - b.high}; }
+  friend Twice operator*(Twice a, Twice b) noexcept { return {a.low * b.low, a.high * b.high}; }
+  friend Twice operator+(Twice a, double b) noexcept { return {a.low + b, a.high + b}; }
+  friend Twice operator-(Twice a, double b) noexcept { return {a.low - b, a.high - b}; }
+  friend Twice operator*(Twice a, double b) noexcept { return {a.low * b, a.high * b}; }
+  friend Twice operator*(double a, Twice b) noexcept { return b * a; }
+};
+
+#if defined(__AVX512F__)
+using Lanes = Doubles;
+#elif defined(__AVX__)
+using Lanes = Twice<Doubles>;
+#else
+using Lanes = Twice<Twice<Doubles>>;
+#endif
+static_assert(sizeof(Lanes) == n_lanes * sizeof(double), "sums have a fixed order");
+
+// ---- one register, and more ----------------------------------------------------------------------------------------
+
+template <class Part>
+struct Loads {
+  static Part from(const double* values) noexcept { return vector_at(values); }
+  static Part from(const float* values) noexcept {
+#if defined(__AVX512F__)
+    return widened_on_this_set(values);
+#else
+    typedef float Narrow __attribute__((vector_size(sizeof(Part) / 2)));
+    Narrow narrow;
+    __builtin_memcpy(&narrow, values, sizeof narrow);
+    return __builtin_convertvector(narrow, Part);
+#endif
+  }
+};
+template <class Half>
+struct Loads<Twice<Half>> {
+  template <class Value>
+  static Twice<Half> from(const Value* values) noexcept {
+    return {Loads<Half>::from(values), Loads<Half>::from(values + sizeof(Half) / sizeof(double))};
+  }
+};
+
+inline void store(double* to, Doubles value) noexcept { put(to, value); }
+template <class Half>
+inline void store(double* to, Twice<Half> value) noexcept {
+  store(to, value.low);
+  store(to + sizeof(Half) / sizeof(double), value.high);
 }
 
-inline Lanes widened(const double* from) noexcept { return load(from); }
+// Stores them as integers, cut.
+inline void store_whole(std::int32_t* to, double value) noexcept { *to = static_cast<std::int32_t>(value); }
+inline void store_whole(std::int32_t* to, Doubles value) noexcept {
+  typedef std::int32_t Whole __attribute__((vector_size(sizeof(Doubles) / 2)));
+  const Whole whole = __builtin_convertvector(value, Whole);
+  __builtin_memcpy(to, &whole, sizeof whole);
+}
+template <class Half>
+inline void store_whole(std::int32_t* to, Twice<Half> value) noexcept {
+  store_whole(to, value.low);
+  store_whole(to + sizeof(Half) / sizeof(double), value.high);
+}
 
-inline Lanes widened(const float* from) noexcept {
-#if defined(__AVX512F__)
-  return widened_on_this_set(from);
-#else
-  typedef float Narrow __attribute__((vector_size(n_lanes * sizeof(float))));
-  Narrow narrow;
-  __builtin_memcpy(&narrow, from, sizeof narrow);
-  return __builtin_convertvector(narrow, Lanes);
-#endif
+inline double larger_of(double a, double b) noexcept { return a > b ? a : b; }
+inline Doubles larger_of(Doubles a, Doubles b) noexcept { return a > b ? a : b; }
+template <class Half>
+inline Twice<Half> larger_of(Twice<Half> a, Twice<Half> b) noexcept {
+  return {larger_of(a.low, b.low), larger_of(a.high, b.high)};
+}
+
+inline double smaller_of(double a, double b) noexcept { return a < b ? a : b; }
+inline Doubles smaller_of(Doubles a, Doubles b) noexcept { return a < b ? a : b; }
+template <class Half>
+inline Twice<Half> smaller_of(Twice<Half> a, Twice<Half> b) noexcept {
+  return {smaller_of(a.low, b.low), smaller_of(a.high, b.high)};
+}
+
+// a * b + c, rounded once where the set can. Only where that may not show in the answer, or where the answer belongs to
+// one instruction set anyway; everything else is compiled without contraction.
+inline Doubles fused(Doubles a, Doubles b, Doubles c) noexcept { return fused_on_this_set(a, b, c); }
+template <class Half>
+inline Twice<Half> fused(Twice<Half> a, Twice<Half> b, Twice<Half> c) noexcept {
+  return {fused(a.low, b.low, c.low), fused(a.high, b.high, c.high)};
+}
+
+// ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)): the order in which every instruction set adds up, halving each time.
+inline double sum_of(Doubles v) noexcept { return sum_of<double>(v); }
+template <class Half>
+inline double sum_of(Twice<Half> v) noexcept {
+  return sum_of(v.low + v.high);
+}
+
+inline double largest_of(Doubles v) noexcept {
+  double largest = v[0];
+  for (int i = 1; i < lanes_of<double>; ++i) largest = larger_of(v[i], largest);
+  return largest;
+}
+template <class Half>
+inline double largest_of(Twice<Half> v) noexcept {
+  return largest_of(larger_of(v.low, v.high));
+}
+
+// ---- rows -----------------------------------------------------------------------------------------------------------
+
+inline Lanes load(const double* from) noexcept { return Loads<Lanes>::from(from); }
+
+template <class Value>
+inline Lanes widened(const Value* from) noexcept {
+  return Loads<Lanes>::from(from);
 }
 
 // Eight values of a row from place j on, as double; zeros from n on.
@@ -38,37 +136,6 @@ inline Lanes load_eight(const Value* row, std::ptrdiff_t step, std::ptrdiff_t j,
   double eight[n_lanes] = {};
   for (std::ptrdiff_t t = j; t < n && t < j + n_lanes; ++t) eight[t - j] = static_cast<double>(row[t * step]);
   return load(eight);
-}
-
-inline void store(double* to, Lanes value) noexcept { __builtin_memcpy(to, &value, sizeof value); }
-
-// a * b + c, rounded once where the set can. Only where that may not show in the answer, or where the answer belongs to
-// one instruction set anyway; everything else is compiled without contraction.
-inline Lanes fused(Lanes a, Lanes b, Lanes c) noexcept {
-  constexpr int n_parts = static_cast<int>(sizeof(Lanes) / sizeof(Doubles));
-  union Parts {
-    Lanes whole;
-    Doubles part[n_parts];
-  };
-  const Parts x{a}, y{b}, z{c};
-  Parts out;
-  for (int i = 0; i < n_parts; ++i) out.part[i] = fused_on_this_set(x.part[i], y.part[i], z.part[i]);
-  return out.whole;
-}
-
-// ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)): the order in which every instruction set adds up, halving each time.
-inline double sum_of(Lanes v) noexcept {
-#if defined(__AVX512F__)
-  return sum_of<double>(v);
-#else
-  return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
-#endif
-}
-
-inline double largest_of(Lanes v) noexcept {
-  double largest = v[0];
-  for (int i = 1; i < n_lanes; ++i) largest = v[i] > largest ? v[i] : largest;
-  return largest;
 }
 
 inline std::ptrdiff_t padded(std::ptrdiff_t n) noexcept { return (n + n_lanes - 1) / n_lanes * n_lanes; }

@@ -21,8 +21,13 @@ class TileProducts {
       : n_blocks_((n_steps * step_factors + row_bytes - 1) / row_bytes), panel_bytes_(n_steps * step_bytes) {}
 
   // A query's codes fill whole rows. Beyond its factors they are 0, so that it does not matter what items have there.
-  std::int8_t* at(std::int8_t* codes, std::ptrdiff_t q, std::ptrdiff_t step) const noexcept {
-    return codes + q * n_blocks_ * row_bytes + step * step_factors;
+  void put(const std::int8_t* query, std::int8_t* codes, std::ptrdiff_t q) const noexcept {
+    std::copy(query, query + panel_bytes_ / panel_items, codes + q * n_blocks_ * row_bytes);
+  }
+
+  void copy(const std::int8_t* codes, std::ptrdiff_t from, std::int8_t* to, std::ptrdiff_t q) const noexcept {
+    const std::int8_t* query = codes + from * n_blocks_ * row_bytes;
+    std::copy(query, query + n_blocks_ * row_bytes, to + q * n_blocks_ * row_bytes);
   }
 
   void multiply(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q, const std::int32_t* start,
