@@ -33,19 +33,23 @@ def keyed(seed: int, purpose: int) -> np.uint64:
 
 
 def normal(seed: int, n_rows: int, n_columns: int, scale: float, dtype: npt.DTypeLike, n_threads: int) -> Array:
-    """Normal variates N(0, scale^2), the same for a row however many rows there are (Box and Muller 1958)."""
+    """Normal variates N(0, scale^2), the same for a row however many rows there are (pairs: Box and Muller 1958)."""
     out = np.empty((n_rows, n_columns), dtype)
-    columns = np.arange(n_columns, dtype=np.uint64)
+    n_pairs = (n_columns + 1) // 2
+    pairs = np.arange(n_pairs, dtype=np.uint64)
     key = _mixed(np.uint64(seed))
 
     def fill(first: int, last: int) -> None:
-        place = _mixed(_mixed(key ^ np.arange(first, last, dtype=np.uint64))[:, None] + columns)
-        radius = np.sqrt(-2 * np.log(_uniform(place)))
-        # The cosine of an angle by the tangent of its half: NumPy's own cosine takes ten times as long.
-        squares = np.tan(np.pi * _uniform(_mixed(~place))) ** 2
-        out[first:last] = scale * radius * ((1 - squares) / (1 + squares))
+        place = _mixed(_mixed(key ^ np.arange(first, last, dtype=np.uint64))[:, None] + pairs)
+        radius = scale * np.sqrt(-2 * np.log(_uniform(place)))
+        # Cosine and sine by the tangent of half the angle: NumPy's own take ten times as long.
+        tangent = np.tan(np.pi * _uniform(_mixed(~place)))
+        squares = tangent * tangent
+        radius /= 1 + squares
+        out[first:last, :n_pairs] = radius * (1 - squares)
+        out[first:last, n_pairs:] = (radius * (2 * tangent))[:, : n_columns - n_pairs]
 
-    _threads.run_blocks(fill, n_rows, n_threads, rows_a_block=max(1, _TILE // n_columns))
+    _threads.run_blocks(fill, n_rows, n_threads, rows_a_block=max(1, _TILE // n_pairs))
     return out
 
 
