@@ -183,17 +183,16 @@ MUTATIONS = {
     "one too many": (KEPT, "known += count >= k ? step : 0;", "known += count >= k - 1 ? step : 0;"),
     "sure of too much": (SCREEN, LOST, LOST.replace("lost *", "0.0 * lost *")),
     "no norms": (SCREEN, LEAST, LEAST.replace("least_half", "1.2 * most_half")),
-    "sums beyond 16 bits": ("rows/pack_items.hpp", LONGEST, LONGEST.replace("255", "2550")),
     "out of reach": (SCREEN, REACH, REACH.replace("norm_[first + t] *", "0.5 * norm_[first + t] *")),
 }
+if platform.machine() in BASELINE:  # elsewhere sums have 32 bits from the start
+    MUTATIONS["sums beyond 16 bits"] = ("rows/pack_items.hpp", LONGEST, LONGEST.replace("255", "2550"))
 
 
 @pytest.mark.skipif(not (CHECKOUT / "csrc").is_dir(), reason="needs the sources of a checkout")
 @pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_a_broken_bound_is_found(mutation, tmp_path):
-    if mutation == "sums beyond 16 bits" and platform.machine() not in BASELINE:
-        pytest.skip("sums have 32 bits here")
     shutil.copytree(CHECKOUT / "csrc", tmp_path / "csrc")
     name, before, after = MUTATIONS[mutation]
     kernel = tmp_path / "csrc" / "fastrec" / name

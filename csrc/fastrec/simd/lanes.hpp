@@ -17,7 +17,6 @@ struct Twice {
 
   Twice operator-() const noexcept { return {-low, -high}; }
   Twice& operator+=(Twice other) noexcept { return *this = *this + other; }
-  Twice& operator-=(Twice other) noexcept { return *this = *this - other; }
 
   friend Twice operator+(Twice a, Twice b) noexcept { return {a.low + b.low, a.high + b.high}; }
   friend Twice operator-(Twice a, Twice b) noexcept { return {a.low - b.low, a.high - b.high}; }
