@@ -69,7 +69,7 @@ template <class Score>
 struct Groups {      // numbers are dealt into them, to find one that k of them reach
   std::ptrdiff_t n;  // 0: there are too few numbers for it
   Score* maxima;
-  std::uint32_t* keys;
+  std::int16_t* steps;
 };
 
 constexpr std::ptrdiff_t gathered_rows = 64;  // of a matrix that is not in C order; fewer miss the TLB for each column
@@ -365,7 +365,7 @@ constexpr std::ptrdiff_t fewest_keys = 8;  // sorted together
 template <class Value>
 struct RelabelKernels {
   // keys: (twice the longest row and fewest_keys)
-  void (*relabel)(Rows, Csr<Value>, const std::int32_t* labels, std::int64_t* keys, std::int32_t* indices,
+  void (*relabel)(Rows, Csr<Value>, const std::int32_t* labels, double* keys, std::int32_t* indices,
                   Value* data) noexcept;
 };
 

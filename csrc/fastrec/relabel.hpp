@@ -17,7 +17,7 @@ Status relabel(const Kernels& table, Csr<Value> x, const std::int32_t* labels, s
   constexpr double operations_of_key = 8;
   const double n_stored = static_cast<double>(x.indptr[x.rows]);
   n_threads = worthwhile_threads(n_stored * operations_of_key, n_threads);
-  const Scratch<std::int64_t> keys(n_threads, 2 * longest + fewest_keys, Fill::nothing);
+  const Scratch<double> keys(n_threads, 2 * longest + fewest_keys, Fill::nothing);
   if (!keys) return Status::out_of_memory;
   const double row_operations = n_stored * operations_of_key / static_cast<double>(std::max<std::ptrdiff_t>(x.rows, 1));
   const std::ptrdiff_t length = block_length(x.rows, n_threads, 1 << 12, row_operations);

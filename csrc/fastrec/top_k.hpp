@@ -19,15 +19,15 @@ template <class Score>
 class GroupsWorkspace {
  public:
   GroupsWorkspace(int n_workers, std::ptrdiff_t n_groups)
-      : n_groups_(n_groups), maxima_(n_workers, n_groups, Fill::nothing), keys_(n_workers, n_groups, Fill::nothing) {}
+      : n_groups_(n_groups), maxima_(n_workers, n_groups, Fill::nothing), steps_(n_workers, n_groups, Fill::nothing) {}
 
-  explicit operator bool() const { return maxima_ && keys_; }
-  Groups<Score> operator[](int worker) const { return {n_groups_, maxima_[worker], keys_[worker]}; }
+  explicit operator bool() const { return maxima_ && steps_; }
+  Groups<Score> operator[](int worker) const { return {n_groups_, maxima_[worker], steps_[worker]}; }
 
  private:
   std::ptrdiff_t n_groups_;
   Scratch<Score> maxima_;
-  Scratch<std::uint32_t> keys_;
+  Scratch<std::int16_t> steps_;
 };
 
 // What the workers scan rows with: `gathered` for a matrix that is not in C order.

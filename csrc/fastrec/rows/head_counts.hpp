@@ -9,9 +9,6 @@
 namespace fastrec {
 namespace {
 
-// What a word of a pair of items costs, where adding to a count costs 1.
-inline double cost_of_head_word() noexcept { return counts_bits_in_vectors() ? 1.0 / 8 : 3.0 / 4; }
-
 inline std::ptrdiff_t n_head_blocks(std::ptrdiff_t n_items) noexcept { return n_items / bits_together; }
 
 // Tiles of rows [rows.first, rows.last) against themselves and all later ones; counts are mirrored.

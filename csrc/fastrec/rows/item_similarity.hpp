@@ -27,6 +27,11 @@ struct Sums {
     return static_cast<std::int32_t>(sums[at]);
   }
 
+  void copy(std::ptrdiff_t at, const Sums& to, std::ptrdiff_t there) const noexcept {
+    to.sums[there] = sums[at];
+    if constexpr (counted) to.counts[there] = counts[at];
+  }
+
   void erase(std::ptrdiff_t at) const noexcept {
     sums[at] = 0;
     if constexpr (counted) counts[at] = 0;
@@ -46,17 +51,24 @@ struct Sums {
     }
     return n;
   }
-
-  // Copies what list[0] to list[n] have, and leaves zeros where it `takes` that.
-  template <bool takes>
-  void give(const std::int32_t* list, std::ptrdiff_t n, const Sums& to) const noexcept {
-    for (std::ptrdiff_t i = 0; i < n; ++i) {
-      to.sums[i] = sums[list[i]];
-      if constexpr (counted) to.counts[i] = counts[list[i]];
-      if constexpr (takes) erase(list[i]);
-    }
-  }
 };
+
+// Copies what list[0] to list[n] have, and leaves zeros where it `takes` that; `others` of each to `listed_others`, if
+// there are any. Sums by value, for a byte might be part of any that is pointed to.
+template <bool takes, class Row>
+void give(Row from, const std::int32_t* list, std::ptrdiff_t n, Row to, const float* others,
+          float* listed_others) noexcept {
+  const auto give_all = [=](auto with_others) {
+#pragma GCC unroll 4
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      const std::int32_t rank = list[i];
+      if constexpr (with_others.value) listed_others[i] = others[rank];
+      from.copy(rank, to, i);
+      if constexpr (takes) from.erase(rank);
+    }
+  };
+  others ? give_all(std::true_type{}) : give_all(std::false_type{});
+}
 
 enum class Terms { ones, of_users, of_entries };  // what a user's items bring: 1, the user's value, or each its own
 
@@ -182,14 +194,13 @@ bool rank_exact_scores(std::ptrdiff_t item, const std::int32_t* list, std::ptrdi
   return true;
 }
 
-// near_scores[0] to near_scores[n] of the pairs with rank_at(0) to rank_at(n), whose sums are given; NaN where too few
-// users have both.
-template <bool shrunk, class Score, class Sum, bool counted, class RankAt>
-void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted>& row, const Ranking<Score>& ranking,
-                  float* __restrict near_scores, const RankAt& rank_at) noexcept {
+// near_scores[0] to near_scores[n] of pairs whose sums and others are given; NaN where too few users have both. Others
+// may lie where the scores go.
+template <bool shrunk, class Score, class Sum, bool counted>
+void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted>& row, const float* others,
+                  const Ranking<Score>& ranking, float* near_scores) noexcept {
   constexpr float never = std::numeric_limits<float>::quiet_NaN();
   const Sum* __restrict sums = row.sums;
-  const float* __restrict others = ranking.measure.near_other;
   const double term = ranking.measure.own[item];
   const float own = static_cast<float>(shrunk ? term : 1.0 / term);
   const float shrinkage = static_cast<float>(ranking.measure.shrinkage);
@@ -197,24 +208,19 @@ void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted
   const std::int32_t min_support = ranking.options.min_support;
   constexpr bool is_count = std::is_integral_v<Sum> && !counted;
   const float least_count = static_cast<float>(min_support);
-  for (std::ptrdiff_t first = 0; first < n; first += block_pairs) {
-    const std::ptrdiff_t n_block = std::min(block_pairs, n - first);
-    float dots[block_pairs];
-    for (std::ptrdiff_t i = 0; i < n_block; ++i) dots[i] = static_cast<float>(sums[first + i]);
-    for (std::ptrdiff_t i = 0; i < n_block && !is_count; ++i) {
-      dots[i] = (counted ? counts[first + i] >= min_support : sums[first + i] > 0) ? dots[i] : never;
-    }
-    for (std::ptrdiff_t i = 0; i < n_block; ++i) {
-      const float score = near_quotient<shrunk>(dots[i], own, others[rank_at(first + i)], shrinkage);
-      near_scores[first + i] = !is_count || dots[i] >= least_count ? score : never;
-    }
+#pragma GCC ivdep
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    const float dot = static_cast<float>(sums[i]), score = near_quotient<shrunk>(dot, own, others[i], shrinkage);
+    const bool ranks = is_count ? dot >= least_count : counted ? counts[i] >= min_support : dot > 0;
+    near_scores[i] = ranks ? score : never;
   }
 }
 
-// The pairs of rank_at(0) to rank_at(n), of which near scores tell what is worth an exact one; of few pairs all are.
+// The pairs of rank_at(0) to rank_at(n), whose others are given; near scores tell what is worth an exact one. Of few
+// pairs all are.
 template <class Score, class Row, class RankAt>
-bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, const Ranking<Score>& ranking,
-                         Selector<Score>& selector, const RankAt& rank_at) noexcept {
+bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, const float* others,
+                         const Ranking<Score>& ranking, Selector<Score>& selector, const RankAt& rank_at) noexcept {
   PairsToScore<Score> pairs(item, ranking, selector);
   if (n < 2 * ranking.k) {
     for (std::ptrdiff_t at = 0; at < n; ++at) {
@@ -224,9 +230,9 @@ bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, 
   }
   float* near_scores = ranking.scratch.near_scores;
   if (ranking.measure.shrinkage > 0) {
-    score_nearly<true>(item, n, row, ranking, near_scores, rank_at);
+    score_nearly<true>(item, n, row, others, ranking, near_scores);
   } else {
-    score_nearly<false>(item, n, row, ranking, near_scores, rank_at);
+    score_nearly<false>(item, n, row, others, ranking, near_scores);
   }
   const auto below = [](float score) { return score - (2 * near_error * std::fabs(score) + least_near_score); };
   const float least = below(static_cast<float>(ranking.least));
@@ -247,7 +253,8 @@ bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, 
 
 // ---- rows -----------------------------------------------------------------------------------------------------------
 
-// A row is scanned whole where it has as many terms as there are ranks. Only `listed` sums are read where it is not.
+// A row is scanned whole where it has as many terms as there are ranks, or with near scores a quarter, which go through
+// vectors. Only `listed` sums are read where it is not.
 template <bool ones, class Value, class Score, class Sum, bool counted>
 bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum, counted>& row,
                const Sums<Sum, counted>& listed, std::int32_t* touched, const Ranking<Score>& ranking,
@@ -255,7 +262,7 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
   const std::ptrdiff_t n_ranks = x.user_items.columns;
   const std::int32_t own_rank = x.rank_of_id[item];
   const bool in_head = ones && own_rank >= 0 && own_rank < x.head.n_items;
-  const bool whole = x.n_terms[item] >= n_ranks;
+  const bool whole = (ranking.measure.near_other ? 4 : 1) * x.n_terms[item] >= n_ranks;
   const std::int64_t* starts = x.user_items.indptr;
   std::ptrdiff_t n_touched = 0;
   if (in_head) {
@@ -295,24 +302,26 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
   const std::int32_t* list = touched;
   std::ptrdiff_t n = n_touched;
   const Pattern& candidates = ranking.options.candidates;
-  const bool screened = ranking.measure.near_other != nullptr;
+  const float* const others = ranking.measure.near_other;
+  float* const listed_others = ranking.scratch.near_scores;
   if (candidates.indptr) {
     list = candidates.ids + candidates.indptr[item * candidates.step];
     n = candidates.indptr[item * candidates.step + 1] - candidates.indptr[item * candidates.step];
-    row.template give<false>(list, n, listed);
+    give<false>(row, list, n, listed, others, listed_others);
     for (std::ptrdiff_t i = 0; i < n_touched; ++i) row.erase(touched[i]);
   } else if (!whole) {
-    row.template give<true>(list, n, listed);
-  } else if (!screened) {
+    give<true>(row, list, n, listed, others, listed_others);
+  } else if (!others) {
     n = row.list_touched(n_ranks, touched);
-    row.template give<false>(list, n, listed);
+    give<false>(row, list, n, listed, nullptr, nullptr);
   }
   bool scored;
-  if (whole && screened && !candidates.indptr) {
-    scored = rank_by_near_scores(item, n_ranks, row, ranking, selector,
+  if (whole && others && !candidates.indptr) {
+    scored = rank_by_near_scores(item, n_ranks, row, others, ranking, selector,
                                  [](std::ptrdiff_t at) { return static_cast<std::int32_t>(at); });
-  } else if (screened) {
-    scored = rank_by_near_scores(item, n, listed, ranking, selector, [list](std::ptrdiff_t at) { return list[at]; });
+  } else if (others) {
+    scored = rank_by_near_scores(item, n, listed, listed_others, ranking, selector,
+                                 [list](std::ptrdiff_t at) { return list[at]; });
   } else {
     scored = rank_exact_scores(item, list, n, listed, ranking, selector);
   }

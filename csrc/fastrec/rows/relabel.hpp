@@ -12,17 +12,17 @@ namespace {
 static_assert(keys_together <= fewest_keys);
 
 struct LargerFirst {  // a type, as RanksBefore is
-  bool operator()(std::int64_t a, std::int64_t b) const noexcept { return a > b; }
+  bool operator()(double a, double b) const noexcept { return a > b; }
 };
 
 // A key is a label and the place of its entry, all bits turned, so that the largest key has the lowest label.
 template <class Value>
-void relabel(Rows rows, Csr<Value> x, const std::int32_t* labels, std::int64_t* keys, std::int32_t* indices,
+void relabel(Rows rows, Csr<Value> x, const std::int32_t* labels, double* keys, std::int32_t* indices,
              Value* data) noexcept {
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     const std::int64_t first = x.indptr[row], n = x.indptr[row + 1] - first;
     for (std::int64_t i = 0; i < n; ++i) {
-      keys[i] = ~(std::int64_t{labels[x.indices[first + i]]} * (std::int64_t{1} << 32) + i);
+      keys[i] = key_of(~(std::int64_t{labels[x.indices[first + i]]} * (std::int64_t{1} << 31) + i));
     }
     if (n <= most_network_keys) {
       const std::ptrdiff_t size = network_size(n);
@@ -31,8 +31,8 @@ void relabel(Rows rows, Csr<Value> x, const std::int32_t* labels, std::int64_t* 
     } else {
       std::sort(keys, keys + n, LargerFirst{});
     }
-    for (std::int64_t i = 0; i < n; ++i) indices[first + i] = static_cast<std::int32_t>(~keys[i] >> 32);
-    for (std::int64_t i = 0; x.data && i < n; ++i) data[first + i] = x.data[first + (~keys[i] & 0xffffffff)];
+    for (std::int64_t i = 0; i < n; ++i) indices[first + i] = static_cast<std::int32_t>(~number_of(keys[i]) >> 31);
+    for (std::int64_t i = 0; x.data && i < n; ++i) data[first + i] = x.data[first + (~number_of(keys[i]) & 0x7fffffff)];
   }
 }
 

@@ -41,20 +41,21 @@ inline Entry<Score> padding() noexcept {
 
 // An entry whose score has 32 bits as one number that is larger the better it ranks. No score is -0.0 (see offer).
 template <class Score>
-inline std::int64_t key_of(Entry<Score> entry) noexcept {
+inline double key_of(Entry<Score> entry) noexcept {
   std::int32_t score;
   __builtin_memcpy(&score, &entry.score, sizeof score);
   if (std::is_floating_point_v<Score>) score ^= (score >> 31) & 0x7fffffff;
-  return static_cast<std::int64_t>(score) * (std::int64_t{1} << 32) + (0x7fffffff - entry.item);
+  return key_of(static_cast<std::int64_t>(score) * (std::int64_t{1} << 31) + (0x7fffffff - entry.item));
 }
 
 template <class Score>
-inline Entry<Score> entry_of(std::int64_t key) noexcept {
-  std::int32_t score = static_cast<std::int32_t>(key >> 32);
+inline Entry<Score> entry_of(double key) noexcept {
+  const std::int64_t number = number_of(key);
+  std::int32_t score = static_cast<std::int32_t>(number >> 31);
   if (std::is_floating_point_v<Score>) score ^= (score >> 31) & 0x7fffffff;
   Entry<Score> entry;
   __builtin_memcpy(&entry.score, &score, sizeof score);
-  entry.item = 0x7fffffff - static_cast<std::int32_t>(key & 0x7fffffff);
+  entry.item = 0x7fffffff - static_cast<std::int32_t>(number & 0x7fffffff);
   return entry;
 }
 
@@ -67,7 +68,8 @@ template <class Score>
 void sort_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
   if constexpr (sorts_as_keys<Score>) {
     if (n <= few_keys) {
-      alignas(64) std::int64_t keys[few_keys], places[few_keys];
+      alignas(64) double keys[few_keys];
+      alignas(64) std::int64_t places[few_keys];
       Entry<Score> sorted[few_keys];
       for (std::ptrdiff_t i = 0; i < n; ++i) keys[i] = key_of(entries[i]);
       std::fill(keys + n, keys + few_keys, last_key);
@@ -77,7 +79,7 @@ void sort_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
       return;
     }
     if (n <= most_network_keys) {
-      alignas(64) std::int64_t keys[most_network_keys];
+      alignas(64) double keys[most_network_keys];
       const std::ptrdiff_t size = network_size(n);
       for (std::ptrdiff_t i = 0; i < n; ++i) keys[i] = key_of(entries[i]);
       for (std::ptrdiff_t i = n; i < size; ++i) keys[i] = last_key;
@@ -153,7 +155,7 @@ class Selector {
   }
 
  private:
-  static constexpr std::ptrdiff_t few = 64, most_keys = 2048;  // few are sorted sooner than they are told apart
+  static constexpr std::ptrdiff_t few = 64, most_told_apart = 2048;  // few are sorted sooner than they are told apart
 
   // As far as it is known without further work.
   template <bool ascending>
@@ -163,10 +165,10 @@ class Selector {
     return strictly ? std::nextafter(state_.worst.score, infinity) : state_.worst.score;
   }
 
-  // Leaves the k best, or a few more where their keys are the same.
+  // Leaves the k best, or a few more where they are too near to each other.
   void keep_best() noexcept {
     if constexpr (std::is_floating_point_v<Score>) {
-      if (state_.size > few && state_.size <= most_keys && keep_by_keys()) return;
+      if (state_.size > few && state_.size <= most_told_apart && keep_by_steps()) return;
     }
     if (sorts_as_keys<Score> && state_.size <= few) {
       sort_entries(state_.entries, state_.size);
@@ -177,20 +179,21 @@ class Selector {
     state_.worst = state_.entries[k_ - 1];
   }
 
-  // Says no where ties would leave too many.
-  bool keep_by_keys() noexcept {
+  // Says no where ties would leave too many, or too many tie with what ranks no more.
+  bool keep_by_steps() noexcept {
     Entry<Score>* const entries = state_.entries;
     const std::ptrdiff_t n = state_.size;
-    std::uint32_t keys[most_keys];
-    for (std::ptrdiff_t i = 0; i < n; ++i) keys[i] = rank_key(entries[i].score);
-    const std::uint32_t least = kth_largest(keys, n, k_);
+    Score scores[most_told_apart];
+    std::int16_t steps[most_told_apart];
+    for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = entries[i].score;
+    const Score least = nearly_kth_largest(scores, n, k_, state_.worst.score, steps);
     std::int32_t n_kept = 0;
-    for (std::ptrdiff_t i = 0; i < n; ++i) n_kept += keys[i] >= least;
-    if (n_kept > k_ + (n - k_) / 4) return false;
+    for (std::ptrdiff_t i = 0; i < n; ++i) n_kept += scores[i] >= least;
+    if (n_kept < k_ || n_kept > k_ + (n - k_) / 4) return false;
     std::ptrdiff_t kept = 0;
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       entries[kept] = entries[i];
-      kept += keys[i] >= least;
+      kept += scores[i] >= least;
     }
     state_.size = kept;
     Score lowest = entries[0].score;

@@ -27,7 +27,7 @@ const Kernels FASTREC_TABLE = {
     {sparse_top_k_product<double>},
     {sparse_top_k_product<std::int32_t>},
     {sparse_top_k_product<std::int64_t>},
-    {cost_of_head_word, n_head_blocks, head_counts, 0},
+    {cost_of_common_bits, n_head_blocks, head_counts, 0},
     {cost_of_panel},
     {item_similarity<float, float>},
     {item_similarity<float, double>},

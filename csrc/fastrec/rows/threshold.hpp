@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -36,25 +37,41 @@ inline Value least_of_key(std::uint32_t key) noexcept {
   return value;
 }
 
-// The k-th largest of n keys, or a little less: bisection over the bits in which they differ, to one part in 2^9 of
-// what a float32 spans between two powers of two. k <= n.
-inline std::uint32_t kth_largest(const std::uint32_t* keys, std::ptrdiff_t n, std::ptrdiff_t k) noexcept {
-  constexpr int ignored_bits = 14;
-  std::uint32_t largest = 0, smallest = 0xffffffffu;
+// The k-th largest of n numbers, of which k exceed `known`, or a little less: bisection over the range of their keys in
+// up to 2^15 steps. There is room for n steps; no number is NaN.
+template <class Value>
+Value nearly_kth_largest(const Value* values, std::ptrdiff_t n, std::ptrdiff_t k, Value known,
+                         std::int16_t* __restrict steps) noexcept {
+  constexpr int most_bits = 15;
+  constexpr std::ptrdiff_t counted_together = 1 << 14;
+  const std::uint32_t above_known = rank_key(std::nextafter(known, std::numeric_limits<Value>::infinity()));
+  std::uint32_t largest = 0, lowest_above = 0xffffffffu;
   for (std::ptrdiff_t i = 0; i < n; ++i) {
-    largest = std::max(largest, keys[i]);
-    smallest = std::min(smallest, keys[i]);
+    const std::uint32_t key = rank_key(values[i]);
+    largest = std::max(largest, key);
+    lowest_above = std::min(lowest_above, key - above_known);  // of keys that are not above it, near 2^32
   }
-  if (largest >> ignored_bits == smallest >> ignored_bits) return smallest;
-  int bit = 31 - __builtin_clz(largest ^ smallest);
-  std::uint32_t key = bit == 31 ? 0 : largest >> (bit + 1) << (bit + 1);
-  for (; bit >= ignored_bits; --bit) {
-    const std::uint32_t trial = key | 1u << bit;
-    std::int32_t count = 0;
-    for (std::ptrdiff_t i = 0; i < n; ++i) count += keys[i] >= trial;
-    if (count >= k) key = trial;
+  const std::uint32_t least = above_known + lowest_above;
+  const int n_bits = largest > least ? 32 - __builtin_clz(largest - least) : 0, shift = std::max(n_bits - most_bits, 0);
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    steps[i] = static_cast<std::int16_t>((std::max(rank_key(values[i]), least) - least) >> shift);
   }
-  return std::max(key, smallest);
+  std::int32_t reached = 0;
+  std::ptrdiff_t n_reaching = n;
+  for (std::int32_t half = 1 << (n_bits - shift) >> 1; half > 0 && n_reaching > k; half /= 2) {
+    const std::int16_t below = static_cast<std::int16_t>(reached + half - 1);
+    std::ptrdiff_t count = 0;
+    for (std::ptrdiff_t first = 0; first < n; first += counted_together) {
+      std::int16_t n_of_these = 0;
+      for (std::ptrdiff_t i = first; i < std::min(n, first + counted_together); ++i) n_of_these += steps[i] > below;
+      count += n_of_these;
+    }
+    if (count >= k) {
+      reached += half;
+      n_reaching = count;
+    }
+  }
+  return least_of_key<Value>(least + (static_cast<std::uint32_t>(reached) << shift));
 }
 
 // The k-th largest maximum of the groups of scores[0] to scores[n], or a little less; -inf where that says nothing
@@ -76,9 +93,7 @@ Value reached_by_k(const Value* scores, std::ptrdiff_t n, std::ptrdiff_t k, Valu
   std::ptrdiff_t n_above = 0;
   for (std::ptrdiff_t g = 0; g < n_groups; ++g) n_above += maxima[g] > known;
   if (n_above < k) return nothing;
-  std::uint32_t* __restrict keys = groups.keys;
-  for (std::ptrdiff_t g = 0; g < n_groups; ++g) keys[g] = rank_key(maxima[g]);
-  return least_of_key<Value>(kth_largest(keys, n_groups, k));
+  return nearly_kth_largest(maxima, n_groups, k, known, groups.steps);
 }
 
 }  // namespace

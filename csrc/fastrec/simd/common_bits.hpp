@@ -6,25 +6,21 @@
 
 #include "fastrec/kernels.hpp"
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include "fastrec/simd/common_bits_x86.hpp"
 #endif
 
 namespace fastrec {
 namespace {
 
-// counts[i][j] of rows a[i * n_words] and b[j * n_words].
-inline void common_bits_by_word(const std::uint64_t* a, const std::uint64_t* b, std::ptrdiff_t n_words,
-                                std::uint64_t (&counts)[bits_together][bits_together]) noexcept {
-  for (std::ptrdiff_t i = 0; i < bits_together; ++i) {
-    for (std::ptrdiff_t j = 0; j < bits_together; ++j) {
-      std::uint64_t count = 0;
-      for (std::ptrdiff_t w = 0; w < n_words; ++w) {
-        count += static_cast<std::uint64_t>(__builtin_popcountll(a[i * n_words + w] & b[j * n_words + w]));
-      }
-      counts[i][j] = count;
-    }
-  }
+inline std::uint64_t common_bits_of(const std::uint64_t* a, const std::uint64_t* b, std::ptrdiff_t n_words) noexcept {
+#if defined(__AVX2__)
+  return common_bits_by_nibble(a, b, n_words);
+#else
+  std::uint64_t count = 0;
+  for (std::ptrdiff_t w = 0; w < n_words; ++w) count += static_cast<std::uint64_t>(__builtin_popcountll(a[w] & b[w]));
+  return count;
+#endif
 }
 
 inline bool counts_bits_in_vectors() noexcept {
@@ -35,12 +31,26 @@ inline bool counts_bits_in_vectors() noexcept {
 #endif
 }
 
+// Of a word of a pair of rows, where adding to one of many counts costs 1.
+inline double cost_of_common_bits() noexcept {
+#if defined(__AVX2__)
+  return counts_bits_in_vectors() ? 1.0 / 8 : 1.0 / 3;
+#else
+  return 3.0 / 4;
+#endif
+}
+
+// counts[i][j] of rows a[i * n_words] and b[j * n_words].
 inline void common_bits(const std::uint64_t* a, const std::uint64_t* b, std::ptrdiff_t n_words,
                         std::uint64_t (&counts)[bits_together][bits_together]) noexcept {
 #if defined(__AVX512F__)
   if (counts_bits_in_vectors()) return common_bits_by_vector(a, b, n_words, counts);
 #endif
-  common_bits_by_word(a, b, n_words, counts);
+  for (std::ptrdiff_t i = 0; i < bits_together; ++i) {
+    for (std::ptrdiff_t j = 0; j < bits_together; ++j) {
+      counts[i][j] = common_bits_of(a + i * n_words, b + j * n_words, n_words);
+    }
+  }
 }
 
 }  // namespace

@@ -1,20 +1,36 @@
 // A sorting network for 64-bit keys, a vector of them at a time: no branch depends on a key.
+//
+// A key is a double, of which every instruction set has the larger and the smaller of two in one instruction each.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <limits>
+
+#include "fastrec/simd/vectors.hpp"
 
 namespace fastrec {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr std::ptrdiff_t keys_together = 8;
-#else
-constexpr std::ptrdiff_t keys_together = 4;
-#endif
+constexpr std::ptrdiff_t keys_together = lanes_of<double>;
 constexpr std::ptrdiff_t most_network_keys = 2048;
-constexpr std::int64_t last_key = std::numeric_limits<std::int64_t>::min();  // sorts after every other
+constexpr double last_key = -std::numeric_limits<double>::infinity();  // sorts after every other
+
+// The key of a number from -2^62 to 2^62, in the same order. None is NaN, or so small that a processor that was told
+// to flush such numbers would take it for 0.
+constexpr std::int64_t least_normal = std::int64_t{1} << 52, sign_bit = std::numeric_limits<std::int64_t>::min();
+
+inline double key_of(std::int64_t number) noexcept {
+  const std::int64_t magnitude = (number ^ (number >> 63)) + least_normal, bits = magnitude | (number & sign_bit);
+  double key;
+  __builtin_memcpy(&key, &bits, sizeof key);
+  return key;
+}
+
+inline std::int64_t number_of(double key) noexcept {
+  std::int64_t bits;
+  __builtin_memcpy(&bits, &key, sizeof bits);
+  return ((bits & ~sign_bit) - least_normal) ^ (bits >> 63);
+}
 
 // How many keys are sorted where there are n.
 inline std::ptrdiff_t network_size(std::ptrdiff_t n) noexcept {
@@ -23,97 +39,81 @@ inline std::ptrdiff_t network_size(std::ptrdiff_t n) noexcept {
   return size;
 }
 
-typedef std::int64_t Keys __attribute__((vector_size(keys_together * sizeof(std::int64_t))));
+// ---- one vector -----------------------------------------------------------------------------------------------------
 
-inline Keys load_keys(const std::int64_t* from) noexcept {
-  Keys keys;
-  __builtin_memcpy(&keys, from, sizeof keys);
+inline Doubles larger(Doubles a, Doubles b) noexcept { return a > b ? a : b; }
+inline Doubles smaller(Doubles a, Doubles b) noexcept { return a < b ? a : b; }
+
+// Lanes whose numbers differ in the bits of `by` change places.
+template <int by>
+struct Crossed {
+  static constexpr int of(int lane) noexcept { return lane ^ by; }
+};
+
+// Lanes of the second vector where the highest bit of `by` is set.
+template <int by>
+struct Blended {
+  static constexpr int of(int lane) noexcept { return lane + ((lane ^ by) < lane ? lanes_of<double> : 0); }
+};
+
+// The larger of two lanes that are crossed to the first of them.
+template <int by>
+inline Doubles exchanged(Doubles keys) noexcept {
+  const Doubles other = shuffled<Crossed<by>, double>(keys, keys);
+  return shuffled<Blended<by>, double>(larger(keys, other), smaller(keys, other));
+}
+
+inline Doubles reversed(Doubles keys) noexcept { return shuffled<Crossed<lanes_of<double> - 1>, double>(keys, keys); }
+
+// Sorts runs of 2 * half lanes, each of two sorted halves, the second backwards.
+template <int half = lanes_of<double> / 2>
+inline Doubles merged(Doubles keys) noexcept {
+  keys = exchanged<half>(keys);
+  if constexpr (half > 1) keys = merged<half / 2>(keys);
   return keys;
 }
 
-inline void store_keys(std::int64_t* to, Keys keys) noexcept { __builtin_memcpy(to, &keys, sizeof keys); }
-
-template <std::int64_t... places>
-inline Keys shuffled(Keys keys) noexcept {
-#if defined(__clang__)
-  return __builtin_shufflevector(keys, keys, places...);
-#else
-  return __builtin_shuffle(keys, Keys{places...});
-#endif
+// Sorts runs of lanes.
+template <int run = lanes_of<double>>
+inline Doubles sorted(Doubles keys) noexcept {
+  if constexpr (run > 2) keys = sorted<run / 2>(keys);
+  keys = exchanged<run - 1>(keys);
+  if constexpr (run > 2) keys = merged<run / 4>(keys);
+  return keys;
 }
 
-// Of every lane and the one that it is paired with, `other`, the larger key goes where `first` is set.
-inline Keys exchanged(Keys keys, Keys other, Keys first) noexcept {
-  const Keys larger = keys > other ? keys : other, smaller = keys > other ? other : keys;
-  return first ? larger : smaller;
-}
-
-#if defined(__AVX512F__)
-inline Keys reversed(Keys keys) noexcept { return shuffled<7, 6, 5, 4, 3, 2, 1, 0>(keys); }
-inline Keys of_twos(Keys keys) noexcept {
-  return exchanged(keys, shuffled<1, 0, 3, 2, 5, 4, 7, 6>(keys), Keys{-1, 0, -1, 0, -1, 0, -1, 0});
-}
-inline Keys halves_of_fours(Keys keys) noexcept {
-  return exchanged(keys, shuffled<2, 3, 0, 1, 6, 7, 4, 5>(keys), Keys{-1, -1, 0, 0, -1, -1, 0, 0});
-}
-inline Keys turned_fours(Keys keys) noexcept {
-  return exchanged(keys, shuffled<3, 2, 1, 0, 7, 6, 5, 4>(keys), Keys{-1, -1, 0, 0, -1, -1, 0, 0});
-}
-
-// Sorts a vector of two sorted halves, the second backwards; then any vector.
-inline Keys merged(Keys keys) noexcept {
-  keys = exchanged(keys, shuffled<4, 5, 6, 7, 0, 1, 2, 3>(keys), Keys{-1, -1, -1, -1, 0, 0, 0, 0});
-  return of_twos(halves_of_fours(keys));
-}
-inline Keys sorted(Keys keys) noexcept {
-  keys = of_twos(turned_fours(of_twos(keys)));
-  keys = exchanged(keys, reversed(keys), Keys{-1, -1, -1, -1, 0, 0, 0, 0});
-  return of_twos(halves_of_fours(keys));
-}
-#else
-inline Keys reversed(Keys keys) noexcept { return shuffled<3, 2, 1, 0>(keys); }
-inline Keys of_twos(Keys keys) noexcept { return exchanged(keys, shuffled<1, 0, 3, 2>(keys), Keys{-1, 0, -1, 0}); }
-
-// Sorts a vector of two sorted halves, the second backwards; then any vector.
-inline Keys merged(Keys keys) noexcept {
-  return of_twos(exchanged(keys, shuffled<2, 3, 0, 1>(keys), Keys{-1, -1, 0, 0}));
-}
-inline Keys sorted(Keys keys) noexcept {
-  keys = of_twos(keys);
-  return of_twos(exchanged(keys, reversed(keys), Keys{-1, -1, 0, 0}));
-}
-#endif
+// ---- many -----------------------------------------------------------------------------------------------------------
 
 // Larger keys to `a`, smaller to `b`, lane by lane.
-inline void exchange(std::int64_t* a, std::int64_t* b) noexcept {
-  const Keys x = load_keys(a), y = load_keys(b);
-  store_keys(a, x > y ? x : y);
-  store_keys(b, x > y ? y : x);
+inline void exchange(double* a, double* b) noexcept {
+  const Doubles x = vector_at(a), y = vector_at(b);
+  put(a, larger(x, y));
+  put(b, smaller(x, y));
 }
 
 // The same with the lanes of `b` backwards.
-inline void exchange_reversed(std::int64_t* a, std::int64_t* b) noexcept {
-  const Keys x = load_keys(a), y = reversed(load_keys(b));
-  store_keys(a, x > y ? x : y);
-  store_keys(b, reversed(x > y ? y : x));
+inline void exchange_reversed(double* a, double* b) noexcept {
+  const Doubles x = vector_at(a), y = reversed(vector_at(b));
+  put(a, larger(x, y));
+  put(b, reversed(smaller(x, y)));
 }
 
 constexpr std::ptrdiff_t few_keys = 4 * keys_together;
 
 // How many of n keys are larger than each, for no more than few_keys; there is room for whole vectors of them.
-inline void count_larger(const std::int64_t* keys, std::ptrdiff_t n, std::int64_t* counts) noexcept {
+inline void count_larger(const double* keys, std::ptrdiff_t n, std::int64_t* counts) noexcept {
   for (std::ptrdiff_t i = 0; i < n; i += keys_together) {
-    const Keys own = load_keys(keys + i);
-    Keys count = {};
-    for (std::ptrdiff_t j = 0; j < n; ++j) count = keys[j] > own ? count + 1 : count;
-    store_keys(counts + i, count);
+    const Doubles own = vector_at(keys + i);
+    Register<double>::Places count = {};
+    for (std::ptrdiff_t j = 0; j < n; ++j) count -= keys[j] > own;
+    __builtin_memcpy(counts + i, &count, sizeof count);
   }
 }
 
 // Sorts n keys, largest first; n is a power of two and at least keys_together (Batcher, "Sorting networks and their
 // applications", 1968; every merge begins with the second half taken backwards, so that all directions are the same).
-inline void sort_descending(std::int64_t* keys, std::ptrdiff_t n) noexcept {
-  for (std::ptrdiff_t i = 0; i < n; i += keys_together) store_keys(keys + i, sorted(load_keys(keys + i)));
+inline void sort_descending(double* keys, std::ptrdiff_t n) noexcept {
+  for (std::ptrdiff_t i = 0; i < n; i += keys_together) put(keys + i, sorted(vector_at(keys + i)));
   for (std::ptrdiff_t size = 2 * keys_together; size <= n; size *= 2) {
     for (std::ptrdiff_t base = 0; base < n; base += size) {
       for (std::ptrdiff_t i = 0; i < size / 2; i += keys_together) {
@@ -125,7 +125,7 @@ inline void sort_descending(std::int64_t* keys, std::ptrdiff_t n) noexcept {
         for (std::ptrdiff_t i = base; i < base + stride; i += keys_together) exchange(keys + i, keys + i + stride);
       }
     }
-    for (std::ptrdiff_t i = 0; i < n; i += keys_together) store_keys(keys + i, merged(load_keys(keys + i)));
+    for (std::ptrdiff_t i = 0; i < n; i += keys_together) put(keys + i, merged(vector_at(keys + i)));
   }
 }
 
