@@ -32,6 +32,7 @@ _LARGEST_INTEGER = np.iinfo(np.int32).max
 _NO_VALUES = np.empty(0, np.float32)
 _LEAST_FACTOR = 1e-150  # the product of two such is not rounded to zero
 _HEAD_ITEMS = -1  # whose common users are counted as bits: as many as pay; tests choose others
+_ENTRY_BITS = 31  # in which a rank and a whole number go together; tests choose others
 
 
 def item_similarity(
@@ -262,7 +263,7 @@ def most_similar(
     kernel = _dispatch.kernel("item_similarity", pairs.by_item.data.dtype, dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Array, starts: Offsets, lengths: Offsets) -> None:
-        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[:3], pairs.user_values, own_rank,
+        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[:3], pairs.value_bits, pairs.user_values, own_rank,
                pairs.id_of_rank, n_terms, *pairs.ranked(exclude), *pairs.ranked(of_every_item), *terms,
                measure.address, failed, threshold, options.min_support, options.keep_diagonal, counted, _HEAD_ITEMS,
                kept, indices, data, starts, lengths, threads, bar)  # fmt: skip
@@ -284,8 +285,9 @@ class _Pairs(NamedTuple):
     """Interactions as the kernel reads them, and what is known of both items of a pair."""
 
     by_item: Csr  # item ids by user ids; no values where all are 1
-    by_user: Csr  # user ids by ranks of the second items, ascending; no values where all of a user's are the same:
-    user_values: Array  # then these
+    by_user: Csr  # user ids by ranks of the second items, ascending; no values where all of a user's are the same,
+    user_values: Array  # then these, or where they are the lowest bits of the ranks,
+    value_bits: int  # so many
     id_of_rank: Ids
     rank_of_id: Ids
     items: Statistics
@@ -318,9 +320,10 @@ class _Pairs(NamedTuple):
         kept = factors if len(ids) == n_others else factors.where(rank_of_id[factors.indices] >= 0)
         user_values = value_of_rows(kept, n_threads)
         by_user = relabelled(kept._replace(data=kept.data[:0]) if len(user_values) else kept, rank_of_id, n_threads)
+        by_user, value_bits = _packed(by_user, smallest)
         return cls(
-            own, by_user, user_values, id_of_rank, rank_of_id, first.items, first.given, second.items, second.given,
-            smallest,
+            own, by_user, user_values, value_bits, id_of_rank, rank_of_id,
+            first.items, first.given, second.items, second.given, smallest,
         )  # fmt: skip
 
     def ranked(self, pattern: Pattern | None) -> Pattern:
@@ -343,6 +346,18 @@ class _Pairs(NamedTuple):
         for name, of_items in zip(("count", "sum", "sumsq"), self.items[:3], strict=True):
             found |= {f"{name}_i": float(of_items[item]), f"{name}_j": float(of_items[other])}
         return {**found, "n_users": float(self.by_item.shape[1])}
+
+
+def _packed(x: Csr, smallest: float) -> tuple[Csr, int]:
+    """Ranks and whole values as one number each, if they fit, and in how many bits the values are."""
+    if x.data.dtype != np.int32 or not len(x.data) or smallest < 0:
+        return x, 0
+    value_bits = int(x.data.max()).bit_length()
+    if value_bits + (x.shape[1] - 1).bit_length() > _ENTRY_BITS:
+        return x, 0
+    np.left_shift(x.indices, value_bits, out=x.indices)
+    np.bitwise_or(x.indices, x.data, out=x.indices)
+    return x._replace(data=x.data[:0]), value_bits
 
 
 class _Side(NamedTuple):

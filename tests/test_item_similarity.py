@@ -337,6 +337,28 @@ def test_wherever_the_head_ends(monkeypatch, n_head):
         )
 
 
+@pytest.mark.parametrize("entry_bits", [31, 11, 10, 0])  # at 11 both just fit
+def test_ranks_and_whole_values_in_one_number_or_two(entry_bits, monkeypatch):
+    rng = np.random.default_rng(0)
+    user_items = csr_array(rng.integers(1, 128, (60, 15)) * (rng.random((60, 15)) < rng.random(15)))
+    user_items.data[:20] = 0
+    user_items.data[-1] = 127
+    monkeypatch.setattr("fastrec.similarity._ENTRY_BITS", entry_bits)
+    for options in ({}, {"metric": "dot", "keep_diagonal": True}, {"min_support": 9}, {"candidates": [1, 4, 7]}):
+        assert_same(
+            fastrec.item_similarity(user_items, 9, **options), reference.item_similarity(user_items, 9, **options)
+        )
+
+
+@pytest.mark.parametrize("n_items", [1 << 15, (1 << 15) + 1])  # 31 bits are just enough, and are not
+def test_the_largest_whole_values(n_items):
+    users, items, values = [0, 0, 1, 1], [0, n_items - 1, 0, n_items - 2], [3, 46_340, 2, 46_340]
+    user_items = csr_array((values, (users, items)), shape=(2, n_items))
+    assert_same(
+        fastrec.item_similarity(user_items, 2, metric="dot"), reference.item_similarity(user_items, 2, metric="dot")
+    )
+
+
 def test_wherever_the_panels_end(monkeypatch):
     """Users whose values are all the same: what they add to popular items is told by bits, in the same order."""
     rng = np.random.default_rng(0)

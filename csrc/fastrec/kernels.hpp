@@ -285,6 +285,7 @@ struct PanelKernels {
 template <class Value>
 struct Interactions {
   Csr<Value> item_users, user_items;  // data: nullptr where all values are 1
+  int value_bits;                     // of the indices of user_items, lowest, that are its values instead; 0: none
   const Value* user_values;           // (n_users), where all of a user's values are the same; or nullptr
   const std::int64_t* n_terms;        // (n_items): multiply-adds of its row of item_users * user_items
   const std::int32_t* rank_of_id;     // (n_items), -1 without a rank

@@ -51,6 +51,7 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
 
     cppclass Interactions[Value]:
         Csr[Value] item_users, user_items
+        int value_bits
         const Value* user_values
         const int64_t* n_terms
         const int32_t* rank_of_id

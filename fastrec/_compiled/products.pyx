@@ -95,11 +95,12 @@ cdef csrc.Formula formula_named(str name) except *:
             "log_likelihood_ratio": csrc.Formula.log_likelihood_ratio, "custom": csrc.Formula.custom}[name]
 
 
-# Values that are all 1 are given as none; user_values, which replace user_data, where each user has but one value.
+# Values that are all 1 are given as none; user_values, which replace user_data, where each user has but one value; and
+# value_bits where the user's values are so many bits of user_ranks.
 def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
                     const Stored[::1] item_data, const int32_t[::1] item_users, const int64_t[::1] item_indptr,
                     const Stored[::1] user_data, const int32_t[::1] user_ranks, const int64_t[::1] user_indptr,
-                    const Stored[::1] user_values, const int32_t[::1] rank_of_id, const int32_t[::1] id_of_rank, const int64_t[::1] n_terms,
+                    int value_bits, const Stored[::1] user_values, const int32_t[::1] rank_of_id, const int32_t[::1] id_of_rank, const int64_t[::1] n_terms,
                     const int32_t[::1] excluded_ranks, const int64_t[::1] excluded_indptr, bint excluded_shared,
                     const int32_t[::1] candidate_ranks, const int64_t[::1] candidate_indptr, bint candidates_shared,
                     str formula, const double[:, ::1] own, const double[:, ::1] other, const float[::1] near_other,
@@ -112,6 +113,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
     interactions.user_items = csr(user_data, user_ranks, user_indptr, id_of_rank.shape[0])
     if not item_data.shape[0]:
         interactions.item_users.data = interactions.user_items.data = NULL
+    interactions.value_bits = value_bits
     interactions.user_values = &user_values[0] if user_values.shape[0] else NULL
     interactions.n_terms = &n_terms[0]
     interactions.rank_of_id, interactions.id_of_rank = &rank_of_id[0], &id_of_rank[0]

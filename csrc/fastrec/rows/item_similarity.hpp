@@ -70,7 +70,8 @@ void give(Row from, const std::int32_t* list, std::ptrdiff_t n, Row to, const fl
   others ? give_all(std::true_type{}) : give_all(std::false_type{});
 }
 
-enum class Terms { ones, of_users, of_entries };  // what a user's items bring: 1, the user's value, or each its own
+// What a user's items bring: 1, the user's value, or each its own, which may share a number with the rank.
+enum class Terms { ones, of_users, of_entries, of_packed_entries };
 
 // Adds the row of `item`, of each user the items from `starts` on, terms by ascending user, and returns how many ranks
 // were listed as touched, n_touched beforehand, if there is a list. Whether a rank is new moves the end of the list and
@@ -85,6 +86,8 @@ std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const
   const std::int32_t* ranks =
       x.user_items.indices;  // by name, since a byte might be part of anything that is pointed to
   const Value* values = x.user_items.data;
+  const int value_bits = x.value_bits;
+  const std::int32_t value_mask = (1 << value_bits) - 1;
   const std::int64_t* ends = x.user_items.indptr + 1;
   Sum* sums = row.sums;
   std::int32_t* counts = row.counts;
@@ -104,13 +107,14 @@ std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const
     Sum term = terms == Terms::of_users ? own * static_cast<Sum>(x.user_values[user]) : own;
     const std::int64_t end = ends[user];
     for (std::int64_t to = starts[user]; to < end; ++to) {
-      const std::int32_t rank = ranks[to];
+      const std::int32_t rank = terms == Terms::of_packed_entries ? ranks[to] >> value_bits : ranks[to];
       if constexpr (list) {
         touched[n_touched] = rank;
         n_touched += Sums<Sum, counted>{sums, counts}.n_common(rank) == 0;
       }
       if constexpr (counted) ++counts[rank];
       if constexpr (terms == Terms::of_entries) term = own * static_cast<Sum>(values[to]);
+      if constexpr (terms == Terms::of_packed_entries) term = own * static_cast<Sum>(ranks[to] & value_mask);
       sums[rank] += term;
     }
   }
@@ -289,6 +293,8 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
     add(std::integral_constant<Terms, Terms::ones>{});
   } else if (x.user_values) {
     add(std::integral_constant<Terms, Terms::of_users>{});
+  } else if (x.value_bits > 0) {
+    add(std::integral_constant<Terms, Terms::of_packed_entries>{});
   } else {
     add(std::integral_constant<Terms, Terms::of_entries>{});
   }
