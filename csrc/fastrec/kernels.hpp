@@ -361,7 +361,7 @@ struct SimilarityKernels {
 
 // ---- relabel --------------------------------------------------------------------------------------------------------
 
-constexpr std::ptrdiff_t fewest_keys = 8;  // sorted together
+constexpr std::ptrdiff_t fewest_keys = 32;  // sorted together
 
 template <class Value>
 struct RelabelKernels {

@@ -9,7 +9,7 @@
 namespace fastrec {
 namespace {
 
-static_assert(keys_together <= fewest_keys);
+static_assert(four_vectors <= fewest_keys);
 
 struct LargerFirst {  // a type, as RanksBefore is
   bool operator()(double a, double b) const noexcept { return a > b; }

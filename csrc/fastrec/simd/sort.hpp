@@ -32,13 +32,6 @@ inline std::int64_t number_of(double key) noexcept {
   return ((bits & ~sign_bit) - least_normal) ^ (bits >> 63);
 }
 
-// How many keys are sorted where there are n.
-inline std::ptrdiff_t network_size(std::ptrdiff_t n) noexcept {
-  std::ptrdiff_t size = keys_together;
-  while (size < n) size *= 2;
-  return size;
-}
-
 // ---- one vector -----------------------------------------------------------------------------------------------------
 
 inline Doubles larger(Doubles a, Doubles b) noexcept { return a > b ? a : b; }
@@ -82,23 +75,65 @@ inline Doubles sorted(Doubles keys) noexcept {
   return keys;
 }
 
+// ---- four vectors ---------------------------------------------------------------------------------------------------
+
+typedef Doubles Four[4];
+constexpr std::ptrdiff_t four_vectors = 4 * keys_together;
+
+inline void load_four(const double* keys, std::ptrdiff_t stride, Four& v) noexcept {
+  for (int i = 0; i < 4; ++i) v[i] = vector_at(keys + i * stride);
+}
+
+inline void store_four(double* keys, std::ptrdiff_t stride, const Four& v) noexcept {
+  for (int i = 0; i < 4; ++i) put(keys + i * stride, v[i]);
+}
+
+// Larger keys to `a`, smaller to `b`, lane by lane; or with the lanes of `b` backwards.
+inline void exchange(Doubles& a, Doubles& b) noexcept {
+  const Doubles first = larger(a, b);
+  b = smaller(a, b);
+  a = first;
+}
+
+inline void exchange_reversed(Doubles& a, Doubles& b) noexcept {
+  b = reversed(b);
+  exchange(a, b);
+  b = reversed(b);
+}
+
+inline void exchange_halves(Four& v) noexcept {
+  exchange(v[0], v[2]);
+  exchange(v[1], v[3]);
+  exchange(v[0], v[1]);
+  exchange(v[2], v[3]);
+}
+
+inline void merge_each(Four& v) noexcept {
+  for (Doubles& keys : v) keys = merged(keys);
+}
+
+inline void sort_four(Four& v) noexcept {
+  for (Doubles& keys : v) keys = sorted(keys);
+  exchange_reversed(v[0], v[1]);
+  exchange_reversed(v[2], v[3]);
+  merge_each(v);
+  exchange_reversed(v[0], v[3]);
+  exchange_reversed(v[1], v[2]);
+  exchange(v[0], v[1]);
+  exchange(v[2], v[3]);
+  merge_each(v);
+}
+
 // ---- many -----------------------------------------------------------------------------------------------------------
 
-// Larger keys to `a`, smaller to `b`, lane by lane.
-inline void exchange(double* a, double* b) noexcept {
-  const Doubles x = vector_at(a), y = vector_at(b);
-  put(a, larger(x, y));
-  put(b, smaller(x, y));
+// How many keys are sorted where there are n.
+inline std::ptrdiff_t network_size(std::ptrdiff_t n) noexcept {
+  std::ptrdiff_t size = four_vectors;
+  while (size < n) size *= 2;
+  return size;
 }
 
-// The same with the lanes of `b` backwards.
-inline void exchange_reversed(double* a, double* b) noexcept {
-  const Doubles x = vector_at(a), y = reversed(vector_at(b));
-  put(a, larger(x, y));
-  put(b, reversed(smaller(x, y)));
-}
-
-constexpr std::ptrdiff_t few_keys = 4 * keys_together;
+constexpr std::ptrdiff_t few_keys = four_vectors;
 
 // How many of n keys are larger than each, for no more than few_keys; there is room for whole vectors of them.
 inline void count_larger(const double* keys, std::ptrdiff_t n, std::int64_t* counts) noexcept {
@@ -110,22 +145,53 @@ inline void count_larger(const double* keys, std::ptrdiff_t n, std::int64_t* cou
   }
 }
 
-// Sorts n keys, largest first; n is a power of two and at least keys_together (Batcher, "Sorting networks and their
-// applications", 1968; every merge begins with the second half taken backwards, so that all directions are the same).
+// Merges the sorted halves of `size` keys up to what four vectors hold, two steps of a merge at a time.
+inline void merge_halves(double* keys, std::ptrdiff_t size) noexcept {
+  for (std::ptrdiff_t i = 0; i < size / 2; i += keys_together) {
+    double *const a = keys + i, *const b = keys + size - keys_together - i;
+    Doubles x = vector_at(a), y = vector_at(b);
+    exchange_reversed(x, y);
+    put(a, x);
+    put(b, y);
+  }
+  std::ptrdiff_t stride = size / 4;
+  for (; stride > four_vectors; stride /= 4) {
+    for (std::ptrdiff_t base = 0; base < size; base += 2 * stride) {
+      for (std::ptrdiff_t i = base; i < base + stride / 2; i += keys_together) {
+        Four v;
+        load_four(keys + i, stride / 2, v);
+        exchange_halves(v);
+        store_four(keys + i, stride / 2, v);
+      }
+    }
+  }
+  for (std::ptrdiff_t base = 0; stride == four_vectors && base < size; base += 2 * stride) {
+    for (std::ptrdiff_t i = base; i < base + stride; i += keys_together) {
+      Doubles x = vector_at(keys + i), y = vector_at(keys + i + stride);
+      exchange(x, y);
+      put(keys + i, x);
+      put(keys + i + stride, y);
+    }
+  }
+}
+
+// Sorts n keys, largest first; n is a network_size (Batcher, "Sorting networks and their applications", 1968; every
+// merge begins with the second half taken backwards, so that all directions are the same).
 inline void sort_descending(double* keys, std::ptrdiff_t n) noexcept {
-  for (std::ptrdiff_t i = 0; i < n; i += keys_together) put(keys + i, sorted(vector_at(keys + i)));
-  for (std::ptrdiff_t size = 2 * keys_together; size <= n; size *= 2) {
-    for (std::ptrdiff_t base = 0; base < n; base += size) {
-      for (std::ptrdiff_t i = 0; i < size / 2; i += keys_together) {
-        exchange_reversed(keys + base + i, keys + base + size - keys_together - i);
-      }
+  Four v;
+  for (std::ptrdiff_t i = 0; i < n; i += four_vectors) {
+    load_four(keys + i, keys_together, v);
+    sort_four(v);
+    store_four(keys + i, keys_together, v);
+  }
+  for (std::ptrdiff_t size = 2 * four_vectors; size <= n; size *= 2) {
+    for (std::ptrdiff_t base = 0; base < n; base += size) merge_halves(keys + base, size);
+    for (std::ptrdiff_t i = 0; i < n; i += four_vectors) {
+      load_four(keys + i, keys_together, v);
+      exchange_halves(v);
+      merge_each(v);
+      store_four(keys + i, keys_together, v);
     }
-    for (std::ptrdiff_t stride = size / 4; stride >= keys_together; stride /= 2) {
-      for (std::ptrdiff_t base = 0; base < n; base += 2 * stride) {
-        for (std::ptrdiff_t i = base; i < base + stride; i += keys_together) exchange(keys + i, keys + i + stride);
-      }
-    }
-    for (std::ptrdiff_t i = 0; i < n; i += keys_together) put(keys + i, merged(vector_at(keys + i)));
   }
 }
 
