@@ -151,6 +151,15 @@ def test_law(law):
     law(fastrec.sparse_top_k_product)()
 
 
+def test_doubles_that_only_their_last_digits_tell_from_the_threshold():
+    above = 0.1 + np.arange(1, 8) * 2.0**-56
+    b = csr_array(np.array([[*above, 0.5]]))
+    assert_same(
+        fastrec.sparse_top_k_product(csr_array([[1.0]]), b, 2, threshold=0.1),
+        csr_array(([0.5, above[-1]], [7, 6], [0, 2]), shape=(1, 8)),
+    )
+
+
 @pytest.mark.parametrize("law", LAWS[1:])
 def test_law_of_the_reference(law):
     fewer(law(reference.sparse_top_k_product))()
