@@ -32,6 +32,7 @@ SANITIZE_ISA = os.environ.get("FASTREC_SANITIZE_ISA")  # what runs on this set; 
 COMMON = ["-std=c++17", "-fvisibility=hidden", "-pthread", "-ffp-contract=off"]
 COMMON += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all", "-O1", "-g"] if SANITIZE else ["-O3"]
 # No exceptions: their tables are symbols that the sets would share.
+# Nobody reads floating-point exception flags, so that a product may be computed before it is known to be wanted.
 KERNEL = [*COMMON, "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-fno-exceptions", "-Wno-psabi"]
 LINK = ["-pthread", *([f"-fsanitize={SANITIZE}"] if SANITIZE else [])]
 

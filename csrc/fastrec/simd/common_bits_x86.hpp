@@ -38,7 +38,6 @@ __attribute__((target("avx512vpopcntdq"),
 }
 #endif
 
-#if defined(__AVX2__)
 // By tables of the bits of four (W. Mula, N. Kurz, D. Lemire, "Faster population counts using AVX2 instructions",
 // 2018).
 inline std::uint64_t common_bits_by_nibble(const std::uint64_t* a, const std::uint64_t* b,
@@ -64,7 +63,6 @@ inline std::uint64_t common_bits_by_nibble(const std::uint64_t* a, const std::ui
   const __m128i halves = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
   return static_cast<std::uint64_t>(_mm_cvtsi128_si64(halves) + _mm_extract_epi64(halves, 1));
 }
-#endif
 
 }  // namespace
 }  // namespace fastrec

@@ -80,15 +80,11 @@ inline void store_whole(std::int32_t* to, Twice<Half> value) noexcept {
   store_whole(to + sizeof(Half) / sizeof(double), value.high);
 }
 
-inline double larger_of(double a, double b) noexcept { return a > b ? a : b; }
-inline Doubles larger_of(Doubles a, Doubles b) noexcept { return a > b ? a : b; }
 template <class Half>
 inline Twice<Half> larger_of(Twice<Half> a, Twice<Half> b) noexcept {
   return {larger_of(a.low, b.low), larger_of(a.high, b.high)};
 }
 
-inline double smaller_of(double a, double b) noexcept { return a < b ? a : b; }
-inline Doubles smaller_of(Doubles a, Doubles b) noexcept { return a < b ? a : b; }
 template <class Half>
 inline Twice<Half> smaller_of(Twice<Half> a, Twice<Half> b) noexcept {
   return {smaller_of(a.low, b.low), smaller_of(a.high, b.high)};

@@ -34,9 +34,6 @@ inline std::int64_t number_of(double key) noexcept {
 
 // ---- one vector -----------------------------------------------------------------------------------------------------
 
-inline Doubles larger(Doubles a, Doubles b) noexcept { return a > b ? a : b; }
-inline Doubles smaller(Doubles a, Doubles b) noexcept { return a < b ? a : b; }
-
 // Lanes whose numbers differ in the bits of `by` change places.
 template <int by>
 struct Crossed {
@@ -53,7 +50,7 @@ struct Blended {
 template <int by>
 inline Doubles exchanged(Doubles keys) noexcept {
   const Doubles other = shuffled<Crossed<by>, double>(keys, keys);
-  return shuffled<Blended<by>, double>(larger(keys, other), smaller(keys, other));
+  return shuffled<Blended<by>, double>(larger_of(keys, other), smaller_of(keys, other));
 }
 
 inline Doubles reversed(Doubles keys) noexcept { return shuffled<Crossed<lanes_of<double> - 1>, double>(keys, keys); }
@@ -90,8 +87,8 @@ inline void store_four(double* keys, std::ptrdiff_t stride, const Four& v) noexc
 
 // Larger keys to `a`, smaller to `b`, lane by lane; or with the lanes of `b` backwards.
 inline void exchange(Doubles& a, Doubles& b) noexcept {
-  const Doubles first = larger(a, b);
-  b = smaller(a, b);
+  const Doubles first = larger_of(a, b);
+  b = smaller_of(a, b);
   a = first;
 }
 

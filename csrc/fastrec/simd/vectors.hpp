@@ -77,6 +77,11 @@ inline Vector<Value> fused(Vector<Value> a, Vector<Value> b, Vector<Value> c) no
   return fused_on_this_set(a, b, c);
 }
 
+inline double larger_of(double a, double b) noexcept { return a > b ? a : b; }
+inline Doubles larger_of(Doubles a, Doubles b) noexcept { return a > b ? a : b; }
+inline double smaller_of(double a, double b) noexcept { return a < b ? a : b; }
+inline Doubles smaller_of(Doubles a, Doubles b) noexcept { return a < b ? a : b; }
+
 // Lane i of the answer is lane Place::of(i) of `a` followed by `b`.
 template <class Place, class Value, int... lanes>
 inline Vector<Value> shuffled(Vector<Value> a, Vector<Value> b, std::integer_sequence<int, lanes...>) noexcept {
