@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+import scipy.linalg  # noqa: F401  SciPy's BLAS must be there to be told
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 import fastrec
 from fastrec import _dispatch
@@ -20,6 +22,9 @@ for profile, max_examples in {"quick": 8, "default": 150, "thorough": 1000}.item
         suppress_health_check=[HealthCheck.too_slow],
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# The tests run in as many processes as there are cores: further threads of BLAS would wait for each other and for them.
+threadpool_limits(1, user_api="blas")
 
 
 def pytest_configure():

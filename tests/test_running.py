@@ -76,22 +76,22 @@ def test_four_callers_at_once():
 
 
 def test_blas_has_its_threads_back_afterwards():
-    from threadpoolctl import threadpool_info
+    from threadpoolctl import threadpool_info, threadpool_limits
 
     def n_threads():
         return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
-    with _threads.one_blas_thread():
-        pass  # it has loaded SciPy's
-    before = n_threads()
-    with _threads.one_blas_thread():
+    with threadpool_limits(2, user_api="blas"):
+        before = n_threads()
+        assert set(before) == {2}
         with _threads.one_blas_thread():
+            with _threads.one_blas_thread():
+                assert set(n_threads()) == {1}
             assert set(n_threads()) == {1}
-        assert set(n_threads()) == {1}
-    assert n_threads() == before
-    with pytest.raises(KeyboardInterrupt), _threads.one_blas_thread():
-        raise KeyboardInterrupt
-    assert n_threads() == before
+        assert n_threads() == before
+        with pytest.raises(KeyboardInterrupt), _threads.one_blas_thread():
+            raise KeyboardInterrupt
+        assert n_threads() == before
 
 
 # ---- the pool that drives Numba blocks ------------------------------------------------------------------------------
