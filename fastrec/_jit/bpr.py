@@ -9,12 +9,13 @@ import numpy as np
 
 from fastrec._jit.blocks import AHEAD, Words, ask_for, draw_negative, mixed, stream, take_pair
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, load, pointer, store
+from fastrec._jit.lanes import LANES, fused, load, pointer, prefetch, store
 from fastrec._jit.steps import adapt_number, descend, descend_adagrad, margin
 from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)
+_SLOTS = 2 * AHEAD - 1  # bits of a sample's number that say where its draws are kept
 
 
 @kernel()
@@ -33,20 +34,37 @@ def bpr_cell(
     pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool)
     indices_, indptr_, marks_ = pointer(indices), pointer(indptr), pointer(marks)
     x, y, b, b_squares = pointer(users), pointer(items), pointer(biases), pointer(bias_squares)
-    drawn = np.empty((3, AHEAD), np.int64)  # user, positive, negative
+    drawn = np.empty((3, 2 * AHEAD), np.int64)  # user, positive, negative
+    words = np.empty(2 * AHEAD, np.uint64)
 
     key = stream(seed, epoch, place)
     wrong = np.float64(0)
-    for at in range(first, last + AHEAD):
-        slot = at & (AHEAD - 1)
-        if at >= first + AHEAD and drawn[2, slot] >= 0:
-            user, positive, negative = drawn[0, slot], drawn[1, slot], drawn[2, slot]
+    for now in range(first, last + AHEAD, AHEAD):
+        # Draws for the next ones in loops of their own: what samples wait for, they wait for together.
+        for at in range(now, min(now + AHEAD, last)):
+            word = mixed(key + np.uint64(at - first))
+            pair = take_pair(at, last, word, pairs_, weights_, weighted)
+            user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
+            drawn[0, at & _SLOTS], drawn[1, at & _SLOTS], words[at & _SLOTS] = user, positive, word
+            ask_for(x, user * stride, stride)
+            ask_for(y, positive * stride, stride)
+            prefetch(marks_, indptr_[user])  # the first of the user's filter, which few have more of
+        for at in range(now, min(now + AHEAD, last)):
+            user, word = drawn[0, at & _SLOTS], words[at & _SLOTS]
+            negative = draw_negative(user, word, pool_, pool_first, pool_last, indices_, indptr_, marks_)
+            drawn[2, at & _SLOTS] = negative
+            if negative >= 0:
+                ask_for(y, negative * stride, stride)
+        for at in range(max(now - AHEAD, first), min(now, last)):
+            user, positive, negative = drawn[0, at & _SLOTS], drawn[1, at & _SLOTS], drawn[2, at & _SLOTS]
+            if negative < 0:
+                continue
             of_user, above, below = user * stride, positive * stride, negative * stride
             apart = margin(x, of_user, y, above, below, width)
             if biased:
                 apart += b[positive] - b[negative]
             doubt = _ONE / (_ONE + np.float32(math.exp(apart)))
-            pull = doubt * weights_[at - AHEAD] if weighted else doubt
+            pull = doubt * weights_[at] if weighted else doubt
             if adaptive:
                 descend_adagrad(x, of_user, y, above, below, width, pull, rate, penalty)
             else:
@@ -55,16 +73,6 @@ def bpr_cell(
                 adapt_number(b, b_squares, adaptive, positive, pull - penalty * b[positive], rate)
                 adapt_number(b, b_squares, adaptive, negative, -pull - penalty * b[negative], rate)
             wrong += doubt
-        if at < last:
-            word = mixed(key + np.uint64(at - first))
-            pair = take_pair(at, last, word, pairs_, weights_, weighted)
-            user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
-            negative = draw_negative(user, word, pool_, pool_first, pool_last, indices_, indptr_, marks_)
-            drawn[0, slot], drawn[1, slot], drawn[2, slot] = user, positive, negative
-            ask_for(x, user * stride, stride)
-            ask_for(y, positive * stride, stride)
-            if negative >= 0:
-                ask_for(y, negative * stride, stride)
     return wrong
 
 
