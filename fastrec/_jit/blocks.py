@@ -194,12 +194,21 @@ def take_pair(at: Any, last: Any, word: Any, pairs: Any, weights: Any, weighted:
 
 
 @kernel(part=True)
-def draw_negative(user: Any, word: Any, pool: Any, first: Any, last: Any, indices: Any, indptr: Any, marks: Any) -> Any:
-    """An item of the pool that the user has not; -1 when none was found."""
+def draw(word: Any, pool: Any, pooled: Any, n: Any) -> Any:
+    """One of n items in a pool, or of all n where there is none: a look into one would wait for memory."""
+    place = below(word, n)
+    return np.int64(pool[place]) if pooled else place
+
+
+@kernel(part=True)
+def draw_negative(
+    user: Any, word: Any, pool: Any, pooled: Any, n: Any, indices: Any, indptr: Any, marks: Any
+) -> Any:  # fmt: skip
+    """What is drawn that the user has not; -1 when none was found."""
     for _ in range(TRIES):
-        item = pool[first + below(word, last - first)]
+        item = draw(word, pool, pooled, n)
         if not has(user, item, indices, indptr, marks):
-            return np.int64(item)
+            return item
         word = mixed(word)
     return np.int64(-1)
 

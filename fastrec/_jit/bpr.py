@@ -31,7 +31,7 @@ def bpr_cell(
     stride = users.shape[1]
     width = stride // 2 if adaptive else stride
     weighted, biased = len(pair_weights) > 0, len(biases) > 0
-    pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool)
+    pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool[pool_first:pool_last])
     indices_, indptr_, marks_ = pointer(indices), pointer(indptr), pointer(marks)
     x, y, b, b_squares = pointer(users), pointer(items), pointer(biases), pointer(bias_squares)
     drawn = np.empty((3, 2 * AHEAD), np.int64)  # user, positive, negative
@@ -51,7 +51,7 @@ def bpr_cell(
             prefetch(marks_, indptr_[user])  # the first of the user's filter, which few have more of
         for at in range(now, min(now + AHEAD, last)):
             user, word = drawn[0, at & _SLOTS], words[at & _SLOTS]
-            negative = draw_negative(user, word, pool_, pool_first, pool_last, indices_, indptr_, marks_)
+            negative = draw_negative(user, word, pool_, True, pool_last - pool_first, indices_, indptr_, marks_)
             drawn[2, at & _SLOTS] = negative
             if negative >= 0:
                 ask_for(y, negative * stride, stride)
@@ -85,7 +85,9 @@ def bpr_fold_in(
 
     The negatives depend on the pass and the item only, so that the same row has the same factors everywhere.
     """
-    width = items.shape[1]
+    n_items, width = items.shape
+    pooled = len(pool) > 0
+    n_drawn = len(pool) if pooled else n_items
     pool_, indices_, indptr_, marks_ = pointer(pool), pointer(indices), pointer(indptr), pointer(marks)
     x, y = pointer(out), pointer(items)
     for user in range(first, last):
@@ -94,7 +96,7 @@ def bpr_fold_in(
             for at in range(indptr[user], indptr[user + 1]):
                 positive = np.int64(indices[at])
                 word = mixed(key + np.uint64(positive))
-                negative = draw_negative(user, word, pool_, 0, len(pool), indices_, indptr_, marks_)
+                negative = draw_negative(user, word, pool_, pooled, n_drawn, indices_, indptr_, marks_)
                 if negative < 0:
                     continue
                 apart = margin(x, user * width, y, positive * width, negative * width, width)

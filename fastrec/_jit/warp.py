@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrec._jit.blocks import AHEAD, Words, ask_for, below, has, mixed, stream, take_pair
+from fastrec._jit.blocks import AHEAD, Words, ask_for, draw, has, mixed, stream, take_pair
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, load, pointer
 from fastrec._jit.steps import adapt, adapt_number, descend, descend_adagrad, margin
@@ -37,7 +37,7 @@ def warp_cell(
     stride = users.shape[1]
     width = stride // 2 if adaptive else stride
     weighted, biased = len(pair_weights) > 0, len(biases) > 0
-    pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool)
+    pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool[pool_first:pool_last])
     indices_, indptr_, marks_ = pointer(indices), pointer(indptr), pointer(marks)
     x, y, b, b_squares = pointer(users), pointer(items), pointer(biases), pointer(bias_squares)
     words, n_pool = np.empty(AHEAD, np.uint64), pool_last - pool_first
@@ -51,7 +51,7 @@ def warp_cell(
             user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
             of_user, above = user * stride, positive * stride
             for n_draws in range(1, max_draws + 1):
-                negative = np.int64(pool_[pool_first + below(word, n_pool)])
+                negative = draw(word, pool_, True, n_pool)
                 word = mixed(word)
                 under = negative * stride
                 apart = margin(x, of_user, y, above, under, width)
@@ -78,7 +78,7 @@ def warp_cell(
             ask_for(x, np.int64(pair >> _U32) * stride, stride)
             ask_for(y, np.int64(pair & _LOW) * stride, stride)
             for _ in range(min(_ASKED_FOR, max_draws)):
-                ask_for(y, np.int64(pool_[pool_first + below(word, n_pool)]) * stride, width)
+                ask_for(y, draw(word, pool_, True, n_pool) * stride, width)
                 word = mixed(word)
     return losses
 
@@ -95,6 +95,8 @@ def warp_fold_in(
     """
     stride = out.shape[1]
     width = stride // 2
+    pooled = len(pool) > 0
+    n_drawn = len(pool) if pooled else n_items
     pool_, indices_, indptr_, marks_ = pointer(pool), pointer(indices), pointer(indptr), pointer(marks)
     x, y = pointer(out), pointer(items)
     for user in range(first, last):
@@ -105,7 +107,7 @@ def warp_fold_in(
                 positive = np.int64(indices[at])
                 word = mixed(key + np.uint64(positive))
                 for n_draws in range(1, max_draws + 1):
-                    negative = np.int64(pool_[below(word, len(pool))])
+                    negative = draw(word, pool_, pooled, n_drawn)
                     word = mixed(word)
                     apart = margin(x, of_user, y, positive * width, negative * width, width)
                     if len(biases):

@@ -321,9 +321,8 @@ class Options(NamedTuple):
         return -(-self.n_negatives * len(rows.indices) // max(rows.shape[0], 1))
 
     def pool(self, counts: npt.NDArray[np.int64]) -> Ids:
-        """Negatives as often as they are drawn."""
-        every = np.arange(len(counts), dtype=np.int32)
-        return np.repeat(every, counts) if self.by_popularity else every
+        """Negatives as often as they are drawn; none where all are drawn alike."""
+        return np.repeat(np.arange(len(counts), dtype=np.int32), counts if self.by_popularity else 0)
 
 
 class Half(NamedTuple):

@@ -288,9 +288,9 @@ class PairwiseModel(FactorModel):
         return np.column_stack([factors, np.ones(len(factors), factors.dtype)])
 
     def _pool(self, options: Options) -> Array:
-        """Items as often as they are drawn."""
+        """Items as often as they are drawn; none where all are drawn alike."""
         every = np.arange(self._n_items(), dtype=np.int32)
-        return np.repeat(every, self.item_counts_) if options.by_popularity else every
+        return np.repeat(every, self.item_counts_ if options.by_popularity else 0)
 
     def _options(self) -> Options:
         return Options(
