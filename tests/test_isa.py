@@ -43,8 +43,9 @@ def test_every_set_equals_the_reference(isa, tmp_path):
     """What a set may round in its own way too: small cases of everything."""
     output = processes.run(
         """
-        from hypothesis import settings
-        settings.register_profile("short", settings.get_profile("default"), max_examples=10, database=None)
+        from hypothesis import HealthCheck, settings
+        slow = [HealthCheck.too_slow]
+        settings.register_profile("short", max_examples=10, deadline=None, database=None, suppress_health_check=slow)
         settings.load_profile("short")
         import test_als_half_step, test_item_similarity, test_sparse_top_k_product, test_top_k, test_top_k_inner_product
         import fastrec

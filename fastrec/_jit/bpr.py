@@ -48,7 +48,7 @@ def bpr_cell(
             drawn[0, at & _SLOTS], drawn[1, at & _SLOTS], words[at & _SLOTS] = user, positive, word
             ask_for(x, user * stride, stride)
             ask_for(y, positive * stride, stride)
-            prefetch(marks_, indptr_[user])  # the first of the user's filter, which few have more of
+            prefetch(marks_, indptr_[user])  # where the user's filter begins; most end within a line
         for at in range(now, min(now + AHEAD, last)):
             user, word = drawn[0, at & _SLOTS], words[at & _SLOTS]
             negative = draw_negative(user, word, pool_, True, pool_last - pool_first, indices_, indptr_, marks_)
