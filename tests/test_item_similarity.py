@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array, vstack
 
 import fastrec
 from equality import assert_close, assert_rejects, assert_same, digest, fewer
@@ -352,11 +352,12 @@ def test_ranks_and_whole_values_in_one_number_or_two(entry_bits, monkeypatch):
 
 @pytest.mark.parametrize("n_items", [1 << 15, (1 << 15) + 1])  # 31 bits are just enough, and are not
 def test_the_largest_whole_values(n_items):
-    users, items, values = [0, 0, 1, 1], [0, n_items - 1, 0, n_items - 2], [3, 46_340, 2, 46_340]
-    user_items = csr_array((values, (users, items)), shape=(2, n_items))
-    assert_same(
-        fastrec.item_similarity(user_items, 2, metric="dot"), reference.item_similarity(user_items, 2, metric="dot")
-    )
+    first, other, most = n_items - 1, n_items - 2, 46_340
+    pairs = csr_array(([3, most, 2, most], ([0, 0, 1, 1], [0, first, 0, other])), shape=(2, n_items))
+    alone = eye_array(n_items, dtype=np.int64), eye_array(other, n_items, dtype=np.int64)  # no item is less popular
+    found = fastrec.item_similarity(vstack([pairs, *alone]), 2, metric="dot").tocoo()
+    triples = list(zip(*(part.tolist() for part in (found.row, found.col, found.data)), strict=True))
+    assert triples == [(0, first, 3 * most), (0, other, 2 * most), (other, 0, 2 * most), (first, 0, 3 * most)]
 
 
 def test_wherever_the_panels_end(monkeypatch):
