@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec import _dispatch, _threads
-from fastrec._types import Array, Csr, Offsets
+from fastrec._types import Array, Csr, Ids, Offsets
 
 _LANES = 16
 _ALIGNMENT = 64
@@ -163,6 +163,12 @@ def uniform_start(rows: Array, ids: Array, n_columns: int, key: np.uint64, devia
     """Fill columns with numbers of mean 0, keyed by each row's id: uniform, for that is drawn ten times as fast."""
     kernel = _dispatch.kernel("uniform_rows")
     _threads.run_blocks(kernel, len(rows), n_threads, rows, ids, n_columns, key, deviation)
+
+
+def pool_of(counts: Offsets, by_popularity: bool) -> Ids:
+    """Items as often as negatives are drawn from them, or none where all are drawn alike."""
+    every = np.arange(len(counts), dtype=np.int32)
+    return np.repeat(every, counts) if by_popularity else every[:0]
 
 
 def filters_of(rows: Csr, n_threads: int) -> npt.NDArray[np.uint16]:

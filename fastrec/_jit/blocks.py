@@ -194,19 +194,18 @@ def take_pair(at: Any, last: Any, word: Any, pairs: Any, weights: Any, weighted:
 
 
 @kernel(part=True)
-def draw(word: Any, pool: Any, pooled: Any, n: Any) -> Any:
-    """One of n items in a pool, or of all n where there is none: a look into one would wait for memory."""
-    place = below(word, n)
-    return np.int64(pool[place]) if pooled else place
+def draw(word: Any, pool: Any, n_pool: Any, n_items: Any) -> Any:
+    """An item of the pool, or of all where that is empty: a look into one that holds all would wait for memory."""
+    return np.int64(pool[below(word, n_pool)]) if n_pool else below(word, n_items)
 
 
 @kernel(part=True)
 def draw_negative(
-    user: Any, word: Any, pool: Any, pooled: Any, n: Any, indices: Any, indptr: Any, marks: Any
+    user: Any, word: Any, pool: Any, n_pool: Any, n_items: Any, indices: Any, indptr: Any, marks: Any
 ) -> Any:  # fmt: skip
     """What is drawn that the user has not; -1 when none was found."""
     for _ in range(TRIES):
-        item = draw(word, pool, pooled, n)
+        item = draw(word, pool, n_pool, n_items)
         if not has(user, item, indices, indptr, marks):
             return item
         word = mixed(word)

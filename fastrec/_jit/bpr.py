@@ -35,7 +35,7 @@ def bpr_cell(
     indices_, indptr_, marks_ = pointer(indices), pointer(indptr), pointer(marks)
     x, y, b, b_squares = pointer(users), pointer(items), pointer(biases), pointer(bias_squares)
     drawn = np.empty((3, 2 * AHEAD), np.int64)  # user, positive, negative
-    words = np.empty(2 * AHEAD, np.uint64)
+    words, n_pool, n_items = np.empty(2 * AHEAD, np.uint64), pool_last - pool_first, len(items)
 
     key = stream(seed, epoch, place)
     wrong = np.float64(0)
@@ -45,18 +45,21 @@ def bpr_cell(
             word = mixed(key + np.uint64(at - first))
             pair = take_pair(at, last, word, pairs_, weights_, weighted)
             user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
-            drawn[0, at & _SLOTS], drawn[1, at & _SLOTS], words[at & _SLOTS] = user, positive, word
+            slot = at & _SLOTS
+            drawn[0, slot], drawn[1, slot], words[slot] = user, positive, word
             ask_for(x, user * stride, stride)
             ask_for(y, positive * stride, stride)
             prefetch(marks_, indptr_[user])  # where the user's filter begins; most end within a line
         for at in range(now, min(now + AHEAD, last)):
-            user, word = drawn[0, at & _SLOTS], words[at & _SLOTS]
-            negative = draw_negative(user, word, pool_, True, pool_last - pool_first, indices_, indptr_, marks_)
-            drawn[2, at & _SLOTS] = negative
+            slot = at & _SLOTS
+            user, word = drawn[0, slot], words[slot]
+            negative = draw_negative(user, word, pool_, n_pool, n_items, indices_, indptr_, marks_)
+            drawn[2, slot] = negative
             if negative >= 0:
                 ask_for(y, negative * stride, stride)
         for at in range(max(now - AHEAD, first), min(now, last)):
-            user, positive, negative = drawn[0, at & _SLOTS], drawn[1, at & _SLOTS], drawn[2, at & _SLOTS]
+            slot = at & _SLOTS
+            user, positive, negative = drawn[0, slot], drawn[1, slot], drawn[2, slot]
             if negative < 0:
                 continue
             of_user, above, below = user * stride, positive * stride, negative * stride
@@ -86,8 +89,6 @@ def bpr_fold_in(
     The negatives depend on the pass and the item only, so that the same row has the same factors everywhere.
     """
     n_items, width = items.shape
-    pooled = len(pool) > 0
-    n_drawn = len(pool) if pooled else n_items
     pool_, indices_, indptr_, marks_ = pointer(pool), pointer(indices), pointer(indptr), pointer(marks)
     x, y = pointer(out), pointer(items)
     for user in range(first, last):
@@ -96,7 +97,7 @@ def bpr_fold_in(
             for at in range(indptr[user], indptr[user + 1]):
                 positive = np.int64(indices[at])
                 word = mixed(key + np.uint64(positive))
-                negative = draw_negative(user, word, pool_, pooled, n_drawn, indices_, indptr_, marks_)
+                negative = draw_negative(user, word, pool_, len(pool), n_items, indices_, indptr_, marks_)
                 if negative < 0:
                     continue
                 apart = margin(x, user * width, y, positive * width, negative * width, width)

@@ -41,8 +41,7 @@ def logistic_rows(
     indices_, indptr_, marks_, pool_ = pointer(indices), pointer(indptr), pointer(marks), pointer(pool)
     x, y, other_biases = pointer(rows), pointer(fixed), pointer(fixed_biases)
 
-    pooled = len(pool) > 0
-    place, n_drawn, end = stream(seed, epoch, side), len(pool) if pooled else fixed.shape[0], bounds[last]
+    place, n_pool, end = stream(seed, epoch, side), len(pool), bounds[last]
     row, n, slot = np.int64(-1), 0, 0  # what is learned from now: none yet
     next_row, at = bounds[first], np.int64(0)  # what is drawn, and its first sample
     bias, bias_sum, wrong = _ZERO, _ZERO, np.float64(0)
@@ -62,7 +61,7 @@ def logistic_rows(
                     count = target
                 elif number < n_samples:
                     word = mixed(key + np.uint64(number))
-                    drawn = draw_negative(next_row, word, pool_, pooled, n_drawn, indices_, indptr_, marks_)
+                    drawn = draw_negative(next_row, word, pool_, n_pool, len(fixed), indices_, indptr_, marks_)
                     if drawn >= 0:
                         other, count = drawn, _ONE
                 others[k], targets[k], counts[k] = other, target, count

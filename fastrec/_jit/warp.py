@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrec._jit.blocks import AHEAD, Words, ask_for, draw, has, mixed, stream, take_pair
+from fastrec._jit.blocks import AHEAD, Words, ask_for, below, draw, has, mixed, stream, take_pair
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, load, pointer
 from fastrec._jit.steps import adapt, adapt_number, descend, descend_adagrad, margin
@@ -51,7 +51,7 @@ def warp_cell(
             user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
             of_user, above = user * stride, positive * stride
             for n_draws in range(1, max_draws + 1):
-                negative = draw(word, pool_, True, n_pool)
+                negative = np.int64(pool_[below(word, n_pool)])
                 word = mixed(word)
                 under = negative * stride
                 apart = margin(x, of_user, y, above, under, width)
@@ -78,7 +78,7 @@ def warp_cell(
             ask_for(x, np.int64(pair >> _U32) * stride, stride)
             ask_for(y, np.int64(pair & _LOW) * stride, stride)
             for _ in range(min(_ASKED_FOR, max_draws)):
-                ask_for(y, draw(word, pool_, True, n_pool) * stride, width)
+                ask_for(y, np.int64(pool_[below(word, n_pool)]) * stride, width)
                 word = mixed(word)
     return losses
 
@@ -95,8 +95,6 @@ def warp_fold_in(
     """
     stride = out.shape[1]
     width = stride // 2
-    pooled = len(pool) > 0
-    n_drawn = len(pool) if pooled else n_items
     pool_, indices_, indptr_, marks_ = pointer(pool), pointer(indices), pointer(indptr), pointer(marks)
     x, y = pointer(out), pointer(items)
     for user in range(first, last):
@@ -107,7 +105,7 @@ def warp_fold_in(
                 positive = np.int64(indices[at])
                 word = mixed(key + np.uint64(positive))
                 for n_draws in range(1, max_draws + 1):
-                    negative = draw(word, pool_, pooled, n_drawn)
+                    negative = draw(word, pool_, len(pool), n_items)
                     word = mixed(word)
                     apart = margin(x, of_user, y, positive * width, negative * width, width)
                     if len(biases):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec import _check, _dispatch, _random, _threads
-from fastrec._blocks import aligned_copy, even_bounds, filters_of
+from fastrec._blocks import aligned_copy, even_bounds, filters_of, pool_of
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr, Ids
 from fastrec.models.base import FactorModel, beside
@@ -237,7 +237,9 @@ class LogisticMF(FactorModel):
         """Users with these rows, learned against the items as they are."""
         items = self._derived("items of kernels", self.item_factors_, lambda: aligned_copy(self.item_factors_))
         drawn = self._derived(
-            f"drawn by {self.negative_sampling}", self.item_counts_, lambda: options.pool(self.item_counts_)
+            f"drawn by {self.negative_sampling}",
+            self.item_counts_,
+            lambda: pool_of(self.item_counts_, options.by_popularity),
         )
         biased = self._has_biases
         options = options._replace(n_factors=self.item_factors_.shape[1], biased=biased)
@@ -320,10 +322,6 @@ class Options(NamedTuple):
         """Negatives of every row, so that all rows together have ``n_negatives`` for each interaction."""
         return -(-self.n_negatives * len(rows.indices) // max(rows.shape[0], 1))
 
-    def pool(self, counts: npt.NDArray[np.int64]) -> Ids:
-        """Negatives as often as they are drawn; none where all are drawn alike."""
-        return np.repeat(np.arange(len(counts), dtype=np.int32), counts if self.by_popularity else 0)
-
 
 class Half(NamedTuple):
     """Half of an epoch: rows of one side, how many negatives each has, and what these are drawn from."""
@@ -377,7 +375,7 @@ def _epochs(
     columns = transposed(rows, options.n_threads)
     of_users, of_items = np.diff(rows.indptr), np.diff(columns.indptr)
     user_half, item_half = (
-        Half.of(matrix, options, options.negatives_of_each(matrix), options.pool(of_others))
+        Half.of(matrix, options, options.negatives_of_each(matrix), pool_of(of_others, options.by_popularity))
         for matrix, of_others in ((rows, of_items), (columns, of_users))
     )
     users, items = (

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec import _check, _dispatch, _random, _threads
-from fastrec._blocks import Blocks, aligned_copy, aligned_rows, filters_of, padded, uniform_start
+from fastrec._blocks import Blocks, aligned_copy, aligned_rows, filters_of, padded, pool_of, uniform_start
 from fastrec._types import Array, Csr
 from fastrec.models.base import FactorModel
 from fastrec.models.descent import (
@@ -259,7 +259,11 @@ class PairwiseModel(FactorModel):
         options = self._options()
         _check.not_negative(rows.data, "user_items", "interactions")
         items = self._derived("items of kernels", self.item_factors_, lambda: aligned_copy(self.item_factors_))
-        drawn = self._derived(f"drawn by {self.negative_sampling}", self.item_counts_, lambda: self._pool(options))
+        drawn = self._derived(
+            f"drawn by {self.negative_sampling}",
+            self.item_counts_,
+            lambda: pool_of(self.item_counts_, options.by_popularity),
+        )
         biases = self.item_biases_ if options.item_bias else NOTHING
         weights = rows.data.astype(np.float32) if options.weighted else NOTHING
         kernels, width = self._kernels(self._n_items()), padded(options.n_factors)
@@ -286,11 +290,6 @@ class PairwiseModel(FactorModel):
         if not hasattr(self, "item_biases_"):
             return factors
         return np.column_stack([factors, np.ones(len(factors), factors.dtype)])
-
-    def _pool(self, options: Options) -> Array:
-        """Items as often as they are drawn; none where all are drawn alike."""
-        every = np.arange(self._n_items(), dtype=np.int32)
-        return np.repeat(every, self.item_counts_ if options.by_popularity else 0)
 
     def _options(self) -> Options:
         return Options(

@@ -89,7 +89,7 @@ int first_differences() {
           for (bool decaying : {false, true}) {
             if (const int n = differences(seed, n_factors, k, decaying, 0.0f, metric)) return n;
           }
-          if (n_factors < 64) continue;  // with 64 comes the largest sums
+          if (n_factors < 64) continue;  // with 64 come the largest sums
           if (const int n = differences(seed, n_factors, k, false, 3.0f, metric)) return n;
         }
       }
