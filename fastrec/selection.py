@@ -313,12 +313,13 @@ def best_of_product(
     if not best_first and pruning is _NO_PRUNING and kept < b.shape[1]:
         pruning = _Pruning.of_nothing(b, n_threads)
     columns = pruning.data.astype(dtype, copy=False)
+    positive = _products_are_positive(left, right)
     kernel = _dispatch.kernel("sparse_top_k_product", dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
         kernel(first, last, left, a.indices, a.indptr, a.shape[1], right, b.indices, b.indptr, b.shape[1],
-               n_terms, *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), threshold, keep_zeros, best_first,
-               columns, *pruning[1:], kept, indices, data, starts, lengths, n_threads, bar)  # fmt: skip
+               n_terms, *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), threshold, keep_zeros, positive,
+               best_first, columns, *pruning[1:], kept, indices, data, starts, lengths, n_threads, bar)  # fmt: skip
 
     with kernel_bar(a.shape[0], "rows", progress) as bar:
         return room_for_rows(capacities, dtype, b.shape[1], fill)
@@ -362,6 +363,14 @@ def room_of_product(n_terms: Offsets, kept: int, dtype: npt.DTypeLike, threshold
     if threshold is None:  # with one, how much is left nobody knows
         _check.entries_memory(int(capacities.sum()), dtype)
     return capacities
+
+
+def _products_are_positive(a: Array, b: Array) -> bool:
+    """Whether no product of two values is zero, negative, or too small to be told from zero."""
+    if a.dtype.kind != "f":
+        return False
+    smallest, other = (float(side.min(initial=np.inf)) for side in (a, b))
+    return smallest > 0 and other > 0 and smallest * other >= float(np.finfo(a.dtype).tiny)
 
 
 def _whole_threshold(threshold: float, dtype: npt.DTypeLike) -> int | None:

@@ -24,8 +24,12 @@ def operands(draw, dtypes=SPARSE_DTYPES, **options):
     return a, draw(sparse_matrices(dtypes, (n_inner, n_columns), **options))
 
 
+# Of products that float32 cannot tell from zero too: where no term is, sums tell whether there was one.
+positive = operands(FLOATS, values=[0.5, 1.0, 3.0, 1e-18, 2e-20, 1e-30])
+
+
 def equals_reference(product):
-    @given(operands(), k_values, thresholds, thread_counts)
+    @given(st.one_of(operands(), positive), k_values, thresholds, thread_counts)
     def law(both, k, threshold, n_threads):
         expected = reference.sparse_top_k_product(*both, k, threshold=threshold)
         assert_same(product(*both, k, threshold=threshold, n_threads=n_threads), expected)
@@ -273,18 +277,34 @@ def test_threshold_is_compared_in_float64():
     assert fastrec.sparse_top_k_product(a, b, 1, threshold=float(np.float32(0.1))).nnz == 0
 
 
+@pytest.mark.parametrize("values", [[-1.0, 0.5, 1.0], [0.5, 1.0], [1e-38, 1.0], [1.2e-38, 1.0]])
 @pytest.mark.parametrize("threshold", [None, 0.0, 1.5])
 @pytest.mark.parametrize(("n_columns", "a_row"), [(4097, 400), (20_000, 20), (20_000, 100), (20_000, 3000)])
-def test_more_columns_than_are_summed_together(n_columns, a_row, threshold):
-    """Blocks have as many columns as rows of B have some terms in, and 4,096 at least."""
+def test_more_columns_than_are_summed_together(n_columns, a_row, threshold, values):
+    """Blocks have as many columns as rows of B have some terms in, and 4,096 at least.
+
+    Float32 has 1.2e-38 in all digits and 1e-38 in some: below, a sum may become zero.
+    """
     rng = np.random.default_rng(a_row)
     columns = np.sort(rng.random((50, n_columns)).argpartition(a_row)[:, :a_row])
-    values = rng.choice([-1.0, 0.5, 1.0], columns.size).astype(np.float32)
-    b = csr_array((values, columns.ravel(), np.arange(0, columns.size + 1, a_row)), (50, n_columns))
+    entries = rng.choice(values, columns.size).astype(np.float32)
+    b = csr_array((entries, columns.ravel(), np.arange(0, columns.size + 1, a_row)), (50, n_columns))
     a = csr_array(rng.choice([0, 1, 2], (30, 50), p=[0.5, 0.4, 0.1]).astype(np.float32))
     for k in (1, 50, 5000):
         got = fastrec.sparse_top_k_product(a, b, k, threshold=threshold, n_threads=2)
         assert_same(got, reference.sparse_top_k_product(a, b, k, threshold=threshold))
+
+
+@pytest.mark.parametrize("n_columns", [3, 9000])  # listed, and added up in blocks
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_products_that_are_zero_as_entries(dtype, n_columns):
+    """Terms that are positive, and too small for an entry: it is zero, and kept, as in SciPy's product."""
+    smallest = np.finfo(dtype).smallest_subnormal
+    a, b = csr_array(np.full((2, 1), smallest)), csr_array(np.full((1, n_columns), smallest))
+    got = fastrec.sparse_top_k_product(a, b, n_columns - 1)
+    assert_same(got, reference.sparse_top_k_product(a, b, n_columns - 1))
+    assert got.nnz == 2 * (n_columns - 1)
+    assert not got.data.any()
 
 
 def test_result_in_several_chunks(monkeypatch):

@@ -193,6 +193,7 @@ struct ProductOptions {
   Threshold<Value> threshold;  // entries are strictly greater
   bool has_threshold;
   bool keep_zeros;  // whether a sum that is zero is an entry
+  bool positive;    // whether every term is, and every sum as an entry; of floats only
   bool best_first;  // else the column first met last, as in SciPy's products; pruning has columns then
 };
 

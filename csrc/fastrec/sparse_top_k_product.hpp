@@ -53,10 +53,10 @@ void close_gaps(Rows rows, const SparseRows<Score>& out) noexcept {
 template <class Value>
 Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<Value> b, const std::int64_t* n_terms,
                             Pattern exclude, Pattern candidates, Threshold<Value> threshold, bool has_threshold,
-                            bool keep_zeros, bool best_first, Pruning<Value> pruning, std::ptrdiff_t k,
+                            bool keep_zeros, bool positive, bool best_first, Pruning<Value> pruning, std::ptrdiff_t k,
                             SparseRows<Value> out, int n_threads, Progress progress) {
   const SparseProductKernels<Value>& kernels = table;
-  const ProductOptions<Value> options{exclude, candidates, threshold, has_threshold, keep_zeros, best_first};
+  const ProductOptions<Value> options{exclude, candidates, threshold, has_threshold, keep_zeros, positive, best_first};
   ProductCost cost;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) cost.add(n_terms[row]);
   n_threads = worthwhile_threads(cost.total, n_threads);

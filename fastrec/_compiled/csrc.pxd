@@ -136,20 +136,20 @@ cdef extern from "fastrec/sparse_top_k_product.hpp" namespace "fastrec" nogil:
     # A template in C++; spelled out because Cython cannot say that the threshold's type follows from the value's.
     Status sparse_top_k_product(
         const Kernels&, Rows, Csr[float] a, Csr[float] b, const int64_t* n_terms, Pattern exclude,
-        Pattern candidates, double threshold, bint has_threshold, bint keep_zeros, bint best_first,
-        Pruning[float], ptrdiff_t k, SparseRows[float], int n_threads, Progress) noexcept
+        Pattern candidates, double threshold, bint has_threshold, bint keep_zeros, bint positive,
+        bint best_first, Pruning[float], ptrdiff_t k, SparseRows[float], int n_threads, Progress) noexcept
     Status sparse_top_k_product(
         const Kernels&, Rows, Csr[double] a, Csr[double] b, const int64_t* n_terms, Pattern exclude,
-        Pattern candidates, double threshold, bint has_threshold, bint keep_zeros, bint best_first,
-        Pruning[double], ptrdiff_t k, SparseRows[double], int n_threads, Progress) noexcept
+        Pattern candidates, double threshold, bint has_threshold, bint keep_zeros, bint positive,
+        bint best_first, Pruning[double], ptrdiff_t k, SparseRows[double], int n_threads, Progress) noexcept
     Status sparse_top_k_product(
         const Kernels&, Rows, Csr[int32_t] a, Csr[int32_t] b, const int64_t* n_terms, Pattern exclude,
-        Pattern candidates, int32_t threshold, bint has_threshold, bint keep_zeros, bint best_first,
-        Pruning[int32_t], ptrdiff_t k, SparseRows[int32_t], int n_threads, Progress) noexcept
+        Pattern candidates, int32_t threshold, bint has_threshold, bint keep_zeros, bint positive,
+        bint best_first, Pruning[int32_t], ptrdiff_t k, SparseRows[int32_t], int n_threads, Progress) noexcept
     Status sparse_top_k_product(
         const Kernels&, Rows, Csr[int64_t] a, Csr[int64_t] b, const int64_t* n_terms, Pattern exclude,
-        Pattern candidates, int64_t threshold, bint has_threshold, bint keep_zeros, bint best_first,
-        Pruning[int64_t], ptrdiff_t k, SparseRows[int64_t], int n_threads, Progress) noexcept
+        Pattern candidates, int64_t threshold, bint has_threshold, bint keep_zeros, bint positive,
+        bint best_first, Pruning[int64_t], ptrdiff_t k, SparseRows[int64_t], int n_threads, Progress) noexcept
 
 cdef extern from "fastrec/item_similarity.hpp" namespace "fastrec" nogil:
     Status item_similarity[Value, Score](const Kernels&, Rows, const int32_t* items, Interactions[Value],

@@ -51,7 +51,7 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
                          ptrdiff_t b_columns, const int64_t[::1] n_terms,
                          const int32_t[::1] exclude_ids, const int64_t[::1] exclude_indptr, bint exclude_shared,
                          const int32_t[::1] candidate_ids, const int64_t[::1] candidate_indptr, bint candidates_shared,
-                         threshold, bint keep_zeros, bint best_first,
+                         threshold, bint keep_zeros, bint positive, bint best_first,
                          const Number[::1] column_data, const int32_t[::1] column_indices,
                          const int64_t[::1] column_indptr, const double[::1] largest, double largest_norm,
                          ptrdiff_t k, int32_t[::1] out_indices, Number[::1] out_data,
@@ -79,12 +79,12 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
     with nogil:
         if Number is float or Number is double:
             status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], exclude, candidates,
-                                               real_threshold, has_threshold, keep_zeros, best_first, pruning, k, out,
-                                               n_threads, progress)
+                                               real_threshold, has_threshold, keep_zeros, positive, best_first,
+                                               pruning, k, out, n_threads, progress)
         else:
             status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], exclude, candidates,
-                                               <Number>whole_threshold, has_threshold, keep_zeros, best_first, pruning,
-                                               k, out, n_threads, progress)
+                                               <Number>whole_threshold, has_threshold, keep_zeros, positive, best_first,
+                                               pruning, k, out, n_threads, progress)
     finish(status)
 
 

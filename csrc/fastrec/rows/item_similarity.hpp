@@ -8,6 +8,7 @@
 #include "fastrec/rows/measures.hpp"
 #include "fastrec/rows/panel_sums.hpp"
 #include "fastrec/rows/sparse_rows.hpp"
+#include "fastrec/rows/visit.hpp"
 
 namespace fastrec {
 namespace {
@@ -73,51 +74,62 @@ void give(Row from, const std::int32_t* list, std::ptrdiff_t n, Row to, const fl
 // What a user's items bring: 1, the user's value, or each its own, which may share a number with the rank.
 enum class Terms { ones, of_users, of_entries, of_packed_entries };
 
+template <bool list>
+constexpr int added_together = list ? 2 : 1;  // terms; of more the registers do not hold what a list needs
+
+// Adds the items [at, end) of one user and returns how many ranks are listed now. Whether a rank is new moves the end
+// of the list and not the program: nobody could foretell it. A user has no item twice, so that sums of several items
+// are read before any is written.
+template <bool list, Terms terms, class Value, class Sum, bool counted>
+std::ptrdiff_t add_user(std::int64_t at, std::int64_t end, Sum own, Sum term, const Interactions<Value>& x,
+                        const Sums<Sum, counted>& row, std::int32_t* touched, std::ptrdiff_t n_touched) noexcept {
+  const std::int32_t* ranks = x.user_items.indices;  // by name, since a byte might be part of all that is pointed to
+  const Value* values = x.user_items.data;
+  const int value_bits = x.value_bits;
+  const std::int32_t value_mask = (1 << value_bits) - 1;
+  Sum* sums = row.sums;
+  std::int32_t* counts = row.counts;
+  const auto add = [&](auto n) {
+    std::int32_t added[n];
+    bool is_new[n];
+    Sum before[n];
+    for (int i = 0; i < n; ++i) {
+      added[i] = terms == Terms::of_packed_entries ? ranks[at + i] >> value_bits : ranks[at + i];
+      before[i] = sums[added[i]];
+      is_new[i] = counted ? counts[added[i]] == 0 : !(before[i] > 0);  // also of floats one compare
+    }
+    for (int i = 0; i < n; ++i) {
+      if constexpr (terms == Terms::of_entries) term = own * static_cast<Sum>(values[at + i]);
+      if constexpr (terms == Terms::of_packed_entries) term = own * static_cast<Sum>(ranks[at + i] & value_mask);
+      sums[added[i]] = static_cast<Sum>(before[i] + term);
+      if constexpr (counted) ++counts[added[i]];
+    }
+    for (int i = 0; list && i < n; ++i) {
+      touched[n_touched] = added[i];
+      n_touched += is_new[i];
+    }
+    at += n;
+  };
+  while (end - at >= added_together<list>) add(std::integral_constant<int, added_together<list>>{});
+  if (at < end) add(std::integral_constant<int, 1>{});
+  return n_touched;
+}
+
 // Adds the row of `item`, of each user the items from `starts` on, terms by ascending user, and returns how many ranks
-// were listed as touched, n_touched beforehand, if there is a list. Whether a rank is new moves the end of the list and
-// not the program: nobody could foretell it.
+// were listed as touched, n_touched beforehand, if there is a list.
 template <bool list, Terms terms, class Value, class Sum, bool counted>
 std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const std::int64_t* starts,
                         const Sums<Sum, counted>& row, std::int32_t* touched = nullptr,
                         std::ptrdiff_t n_touched = 0) noexcept {
-  constexpr std::ptrdiff_t ahead = 4;  // users whose items are asked for beforehand: a line, two where there are values
-  constexpr std::int64_t line = 64;
-  const std::int32_t* users = x.item_users.indices;
-  const std::int32_t* ranks =
-      x.user_items.indices;  // by name, since a byte might be part of anything that is pointed to
-  const Value* values = x.user_items.data;
-  const int value_bits = x.value_bits;
-  const std::int32_t value_mask = (1 << value_bits) - 1;
-  const std::int64_t* ends = x.user_items.indptr + 1;
-  Sum* sums = row.sums;
-  std::int32_t* counts = row.counts;
-  const std::int64_t last = x.item_users.indptr[item + 1];
-  for (std::int64_t at = x.item_users.indptr[item]; at < last; ++at) {
-    if (at + ahead < last) {
-      const std::int64_t next = starts[users[at + ahead]];
-      __builtin_prefetch(ranks + next);
-      if constexpr (terms != Terms::ones) __builtin_prefetch(ranks + next + line / std::int64_t{sizeof(std::int32_t)});
-      if constexpr (terms == Terms::of_entries) {
-        __builtin_prefetch(values + next);
-        __builtin_prefetch(values + next + line / std::int64_t{sizeof(Value)});
-      }
-    }
-    const std::int32_t user = users[at];
-    const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(x.item_users.data[at]);
-    Sum term = terms == Terms::of_users ? own * static_cast<Sum>(x.user_values[user]) : own;
-    const std::int64_t end = ends[user];
-    for (std::int64_t to = starts[user]; to < end; ++to) {
-      const std::int32_t rank = terms == Terms::of_packed_entries ? ranks[to] >> value_bits : ranks[to];
-      if constexpr (list) {
-        touched[n_touched] = rank;
-        n_touched += Sums<Sum, counted>{sums, counts}.n_common(rank) == 0;
-      }
-      if constexpr (counted) ++counts[rank];
-      if constexpr (terms == Terms::of_entries) term = own * static_cast<Sum>(values[to]);
-      if constexpr (terms == Terms::of_packed_entries) term = own * static_cast<Sum>(ranks[to] & value_mask);
-      sums[rank] += term;
-    }
-  }
+  const std::int64_t first = x.item_users.indptr[item], n_users = x.item_users.indptr[item + 1] - first;
+  const std::int32_t* users = x.item_users.indices + first;
+  const Value* values = terms == Terms::of_entries ? x.user_items.data : nullptr;
+  visit_rows(users, n_users, starts, x.user_items.indptr + 1, x.user_items.indices, values,
+             [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
+               const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(x.item_users.data[first + i]);
+               const Sum term = terms == Terms::of_users ? own * static_cast<Sum>(x.user_values[users[i]]) : own;
+               n_touched = add_user<list, terms>(begin, end, own, term, x, row, touched, n_touched);
+             });
   return n_touched;
 }
 

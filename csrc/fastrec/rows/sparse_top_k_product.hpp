@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fastrec/rows/sparse_rows.hpp"
+#include "fastrec/rows/visit.hpp"
 
 namespace fastrec {
 namespace {
@@ -20,26 +21,49 @@ bool enters(Value score, const ProductOptions<Value>& options) noexcept {
   }
 }
 
-// Adds row `row` of the product into scratch.sums, terms by ascending inner index, and marks columns with a term. Sums
-// of floats are double; sums of integers wrap around, so they are unsigned.
-//
-// The columns are listed, and their number is returned. Whether a column is new moves the end of the list and not the
-// program: nobody could foretell it.
+// Adds x times the entries [at, end) of B into sums and lists the columns that are new; returns how many are listed
+// now. Whether a column is new moves the end of the list and not the program: nobody could foretell it. Sums that are
+// only positive tell themselves whether there was one; for others columns are marked.
+template <bool positive, class Value>
+std::ptrdiff_t add_terms(Sum<Value> x, std::int64_t at, std::int64_t end, const Csr<Value>& b,
+                         const ProductScratch<Sum<Value>>& scratch, std::ptrdiff_t n_touched) noexcept {
+  const std::int32_t* indices = b.indices;  // by name, since a mark might be part of anything that is pointed to
+  const Value* values = b.data;
+  Sum<Value>* sums = scratch.sums;
+  std::uint8_t* marks = scratch.marks;
+  std::int32_t* columns = scratch.touched;
+  for (; at < end; ++at) {
+    const std::int32_t column = indices[at];
+    const Sum<Value> before = sums[column];
+    columns[n_touched] = column;
+    if constexpr (positive) {
+      n_touched += !(before > 0);
+    } else {
+      const std::uint8_t mark = marks[column];
+      n_touched += !(mark & touched);
+      marks[column] = mark | touched;
+    }
+    sums[column] = before + x * static_cast<Sum<Value>>(values[at]);
+  }
+  return n_touched;
+}
+
+// Adds row `row` of the product into scratch.sums, terms by ascending inner index, and returns how many columns have a
+// term: these are listed in scratch.touched. Sums of floats are double; sums of integers wrap around, so they are
+// unsigned.
 template <class Value>
-std::ptrdiff_t add_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b,
+std::ptrdiff_t add_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, bool positive,
                        const ProductScratch<Sum<Value>>& scratch) noexcept {
   std::ptrdiff_t n_touched = 0;
-  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
-    const Sum<Value> x = static_cast<Sum<Value>>(a.data[at]);
-    const std::int32_t inner = a.indices[at];
-    for (std::int64_t to = b.indptr[inner]; to < b.indptr[inner + 1]; ++to) {
-      const std::int32_t column = b.indices[to];
-      scratch.touched[n_touched] = column;
-      n_touched += !(scratch.marks[column] & touched);
-      scratch.marks[column] |= touched;
-      scratch.sums[column] += x * static_cast<Sum<Value>>(b.data[to]);
-    }
-  }
+  const std::int64_t first = a.indptr[row];
+  const auto add_rows = [&](auto are_positive) {
+    visit_rows(a.indices + first, a.indptr[row + 1] - first, b.indptr, b.indptr + 1, b.indices, b.data,
+               [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
+                 const Sum<Value> x = static_cast<Sum<Value>>(a.data[first + i]);
+                 n_touched = add_terms<are_positive.value>(x, begin, end, b, scratch, n_touched);
+               });
+  };
+  positive ? add_rows(std::true_type{}) : add_rows(std::false_type{});
   return n_touched;
 }
 
@@ -63,9 +87,9 @@ inline std::ptrdiff_t columns_of_block(std::ptrdiff_t n_columns, std::int64_t n_
   return std::max(columns_near, n_columns / std::max<std::int64_t>(1, n_terms / (terms_together * n_rows + 1)));
 }
 
-// Offers a row that has terms in many columns, some of them at a time. Where zeros are no entries, no column needs a
-// mark that it was touched.
-template <bool keep_zeros, class Value>
+// Offers a row that has terms in many columns, some of them at a time. Where a sum of zero is no entry, no column needs
+// a mark that it was touched.
+template <bool marked, class Value>
 void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::int64_t n_terms,
                      std::uint8_t wanted, const ProductOptions<Value>& options, std::ptrdiff_t k,
                      const ProductScratch<double>& scratch, const PickScratch<Value>& pick,
@@ -85,20 +109,27 @@ void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& 
       const double x = static_cast<double>(a.data[at]);
       const std::int64_t end = b.indptr[a.indices[at] + 1];
       std::int64_t to = next[at];
-      for (std::int32_t column; to < end && (column = indices[to]) < last; ++to) {
-        if (keep_zeros) all_marks[column] |= touched;
-        all_sums[column] += x * static_cast<double>(values[to]);
-      }
+      const auto add = [&](auto n) {
+        double added[n];
+        for (int i = 0; i < n; ++i) added[i] = all_sums[indices[to + i]] + x * static_cast<double>(values[to + i]);
+        for (int i = 0; i < n; ++i) {
+          if (marked) all_marks[indices[to + i]] |= touched;
+          all_sums[indices[to + i]] = added[i];
+        }
+        to += n;
+      };
+      while (end - to >= 4 && indices[to + 3] < last) add(std::integral_constant<int, 4>{});
+      while (to < end && indices[to] < last) add(std::integral_constant<int, 1>{});
       next[at] = to;
     }
     const std::ptrdiff_t n = last - first;
     const double* __restrict sums = all_sums + first;
     const std::uint8_t* __restrict marks = all_marks + first;
-    const std::uint8_t those = keep_zeros ? wanted : wanted & ~touched;
+    const std::uint8_t those = marked ? wanted : wanted & ~touched;
     Value* __restrict scores = pick.scores;
     for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = static_cast<Value>(sums[i]);  // two loops, of vectors
     for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = marks[i] == those ? scores[i] : never;
-    for (std::ptrdiff_t i = 0; i < n && !keep_zeros; ++i) scores[i] = scores[i] != 0 ? scores[i] : never;
+    for (std::ptrdiff_t i = 0; i < n && !marked; ++i) scores[i] = scores[i] != 0 ? scores[i] : never;
     offer_scores<true>(selector, pick.scores, n, k, least, pick.groups,
                        [first](std::ptrdiff_t i) { return static_cast<std::int32_t>(first + i); });
     std::fill(all_sums + first, all_sums + last, 0.0);
@@ -203,31 +234,34 @@ std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr
 
 // ---- rows -----------------------------------------------------------------------------------------------------------
 
-// Offers the sums of the columns that scratch.touched lists, and clears them.
-template <class Value>
+// Offers the sums of the columns that scratch.touched lists, and clears them. Columns have marks where one is wanted or
+// unwanted.
+template <bool marked, class Value>
 void offer_list(std::ptrdiff_t n, std::uint8_t wanted, const ProductOptions<Value>& options, std::ptrdiff_t k,
                 const ProductScratch<Sum<Value>>& scratch, const PickScratch<Value>& pick,
                 Selector<Value>& selector) noexcept {
-  const auto column_at = [&](std::ptrdiff_t i) { return scratch.touched[i]; };
-  if constexpr (std::is_floating_point_v<Value>) {
-    constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
-    for (std::ptrdiff_t i = 0; i < n; ++i) {
-      const std::int32_t column = column_at(i);
-      const Value score = static_cast<Value>(scratch.sums[column]);
-      pick.scores[i] = scratch.marks[column] == wanted && (options.keep_zeros || score != 0) ? score : never;
+  const std::int32_t* columns = scratch.touched;  // by name, since a mark might be part of anything that is pointed to
+  Sum<Value>* sums = scratch.sums;
+  std::uint8_t* marks = scratch.marks;
+  Value* scores = pick.scores;
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    const std::int32_t column = columns[i];
+    const Value score = static_cast<Value>(sums[column]);
+    sums[column] = 0;
+    bool offered = options.keep_zeros || score != 0;
+    if (marked) {
+      offered &= marks[column] == wanted;
+      marks[column] = 0;
     }
-    const Value least = least_above<Value>(options.threshold, options.has_threshold);
-    offer_scores<false>(selector, pick.scores, n, k, least, pick.groups, column_at);
-  } else {
-    for (std::ptrdiff_t i = 0; i < n; ++i) {
-      const std::int32_t column = column_at(i);
-      const Value score = static_cast<Value>(scratch.sums[column]);
-      if (scratch.marks[column] == wanted && enters(score, options)) selector.offer(score, column);
+    if constexpr (std::is_floating_point_v<Value>) {
+      scores[i] = offered ? score : std::numeric_limits<Value>::quiet_NaN();
+    } else {
+      if (offered && enters(score, options)) selector.offer(score, column);
     }
   }
-  for (std::ptrdiff_t i = 0; i < n; ++i) {
-    scratch.sums[column_at(i)] = 0;
-    scratch.marks[column_at(i)] = 0;
+  if constexpr (std::is_floating_point_v<Value>) {
+    const Value least = least_above<Value>(options.threshold, options.has_threshold);
+    offer_scores<false>(selector, scores, n, k, least, pick.groups, [&](std::ptrdiff_t i) { return columns[i]; });
   }
 }
 
@@ -241,13 +275,16 @@ void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std
                const PickScratch<Value>& pick, Selector<Value>& selector) noexcept {
   if constexpr (std::is_floating_point_v<Value>) {
     const std::ptrdiff_t n = add_pruned_row(row, a, b, n_terms, options, pruning, spare, scratch);
-    if (n >= 0) return offer_list(n, wanted, options, k, scratch, pick, selector);
+    if (n >= 0) return offer_list<true>(n, wanted | touched, options, k, scratch, pick, selector);
     if (n_terms * terms_of_list >= b.columns) {
-      const auto offer = options.keep_zeros ? offer_in_blocks<true, Value> : offer_in_blocks<false, Value>;
+      const bool marked = options.keep_zeros && !options.positive;
+      const auto offer = marked ? offer_in_blocks<true, Value> : offer_in_blocks<false, Value>;
       return offer(row, a, b, n_terms, wanted, options, k, scratch, pick, selector);
     }
   }
-  offer_list(add_row(row, a, b, scratch), wanted, options, k, scratch, pick, selector);
+  const std::ptrdiff_t n = add_row(row, a, b, options.positive, scratch);
+  const auto offer = wanted || options.exclude.indptr ? offer_list<true, Value> : offer_list<false, Value>;
+  offer(n, wanted, options, k, scratch, pick, selector);
 }
 
 // Writes a row of which nothing is cut off, the column met last first.
@@ -256,7 +293,7 @@ void write_whole_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& 
                      const ProductOptions<Value>& options, const ProductScratch<Sum<Value>>& scratch,
                      const SparseRows<Value>& out) noexcept {
   std::int64_t to = out.starts[row];
-  for (std::ptrdiff_t i = add_row(row, a, b, scratch); i-- > 0;) {
+  for (std::ptrdiff_t i = add_row(row, a, b, options.positive, scratch); i-- > 0;) {
     const std::int32_t column = scratch.touched[i];
     const Value score = static_cast<Value>(scratch.sums[column]);
     if (scratch.marks[column] == wanted && enters(score, options)) {
@@ -304,7 +341,8 @@ void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, const std::int6
                           ProductScratch<Sum<Value>> scratch, PruningScratch<Value> spare, PickScratch<Value> pick,
                           std::ptrdiff_t k, SparseRows<Value> out) noexcept {
   const Pattern &exclude = options.exclude, &candidates = options.candidates;
-  const std::uint8_t wanted = candidates.indptr ? touched | candidate : touched;
+  const std::uint8_t marked = options.positive ? 0 : touched;
+  const std::uint8_t wanted = candidates.indptr ? marked | candidate : marked;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     if (candidates.indptr) mark(candidates, row, candidate, scratch.marks);
     if (exclude.indptr) mark(exclude, row, excluded, scratch.marks);
