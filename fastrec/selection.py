@@ -313,7 +313,8 @@ def best_of_product(
     if not best_first and pruning is _NO_PRUNING and kept < b.shape[1]:
         pruning = _Pruning.of_nothing(b, n_threads)
     columns = pruning.data.astype(dtype, copy=False)
-    positive = _products_are_positive(left, right)
+    looked_at = int(n_terms.sum()) > len(left) + len(right)  # for few rows of A that would cost more than it spares
+    positive = looked_at and _products_are_positive(left, right)
     kernel = _dispatch.kernel("sparse_top_k_product", dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:

@@ -125,7 +125,7 @@ void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& 
     const std::ptrdiff_t n = last - first;
     const double* __restrict sums = all_sums + first;
     const std::uint8_t* __restrict marks = all_marks + first;
-    const std::uint8_t those = marked ? wanted : wanted & ~touched;
+    const std::uint8_t those = marked ? wanted | touched : wanted;
     Value* __restrict scores = pick.scores;
     for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = static_cast<Value>(sums[i]);  // two loops, of vectors
     for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = marks[i] == those ? scores[i] : never;
@@ -193,11 +193,12 @@ std::ptrdiff_t list_columns(const Split& split, const Csr<Value>& b, const RowTe
   return n;
 }
 
-// The row of A, spread out, times one column of B: the terms of add_row, and zeros between them, in the same order.
+// The row of A, spread out, times the entries [at, end) of one column of B: the terms of add_row, and zeros between
+// them, in the same order.
 template <class Value>
-double entry(const double* row, const Csr<Value>& columns, std::int32_t column) noexcept {
+double entry(const double* row, const Csr<Value>& columns, std::int64_t at, std::int64_t end) noexcept {
   double sum = 0.0;
-  for (std::int64_t at = columns.indptr[column]; at < columns.indptr[column + 1]; ++at) {
+  for (; at < end; ++at) {
     sum += row[columns.indices[at]] * static_cast<double>(columns.data[at]);
   }
   return sum;
@@ -217,17 +218,11 @@ std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr
   if (split.cost * (2 + mean_length) > static_cast<double>(n_terms)) return -1;
   const std::ptrdiff_t n = list_columns(split, b, spare.terms, scratch.marks, scratch.touched);
   for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.row[spare.terms[t].inner] = spare.terms[t].value;
-  constexpr std::ptrdiff_t ahead = 8;  // columns asked for beforehand: they lie apart
-  for (std::ptrdiff_t i = 0; i < n; ++i) {
-    if (i + ahead < n) {
-      const std::int64_t first = pruning.columns.indptr[scratch.touched[i + ahead]];
-      for (std::ptrdiff_t line = 0; line < 2; ++line) {
-        __builtin_prefetch(pruning.columns.indices + first + line * 16);
-        __builtin_prefetch(pruning.columns.data + first + line * (64 / static_cast<std::ptrdiff_t>(sizeof(Value))));
-      }
-    }
-    scratch.sums[scratch.touched[i]] = entry(spare.row, pruning.columns, scratch.touched[i]);
-  }
+  const Csr<Value>& columns = pruning.columns;
+  visit_rows(scratch.touched, n, columns.indptr, columns.indptr + 1, columns.indices, columns.data,
+             [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
+               scratch.sums[scratch.touched[i]] = entry(spare.row, columns, begin, end);
+             });
   for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.row[spare.terms[t].inner] = 0.0;
   return n;
 }
@@ -283,8 +278,9 @@ void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std
     }
   }
   const std::ptrdiff_t n = add_row(row, a, b, options.positive, scratch);
-  const auto offer = wanted || options.exclude.indptr ? offer_list<true, Value> : offer_list<false, Value>;
-  offer(n, wanted, options, k, scratch, pick, selector);
+  const std::uint8_t those = options.positive ? wanted : wanted | touched;
+  const auto offer = those || options.exclude.indptr ? offer_list<true, Value> : offer_list<false, Value>;
+  offer(n, those, options, k, scratch, pick, selector);
 }
 
 // Writes a row of which nothing is cut off, the column met last first.
@@ -292,11 +288,12 @@ template <class Value>
 void write_whole_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::uint8_t wanted,
                      const ProductOptions<Value>& options, const ProductScratch<Sum<Value>>& scratch,
                      const SparseRows<Value>& out) noexcept {
+  const std::uint8_t those = options.positive ? wanted : wanted | touched;
   std::int64_t to = out.starts[row];
   for (std::ptrdiff_t i = add_row(row, a, b, options.positive, scratch); i-- > 0;) {
     const std::int32_t column = scratch.touched[i];
     const Value score = static_cast<Value>(scratch.sums[column]);
-    if (scratch.marks[column] == wanted && enters(score, options)) {
+    if (scratch.marks[column] == those && enters(score, options)) {
       out.indices[to] = column;
       out.data[to++] = score;
     }
@@ -341,8 +338,7 @@ void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, const std::int6
                           ProductScratch<Sum<Value>> scratch, PruningScratch<Value> spare, PickScratch<Value> pick,
                           std::ptrdiff_t k, SparseRows<Value> out) noexcept {
   const Pattern &exclude = options.exclude, &candidates = options.candidates;
-  const std::uint8_t marked = options.positive ? 0 : touched;
-  const std::uint8_t wanted = candidates.indptr ? marked | candidate : marked;
+  const std::uint8_t wanted = candidates.indptr ? candidate : 0;  // beside what marks columns as touched adds
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     if (candidates.indptr) mark(candidates, row, candidate, scratch.marks);
     if (exclude.indptr) mark(exclude, row, excluded, scratch.marks);
