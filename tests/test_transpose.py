@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from scipy.sparse import csr_array
 
 from equality import assert_same
 from fastrec._transpose import transposed
@@ -19,6 +20,17 @@ def test_equals_scipy(matrix, n_threads):
     pattern = transposed(x._replace(data=x.data[:0]), n_threads)
     np.testing.assert_array_equal(pattern.indices, expected.indices)
     assert len(pattern.data) == 0
+
+
+@pytest.mark.parametrize("last", [0.0, -0.0, 1.0, np.nan])
+def test_values_that_are_alike(last):
+    """All zeros, or all but the last, which can differ by its sign alone."""
+    matrix = csr_array(np.ones((7, 60), np.float32))
+    matrix.data[:] = 0.0
+    matrix.data[-1] = last
+    answer, expected = transposed(Csr.of_canonical(matrix), 2).to_scipy(), matrix.T.tocsr()
+    np.testing.assert_array_equal(answer.data.view(np.int32), expected.data.view(np.int32))
+    np.testing.assert_array_equal(answer.indices, expected.indices)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])

@@ -48,7 +48,9 @@ def _rusket(inputs: Inputs, n_threads: int) -> Run:
 def _lightfm(loss: str, penalty: float) -> Any:
     def prepare(inputs: Inputs, n_threads: int) -> Run:
         lightfm = import_module("lightfm").LightFM
-        interactions, n_factors = coo_matrix(inputs["user_items"]), inputs["n_factors"]
+        x, n_factors = inputs["user_items"].tocoo(), inputs["n_factors"]
+        row, column = (ids.astype(np.int32) for ids in x.coords)  # it takes no wider ones
+        interactions = coo_matrix((x.data, (row, column)), x.shape)
 
         def call() -> Any:
             model = lightfm(no_components=n_factors, loss=loss, learning_rate=_RATE, user_alpha=penalty,
