@@ -20,6 +20,7 @@ def setup_cache() -> dict[str, Path]:
         "p3alpha",
         "rp3beta",
         "item_knn_recommend",
+        "item_knn_recommend_one_user",
     )
 
 
@@ -52,3 +53,7 @@ class RP3beta(cases._Benchmark):
 
 class ItemKNNRecommend(cases._Benchmark):
     operation = "item_knn_recommend"
+
+
+class ItemKNNRecommendOneUser(cases._Benchmark):
+    operation = "item_knn_recommend_one_user"

@@ -203,16 +203,16 @@ def csr(
         got = "NaN" if overflowed else "NaN or inf"
         raise ValueError(_message(name, "finite values", got, "drop those entries or set them to numbers"))
 
-    canonical = csr_array((data.astype(dtype, copy=False), indices, indptr), shape=(n_rows, n_columns))
-    if not canonical.has_canonical_format:
-        canonical = _in_order(canonical, n_threads)
-        if canonical.data.dtype.kind == "f" and is_wrong(canonical.data).any():
+    ids, ends = indices.astype(np.int32, copy=False), indptr.astype(np.int64, copy=False)
+    rows = Csr(data.astype(dtype, copy=False), ids, ends, (n_rows, n_columns))
+    if not _ascend_in_rows(ids, ends):
+        rows = Csr.of_canonical(_in_order(rows.to_scipy(), n_threads))
+        if rows.data.dtype.kind == "f" and is_wrong(rows.data).any():
             got = f"values that {dtype} cannot hold"
             raise ValueError(_message(name, "finite values", got, "pass float64, or scale"))
-    if not keep_zeros and not canonical.data.all():
-        canonical = canonical.copy()
-        canonical.eliminate_zeros()
-    return _contiguous(Csr.of_canonical(canonical))
+    if not keep_zeros and not rows.data.all():
+        rows = rows.where(rows.data != 0)
+    return _contiguous(rows)
 
 
 def _contiguous(rows: Csr) -> Csr:

@@ -42,10 +42,12 @@ class TopK(NamedTuple):
         return cls(np.empty((n_rows, k), np.int32), np.empty((n_rows, k), dtype))
 
     @classmethod
-    def of_rows(cls, rows: csr_array, k: int) -> TopK:
+    def of_rows(cls, rows: Csr, k: int) -> TopK:
         """Sparse rows of at most ``k`` entries, best first, with padding."""
         n_rows = rows.shape[0]
-        out = cls(np.full((n_rows, k), -1, np.int32), np.full((n_rows, k), -np.inf, rows.dtype))
+        if len(rows.indices) == n_rows * k:
+            return cls(rows.indices.reshape(n_rows, k), rows.data.reshape(n_rows, k))
+        out = cls(np.full((n_rows, k), -1, np.int32), np.full((n_rows, k), -np.inf, rows.data.dtype))
         taken = np.arange(k) < np.diff(rows.indptr)[:, None]
         out.items[taken], out.scores[taken] = rows.indices, rows.data
         return out
@@ -166,12 +168,13 @@ def room_for_rows(
     fill: Callable[[int, int, Ids, Array, Offsets, Offsets], None],
     *,
     most_bytes: int = 1 << 26,
-) -> csr_array:
+) -> Csr:
     """Build a sparse result of which only an upper bound of each row's length is known.
 
     ``fill(first, last, indices, data, starts, lengths)`` writes the lengths of rows ``first`` to ``last``, and their
     entries one row directly after the other; while it works, row r has room from ``starts[r]`` to ``starts[r + 1]``.
-    Rows are asked for in chunks, so that the room given in excess stays below ``most_bytes`` or one row.
+    Rows are asked for in chunks, so that the room given in excess stays below ``most_bytes`` or one row. The entries of
+    a row stay in the order in which they were written.
     """
     n_rows = len(capacities)
     itemsize = np.dtype(np.int32).itemsize + np.dtype(dtype).itemsize
@@ -184,17 +187,16 @@ def room_for_rows(
         fill(first, last, indices, data, starts, lengths)
         used = int(lengths[first:last].sum())
         parts.append((indices[:used], data[:used]))
-    if not parts:
-        return csr_array((n_rows, n_columns), dtype=dtype)
+    parts = parts or [(np.empty(0, np.int32), np.empty(0, dtype))]
     indices, data = parts[0] if len(parts) == 1 else (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return csr_array((data, indices, _pointers(lengths)), shape=(n_rows, n_columns))
+    return Csr(data, indices, _pointers(lengths), (n_rows, n_columns))
 
 
 def rows_among_empty_ones(matrix: csr_array, rows: Ids, n_rows: int) -> csr_array:
     """A matrix of ``n_rows`` rows, of which ``rows`` are those of ``matrix``."""
     lengths = np.zeros(n_rows, np.int64)
     lengths[rows] = np.diff(matrix.indptr)
-    return csr_array((matrix.data, matrix.indices, _pointers(lengths)), shape=(n_rows, matrix.shape[1]))
+    return csr_array((matrix.data, matrix.indices, _narrow(_pointers(lengths))), shape=(n_rows, matrix.shape[1]))
 
 
 def with_rows(matrix: csr_array, rows: Array, replacements: csr_array) -> csr_array:
@@ -206,7 +208,7 @@ def with_rows(matrix: csr_array, rows: Array, replacements: csr_array) -> csr_ar
     old = np.ones(n_after, np.bool_)
     old[rows] = False
     lengths[rows] = np.diff(replacements.indptr)
-    indptr = _pointers(lengths)
+    indptr = _narrow(_pointers(lengths))
     kept = np.repeat(old, lengths)
     data = np.empty(indptr[-1], np.result_type(matrix, replacements))
     indices = np.empty(indptr[-1], indptr.dtype)
@@ -218,11 +220,11 @@ def with_rows(matrix: csr_array, rows: Array, replacements: csr_array) -> csr_ar
     return csr_array((data, indices, indptr), shape=(n_after, max(n_columns, replacements.shape[1])))
 
 
-def _pointers(lengths: Offsets) -> npt.NDArray[Any]:
+def _pointers(lengths: Offsets) -> Offsets:
     """Row pointers of rows of these lengths."""
     indptr = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=indptr[1:])
-    return _narrow(indptr)
+    return indptr
 
 
 def _narrow(indptr: Offsets) -> npt.NDArray[Any]:

@@ -224,7 +224,7 @@ def sparse_top_k_product(
     if left.shape[1] != right.shape[0]:
         raise ValueError(f"a has {left.shape[1]} columns but b has {right.shape[0]} rows; both need the same number.")
     shown = _check.flag(progress, "progress")
-    return best_of_product(left, right, k, threshold=threshold, n_threads=threads, progress=shown)
+    return best_of_product(left, right, k, threshold=threshold, n_threads=threads, progress=shown).to_scipy()
 
 
 def merge_top_k_products(blocks: Any, k: int, *, n_threads: int | None = None) -> csr_array:
@@ -276,7 +276,7 @@ def merge_top_k_products(blocks: Any, k: int, *, n_threads: int | None = None) -
     n_rows = entries.shape[0]
     itself = Csr(np.ones(n_rows, entries.data.dtype), np.arange(n_rows, dtype=np.int32),
                  np.arange(n_rows + 1, dtype=np.int64), (n_rows, n_rows))  # fmt: skip
-    best = best_of_product(itself, entries, k, n_threads=threads)
+    best = best_of_product(itself, entries, k, n_threads=threads).to_scipy()
     found = columns[best.indices + np.repeat(entries.indptr[:-1], np.diff(best.indptr))]
     return csr_array((best.data, found, best.indptr), shape=(n_rows, sum(block.shape[1] for block in checked)))
 
@@ -293,7 +293,7 @@ def best_of_product(
     best_first: bool = True,
     n_threads: int,
     progress: bool = False,
-) -> csr_array:
+) -> Csr:
     """`sparse_top_k_product` of checked operands, with columns left out or allowed for each row.
 
     Sums that are zero may be left out, and entries may stand in the order that SciPy's products have: a column the

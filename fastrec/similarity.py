@@ -272,7 +272,7 @@ def most_similar(
             measure.raise_error(pairs.facts(item, rank))
 
     with kernel_bar(len(rows), "neighbours", options.progress) as bar:
-        found = room_for_rows(capacities, dtype, n_others, fill)
+        found = room_for_rows(capacities, dtype, n_others, fill).to_scipy()
     return found if targets is None else rows_among_empty_ones(found, rows, n_items)
 
 

@@ -239,7 +239,7 @@ class UserKNN(_WithMetric):
         best = best_of_product(
             rows, items, ranking.k, exclude=ranking.exclude, candidates=ranking.candidates, n_threads=ranking.n_threads
         )
-        return TopK.of_rows(best.astype(self.similarity_.dtype), ranking.k)
+        return TopK.of_rows(best._replace(data=best.data.astype(self.similarity_.dtype, copy=False)), ranking.k)
 
     def _changed(self, before: csr_array, after: csr_array, users: Array) -> Ids | None:
         if self.weighting is not None or _measures.looks_at_other_items(self.metric):

@@ -256,6 +256,21 @@ def _recommend_by_neighbours(model: Any, user_items: csr_array, k: int, n_thread
     return model.recommend(np.arange(user_items.shape[0]), user_items, k, n_threads=n_threads)
 
 
+def _fitted_neighbours_and_users(user_items: csr_array, sizes: Sizes) -> Inputs:
+    asked = np.random.default_rng(0).permutation(user_items.shape[0])[:_ONE_AT_A_TIME]
+    return {**_fitted_neighbours(user_items, sizes), "users": asked}
+
+
+def _rows_of_users(inputs: Inputs) -> Inputs:
+    rows = [inputs["user_items"][[user]] for user in inputs["users"]]
+    return {"model": inputs["model"], "users": inputs["users"], "rows": rows, "k": inputs["k"]}
+
+
+def _recommend_one_at_a_time(model: Any, users: Array, rows: Sequence[csr_array], k: int, n_threads: int | None) -> Any:
+    asked = zip(users, rows, strict=True)
+    return [model.recommend([user], row, k, n_threads=n_threads) for user, row in asked]
+
+
 def _strings(threshold: float | None) -> Callable[[csr_array, Sizes], Inputs]:
     """TF-IDF vectors of n-grams by Zipf's law: 50,000 rows of 20 terms where the data have half as many users."""
 
@@ -426,6 +441,7 @@ OPERATIONS = {
     "p3alpha": Operation(_walks("p3alpha"), fastrec.item_similarity),
     "rp3beta": Operation(_walks("rp3beta"), fastrec.item_similarity),
     "item_knn_recommend": Operation(_fitted_neighbours, _recommend_by_neighbours),
+    "item_knn_recommend_one_user": Operation(_fitted_neighbours_and_users, _recommend_one_at_a_time, _rows_of_users),
     "bm25_weight": Operation(_item_documents, fastrec.bm25_weight),
     "tfidf_weight": Operation(_item_documents, fastrec.tfidf_weight),
     "normalize": Operation(_item_documents, fastrec.normalize),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_array, csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 
 import fastrec
 from fastrec import _check
@@ -121,7 +121,7 @@ class NearestNeighboursScorer:
         exclude: Pattern | None = None,
         candidates: Pattern | None = None,
         num_threads: int = 0,
-    ) -> csr_array:
+    ) -> Csr:
         """Best ``k`` items for every row, in float64, best first."""
         rows = _check.csr(user_items, "user_items", keep_zeros=True)
         rows = rows._replace(data=rows.data.astype(np.float64))

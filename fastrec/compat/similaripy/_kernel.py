@@ -294,7 +294,7 @@ def _product(
         candidates=candidates,
         n_threads=options.n_threads,
         progress=options.progress,
-    )
+    ).to_scipy()
     return found if targets is None else rows_among_empty_ones(found, targets, a.shape[0])
 
 

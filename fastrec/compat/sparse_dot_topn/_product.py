@@ -34,7 +34,7 @@ def product(
         keep_zeros=threshold is not None,
         best_first=best_first,
         n_threads=n_threads,
-    )
+    ).to_scipy()
     if not best_first and not (_is_plain(a, left) and _is_plain(b, right)):
         found = _in_order_of(a, b, found)
     return csr_matrix((found.data, found.indices, found.indptr), shape=found.shape)

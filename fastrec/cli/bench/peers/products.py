@@ -165,21 +165,43 @@ def _similaripy_walk(inputs: Inputs, n_threads: int) -> Run:
 
 
 def _implicit_recommend(inputs: Inputs, n_threads: int) -> Run:
+    model, user_items, k = _implicit_neighbours(inputs, n_threads)
+    users = np.arange(user_items.shape[0])
+    return Run(lambda: model.recommend(users, user_items, N=k), _without_seen)
+
+
+def _implicit_recommend_one_user(inputs: Inputs, n_threads: int) -> Run:
+    model, user_items, k = _implicit_neighbours(inputs, n_threads)
+    asked = [(user, user_items[user]) for user in inputs["users"]]
+
+    def answer(results: Any) -> Ranked:
+        return rankings.joined(_without_seen(_of_length(k, *result)) for result in results)
+
+    return Run(lambda: [model.recommend(user, row, N=k) for user, row in asked], answer)
+
+
+def _implicit_neighbours(inputs: Inputs, n_threads: int) -> tuple[Any, Any, int]:
+    """Its model with our similarity, the interactions and k."""
     model = import_module("implicit.nearest_neighbours").CosineRecommender(K=1, num_threads=n_threads)
-    user_items, k = csr_matrix(inputs["user_items"]), inputs["k"]
+    user_items = csr_matrix(inputs["user_items"])
     warnings.filterwarnings("ignore", message="Method expects CSR input")
     model.fit(user_items, show_progress=False)
     similarity = csr_matrix(inputs["model"].similarity_.astype(np.float64))
     model.similarity = similarity
     model.scorer = import_module("implicit._nearest_neighbours").NearestNeighboursScorer(similarity)
-    users = np.arange(user_items.shape[0])
+    return model, user_items, inputs["k"]
 
-    def answer(result: Any) -> Ranked:
-        items, scores = result
-        missing = (items < 0) | (scores <= 0)  # it fills up with seen items, at score 0
-        return Ranked(np.where(missing, -1, items), np.where(missing, -np.inf, scores))
 
-    return Run(lambda: model.recommend(users, user_items, N=k), answer)
+def _of_length(k: int, items: Any, scores: Any) -> tuple[Any, Any]:
+    """One ranking as a row, filled up to k."""
+    missing = (0, k - len(items))
+    return np.pad(items, missing, constant_values=-1)[None], np.pad(scores, missing)[None]
+
+
+def _without_seen(result: Any) -> Ranked:
+    items, scores = result
+    missing = (items < 0) | (scores <= 0)  # it fills up with seen items, at score 0
+    return Ranked(np.where(missing, -1, items), np.where(missing, -np.inf, scores))
 
 
 def _best_of_product(a: Any, b: Any, k: int) -> Any:
@@ -263,6 +285,11 @@ COMPARED = {
     "rp3beta": _WALKS,
     "item_knn_recommend": Compared(
         rankings.answer, rankings.check, (Peer("implicit", "implicit", _implicit_recommend, _FLOAT32_SUMS),)
+    ),
+    "item_knn_recommend_one_user": Compared(
+        lambda inputs, results: rankings.joined(results),
+        rankings.check,
+        (Peer("implicit", "implicit", _implicit_recommend_one_user, _FLOAT32_SUMS),),
     ),
     "sparse_top_k_product": Compared(
         _answer,
