@@ -276,7 +276,8 @@ LONG = {
     "popular items, their bits": "with crowded(4): fastrec.item_similarity(full(3, 10_000), 2, n_threads=2)",
     "transpose": """_dispatch.kernel("transpose", np.float32)(
         np.empty(0, np.float32), np.zeros(2 * 10**9, np.int32),  # which take no memory, as nobody writes to them
-        np.arange(20_001) * 100_000, 10, np.empty(0, np.float32), np.empty(1, np.int32), np.empty(11, np.int64), 2)""",
+        np.arange(20_001) * 100_000, 10, np.empty(0, np.float32), np.empty(1, np.int32), np.empty(11, np.int64), True,
+        2)""",
     "eigenvectors": """fastrec.als_half_step(
         full(10_000, 5), full(10_000, 5), rng.random((5, 250)), regularization=0, unobserved_weight=0, tol=0,
         n_threads=2)""",

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from equality import assert_same
@@ -11,13 +12,13 @@ from fastrec._types import Csr
 from strategies import FLOATS, sparse_matrices, thread_counts
 
 
-@given(sparse_matrices([*FLOATS, "int32"], forms=["csr_array"]), thread_counts)
-def test_equals_scipy(matrix, n_threads):
+@given(sparse_matrices([*FLOATS, "int32"], forms=["csr_array"]), thread_counts, st.booleans())
+def test_equals_scipy(matrix, n_threads, narrow):
     matrix.sum_duplicates()
     expected = matrix.T.tocsr()
     x = Csr.of_canonical(matrix)
-    assert_same(transposed(x, n_threads).to_scipy(), expected)
-    pattern = transposed(x._replace(data=x.data[:0]), n_threads)
+    assert_same(transposed(x, n_threads, narrow=narrow).to_scipy(), expected)
+    pattern = transposed(x._replace(data=x.data[:0]), n_threads, narrow=narrow)
     np.testing.assert_array_equal(pattern.indices, expected.indices)
     assert len(pattern.data) == 0
 

@@ -23,9 +23,9 @@ struct TransposedCsr {
 // Blocks of rows count and then place their entries side by side, one block a thread, for each has a cursor a column;
 // which block a row is in cannot show. Blocks go on in steps, after which Ctrl-C is asked for. data may be null on both
 // sides. An entry's place is asked for 32 entries beforehand, by where its column's cursor stands then; values that are
-// all alike are written one after the other, for nobody can tell them apart.
-template <class Value>
-Status transpose(const Csr<Value>& x, TransposedCsr<Value> out, int n_threads, Poll poll) {
+// all alike are written one after the other, for nobody can tell them apart. A Cursor must hold the number of entries.
+template <class Cursor, class Value>
+Status transpose_by(const Csr<Value>& x, TransposedCsr<Value> out, int n_threads, Poll poll) {
   const std::int64_t n_stored = x.indptr[x.rows];
   const double columns = static_cast<double>(std::max<std::ptrdiff_t>(x.columns, 1));
   n_threads = worthwhile_threads(static_cast<double>(n_stored), n_threads);
@@ -35,7 +35,7 @@ Status transpose(const Csr<Value>& x, TransposedCsr<Value> out, int n_threads, P
   constexpr std::int64_t entries_a_step = 1 << 24;
   const std::ptrdiff_t n_steps = 1 + n_stored / n_blocks / entries_a_step, n_pieces = n_blocks * n_steps;
   std::vector<std::ptrdiff_t> first_of;
-  std::vector<std::int64_t> cursors;
+  std::vector<Cursor> cursors;
   try {
     first_of.resize(static_cast<std::size_t>(n_pieces) + 1, x.rows);
     cursors.resize(static_cast<std::size_t>(n_blocks) * static_cast<std::size_t>(x.columns));
@@ -52,7 +52,7 @@ Status transpose(const Csr<Value>& x, TransposedCsr<Value> out, int n_threads, P
       if (step > 0 && poll()) return Status::interrupted;
       const Status status = parallel_for(n_blocks, n_threads, poll, [&](int, std::ptrdiff_t block) noexcept {
         const auto piece = static_cast<std::size_t>(block * n_steps + step);
-        std::int64_t* const of_block = cursors_of(block);
+        Cursor* const of_block = cursors_of(block);
         for (std::ptrdiff_t row = first_of[piece]; row < first_of[piece + 1]; ++row) {
           for (std::int64_t at = x.indptr[row]; at < x.indptr[row + 1]; ++at) visit(of_block, row, at);
         }
@@ -62,15 +62,14 @@ Status transpose(const Csr<Value>& x, TransposedCsr<Value> out, int n_threads, P
     return Status::done;
   };
 
-  const Status counted =
-      for_entries([&](std::int64_t* counts, std::ptrdiff_t, std::int64_t at) { ++counts[x.indices[at]]; });
+  const Status counted = for_entries([&](Cursor* counts, std::ptrdiff_t, std::int64_t at) { ++counts[x.indices[at]]; });
   if (counted != Status::done) return counted;
   std::int64_t end = 0;
   for (std::ptrdiff_t column = 0; column < x.columns; ++column) {
     out.indptr[column] = end;
     for (int block = 0; block < n_blocks; ++block) {
-      std::int64_t& cursor = cursors_of(block)[column];
-      end += std::exchange(cursor, end);
+      Cursor& cursor = cursors_of(block)[column];
+      end += std::exchange(cursor, static_cast<Cursor>(end));
     }
   }
   out.indptr[x.columns] = end;
@@ -78,7 +77,7 @@ Status transpose(const Csr<Value>& x, TransposedCsr<Value> out, int n_threads, P
   constexpr std::int64_t entries_ahead = 32;
   const bool alike = x.data && n_stored > 0 &&
                      std::memcmp(x.data, x.data + 1, static_cast<std::size_t>(n_stored - 1) * sizeof(Value)) == 0;
-  return for_entries([&](std::int64_t* next, std::ptrdiff_t row, std::int64_t at) {
+  return for_entries([&](Cursor* next, std::ptrdiff_t row, std::int64_t at) {
     if (at + entries_ahead < n_stored) {
       const std::int64_t soon = next[x.indices[at + entries_ahead]];
       __builtin_prefetch(out.indices + soon, 1);
@@ -88,6 +87,14 @@ Status transpose(const Csr<Value>& x, TransposedCsr<Value> out, int n_threads, P
     out.indices[to] = static_cast<std::int32_t>(row);
     if (x.data) out.data[alike ? at : to] = x.data[at];
   });
+}
+
+// Cursors of 32 bits, which take half the room in a cache, are to be asked for only where they hold the number of
+// entries.
+template <class Value>
+Status transpose(const Csr<Value>& x, TransposedCsr<Value> out, bool narrow, int n_threads, Poll poll) {
+  return narrow ? transpose_by<std::int32_t>(x, out, n_threads, poll)
+                : transpose_by<std::int64_t>(x, out, n_threads, poll);
 }
 
 }  // namespace fastrec

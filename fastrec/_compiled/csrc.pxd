@@ -171,7 +171,7 @@ cdef extern from "fastrec/transpose.hpp" namespace "fastrec" nogil:
         int32_t* indices
         int64_t* indptr
 
-    Status transpose[Value](const Csr[Value]&, TransposedCsr[Value], int n_threads, Poll) noexcept
+    Status transpose[Value](const Csr[Value]&, TransposedCsr[Value], bint narrow, int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/relabel.hpp" namespace "fastrec" nogil:
     Status relabel[Value](const Kernels&, Csr[Value], const int32_t* labels, int32_t* indices, Value* data,

@@ -147,7 +147,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
 
 # Without values the data are none.
 def transpose(const Stored[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr, ptrdiff_t n_columns,
-              Stored[::1] out_data, int32_t[::1] out_indices, int64_t[::1] out_indptr, int n_threads):
+              Stored[::1] out_data, int32_t[::1] out_indices, int64_t[::1] out_indptr, bint narrow, int n_threads):
     cdef csrc.Csr[Stored] x = csr(data, indices, indptr, n_columns)
     cdef csrc.TransposedCsr[Stored] out
     out.data, out.indices, out.indptr = &out_data[0], &out_indices[0], &out_indptr[0]
@@ -155,7 +155,7 @@ def transpose(const Stored[::1] data, const int32_t[::1] indices, const int64_t[
         x.data = NULL
     cdef csrc.Status status
     with nogil:
-        status = csrc.transpose(x, out, n_threads, poll)
+        status = csrc.transpose(x, out, narrow, n_threads, poll)
     finish(status)
 
 
