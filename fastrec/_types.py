@@ -102,8 +102,7 @@ class Csr(NamedTuple):
     def rows(self, rows: npt.NDArray[np.integer[Any]]) -> tuple[Csr, npt.NDArray[np.int64]]:
         """Some of the rows, and at which place each of their entries stands here."""
         lengths = self.indptr[rows + 1] - self.indptr[rows]
-        indptr = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(lengths, out=indptr[1:])
+        indptr = _pointers(lengths)
         places = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
         return Csr(self.data[places], self.indices[places], indptr, (len(rows), self.shape[1])), places
 
