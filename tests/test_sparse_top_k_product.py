@@ -1,5 +1,7 @@
 """sparse_top_k_product: the reference's answers, bit for bit, and SciPy's own arithmetic for integers."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,20 +62,26 @@ def drops_by_the_threshold_what_a_filter_would(product):
     return law
 
 
-def leaves_nothing_out_that_exceeds_the_threshold(product):
-    """On data where most terms are skipped: unit vectors, terms by Zipf's law, copies, ties at the threshold itself."""
+def leaves_nothing_out_that_ranks(product):
+    """On data where most terms are skipped: unit vectors, terms by Zipf's law, copies, ties at the threshold itself.
 
-    @given(seeds, st.sampled_from(FLOATS), st.sampled_from([0.3, 0.5, 0.8, 1.0]), st.booleans(), st.integers(1, 9))
-    def law(seed, dtype, threshold, signed, k):
+    However few terms there are, bounds are made to leave some out, also where there is no threshold.
+    """
+    thresholds = st.sampled_from([None, None, 0.3, 0.5, 0.8, 1.0])
+
+    @given(seeds, st.sampled_from(FLOATS), thresholds, st.booleans(), st.integers(1, 9), st.sampled_from([60, 400]))
+    def law(seed, dtype, threshold, signed, k, n_rows):
         rng = np.random.default_rng(seed)
-        dense = (rng.random((60, 40)) < 1 / np.arange(1, 41)) * rng.choice([1.0, 0.5, 0.25], (60, 40))
+        dense = (rng.random((n_rows, 40)) < 1 / np.arange(1, 41)) * rng.choice([1.0, 0.5, 0.25], (n_rows, 40))
         dense *= rng.choice([-1.0, 1.0], dense.shape) if signed else 1.0
-        dense[30:] = dense[rng.integers(30, size=30)]
+        dense *= np.arange(1, 41) ** rng.choice([0.0, 0.7])  # rare terms weigh as much, or more
+        dense[n_rows // 2 :] = dense[rng.integers(n_rows // 2, size=n_rows - n_rows // 2)]
         lengths = np.linalg.norm(dense, axis=1, keepdims=True)
         a = csr_array((dense / np.where(lengths == 0, 1, lengths)).astype(dtype))
         b = csr_array(a.T)
         expected = reference.sparse_top_k_product(a, b, k, threshold=threshold)
-        assert_same(product(a, b, k, threshold=threshold), expected)
+        with mock.patch.object(fastrec.selection, "_TERMS_THAT_PAY", 0):
+            assert_same(product(a, b, k, threshold=threshold), expected)
 
     return law
 
@@ -143,7 +151,7 @@ LAWS = [
     equals_reference,
     is_a_prefix_of_the_answer_for_more,
     drops_by_the_threshold_what_a_filter_would,
-    leaves_nothing_out_that_exceeds_the_threshold,
+    leaves_nothing_out_that_ranks,
     agrees_with_scipy_on_integers,
     sums_duplicates,
     permutes_with_the_rows,
@@ -153,6 +161,11 @@ LAWS = [
 @pytest.mark.parametrize("law", LAWS)
 def test_law(law):
     law(fastrec.sparse_top_k_product)()
+
+
+def test_law_where_bounds_are_always_asked(monkeypatch):
+    monkeypatch.setattr(fastrec.selection, "_TERMS_THAT_PAY", 0)
+    equals_reference(fastrec.sparse_top_k_product)()
 
 
 def test_doubles_that_only_their_last_digits_tell_from_the_threshold():

@@ -216,11 +216,19 @@ struct Met {  // an entry, and the first inner index that has a term of it
   Entry<Value> entry;
 };
 
+struct PruningHistory {              // of the rows that a worker answered; zeros at first
+  double reached;                    // the k-th best entry, as a share of what an entry could be at most
+  std::int32_t n_misses, n_waiting;  // rows one after the other that gain nothing by it, and rows until the next try
+};
+
 template <class Value>
 struct PruningScratch {
-  RowTerm* terms;   // (longest row of A)
-  double* row;      // (A.columns), zero between rows
-  Met<Value>* met;  // (k)
+  RowTerm* terms;       // (longest row of A), and
+  std::int32_t* inner;  // their inner indices
+  Value* row;           // (A.columns), zero between rows,
+  Value* sums;          // (n_columns), -inf between rows
+  Met<Value>* met;      // (k)
+  PruningHistory* history;
 };
 
 template <class Total>

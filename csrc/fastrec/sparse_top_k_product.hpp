@@ -71,17 +71,25 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   const Scratch<std::int64_t> cursors(n_threads, longest_row, Fill::nothing);
   const bool pruned = pruning.columns.indptr != nullptr;
   const Scratch<RowTerm> terms(n_threads, pruned ? longest_row : 0, Fill::nothing);
-  const Scratch<double> spread(n_threads, pruned ? a.columns : 0);
+  const Scratch<std::int32_t> inner(n_threads, pruned ? longest_row : 0, Fill::nothing);
+  const Scratch<Value> spread(n_threads, pruned ? a.columns : 0);
+  const Scratch<Value> partial(n_threads, pruned ? b.columns : 0, Fill::nothing);
   const Scratch<Met<Value>> met(n_threads, best_first ? 0 : k, Fill::nothing);
-  if (!sums || !marks || !touched || !cursors || !pick || !terms || !spread || !met) return Status::out_of_memory;
+  const Scratch<PruningHistory> history(n_threads, 1);
+  if (!sums || !marks || !touched || !cursors || !pick || !terms || !inner || !spread || !partial || !met || !history)
+    return Status::out_of_memory;
+  for (int worker = 0; pruned && worker < n_threads; ++worker) {
+    std::fill(partial[worker], partial[worker] + b.columns, -std::numeric_limits<Value>::infinity());
+  }
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
-  const Status status =
-      parallel_for_rows(rows.first, rows.last, length, n_threads, progress,
-                        [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                          kernels.rows({first, last}, a, b, n_terms, options, pruning,
-                                       {sums[worker], marks[worker], touched[worker], cursors[worker]},
-                                       {terms[worker], spread[worker], met[worker]}, pick[worker], k, out);
-                        });
+  const Status status = parallel_for_rows(
+      rows.first, rows.last, length, n_threads, progress,
+      [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+        kernels.rows({first, last}, a, b, n_terms, options, pruning,
+                     {sums[worker], marks[worker], touched[worker], cursors[worker]},
+                     {terms[worker], inner[worker], spread[worker], partial[worker], met[worker], history[worker]},
+                     pick[worker], k, out);
+      });
   if (status == Status::done) close_gaps(rows, out);
   return status;
 }

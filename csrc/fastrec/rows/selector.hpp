@@ -102,6 +102,8 @@ class Selector {
 
   static Selection<Score> empty(Entry<Score>* entries) noexcept { return {entries, 0, padding<Score>()}; }
 
+  void forget() noexcept { state_ = empty(state_.entries); }
+
   void offer(Score score, std::int32_t item) noexcept {
     const Entry<Score> entry{score + Score{0}, item};  // -0.0 becomes 0.0, with which it ties
     if (!ranks_before(entry, state_.worst)) return;

@@ -2,8 +2,7 @@
 // the best of what was touched are kept.
 #pragma once
 
-#include "fastrec/rows/sparse_rows.hpp"
-#include "fastrec/rows/visit.hpp"
+#include "fastrec/rows/pruned_row.hpp"
 
 namespace fastrec {
 namespace {
@@ -137,96 +136,6 @@ void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& 
   }
 }
 
-// ---- what a threshold leaves out ------------------------------------------------------------------------------------
-
-struct CostsMore {
-  bool operator()(const RowTerm& x, const RowTerm& y) const noexcept {
-    return x.cost != y.cost ? x.cost > y.cost : x.inner < y.inner;
-  }
-};
-
-// Splits the terms of a row of A: what the first n_skipped, the dearest, can add up to in any column stays below the
-// threshold, so that a column needs one of the others (prefix filtering: Bayardo et al. 2007). Both bounds of the sum
-// are rounded in fewer steps than `margin` makes up for, as is the entry itself.
-struct Split {
-  std::ptrdiff_t n_skipped, n;
-  double cost;  // of finding the columns with one of the others
-};
-
-template <class Value>
-Split split_by_threshold(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, double threshold,
-                         const Pruning<Value>& pruning, RowTerm* terms) noexcept {
-  constexpr double margin = 1 + 1e-6;
-  Split split{0, 0, 0.0};
-  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
-    const std::int32_t inner = a.indices[at];
-    const double cost = static_cast<double>(b.indptr[inner + 1] - b.indptr[inner]);
-    terms[split.n++] = {inner, static_cast<double>(a.data[at]), cost};
-    split.cost += cost;
-  }
-  std::sort(terms, terms + split.n, CostsMore{});
-  double squares = 0.0, sum = 0.0;
-  while (split.n_skipped < split.n) {
-    const RowTerm& term = terms[split.n_skipped];
-    squares += term.value * term.value;
-    sum += std::fabs(term.value) * pruning.largest[term.inner];
-    if (std::min(std::sqrt(squares) * pruning.largest_norm, sum) * margin > threshold) break;
-    split.cost -= term.cost;
-    ++split.n_skipped;
-  }
-  return split;
-}
-
-// Lists the columns with one of the terms that were not skipped.
-template <class Value>
-std::ptrdiff_t list_columns(const Split& split, const Csr<Value>& b, const RowTerm* terms, std::uint8_t* marks,
-                            std::int32_t* columns) noexcept {
-  std::ptrdiff_t n = 0;
-  for (std::ptrdiff_t t = split.n_skipped; t < split.n; ++t) {
-    for (std::int64_t to = b.indptr[terms[t].inner]; to < b.indptr[terms[t].inner + 1]; ++to) {
-      const std::int32_t column = b.indices[to];
-      columns[n] = column;
-      n += !(marks[column] & touched);
-      marks[column] |= touched;
-    }
-  }
-  return n;
-}
-
-// The row of A, spread out, times the entries [at, end) of one column of B: the terms of add_row, and zeros between
-// them, in the same order.
-template <class Value>
-double entry(const double* row, const Csr<Value>& columns, std::int64_t at, std::int64_t end) noexcept {
-  double sum = 0.0;
-  for (; at < end; ++at) {
-    sum += row[columns.indices[at]] * static_cast<double>(columns.data[at]);
-  }
-  return sum;
-}
-
-// Leaves the sums of what may exceed the threshold in scratch.sums, and their columns in scratch.touched; -1 where the
-// whole row costs less.
-template <class Value>
-std::ptrdiff_t add_pruned_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::int64_t n_terms,
-                              const ProductOptions<Value>& options, const Pruning<Value>& pruning,
-                              const PruningScratch<Value>& spare, const ProductScratch<double>& scratch) noexcept {
-  constexpr double least_threshold = 1e-30;  // below, rounding is not relative
-  if (!pruning.columns.indptr || !options.has_threshold || !(options.threshold >= least_threshold)) return -1;
-  const Split split = split_by_threshold(row, a, b, options.threshold, pruning, spare.terms);
-  const double mean_length =
-      static_cast<double>(b.indptr[b.rows]) / static_cast<double>(std::max<std::ptrdiff_t>(b.columns, 1));
-  if (split.cost * (2 + mean_length) > static_cast<double>(n_terms)) return -1;
-  const std::ptrdiff_t n = list_columns(split, b, spare.terms, scratch.marks, scratch.touched);
-  for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.row[spare.terms[t].inner] = spare.terms[t].value;
-  const Csr<Value>& columns = pruning.columns;
-  visit_rows(scratch.touched, n, columns.indptr, columns.indptr + 1, columns.indices, columns.data,
-             [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
-               scratch.sums[scratch.touched[i]] = entry(spare.row, columns, begin, end);
-             });
-  for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.row[spare.terms[t].inner] = 0.0;
-  return n;
-}
-
 // ---- rows -----------------------------------------------------------------------------------------------------------
 
 // Offers the sums of the columns that scratch.touched lists, and clears them. Columns have marks where one is wanted or
@@ -262,15 +171,13 @@ void offer_list(std::ptrdiff_t n, std::uint8_t wanted, const ProductOptions<Valu
 
 constexpr std::int64_t terms_of_list = 4;  // cost about as much as a column of a block
 
-// Offers a row by whichever way is the cheapest.
+// Offers a row with all its terms by whichever way is the cheapest.
 template <class Value>
-void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::int64_t n_terms, std::uint8_t wanted,
-               const ProductOptions<Value>& options, const Pruning<Value>& pruning, std::ptrdiff_t k,
-               const ProductScratch<Sum<Value>>& scratch, const PruningScratch<Value>& spare,
-               const PickScratch<Value>& pick, Selector<Value>& selector) noexcept {
+void offer_unpruned(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::int64_t n_terms,
+                    std::uint8_t wanted, const ProductOptions<Value>& options, std::ptrdiff_t k,
+                    const ProductScratch<Sum<Value>>& scratch, const PickScratch<Value>& pick,
+                    Selector<Value>& selector) noexcept {
   if constexpr (std::is_floating_point_v<Value>) {
-    const std::ptrdiff_t n = add_pruned_row(row, a, b, n_terms, options, pruning, spare, scratch);
-    if (n >= 0) return offer_list<true>(n, wanted | touched, options, k, scratch, pick, selector);
     if (n_terms * terms_of_list >= b.columns) {
       const bool marked = options.keep_zeros && !options.positive;
       const auto offer = marked ? offer_in_blocks<true, Value> : offer_in_blocks<false, Value>;
@@ -281,6 +188,23 @@ void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std
   const std::uint8_t those = options.positive ? wanted : wanted | touched;
   const auto offer = those || options.exclude.indptr ? offer_list<true, Value> : offer_list<false, Value>;
   offer(n, those, options, k, scratch, pick, selector);
+}
+
+// Offers a row by whichever way is the cheapest.
+template <class Value>
+void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std::int64_t n_terms, std::uint8_t wanted,
+               const ProductOptions<Value>& options, const Pruning<Value>& pruning, std::ptrdiff_t k,
+               const ProductScratch<Sum<Value>>& scratch, const PruningScratch<Value>& spare,
+               const PickScratch<Value>& pick, Selector<Value>& selector) noexcept {
+  if constexpr (std::is_floating_point_v<Value>) {
+    if (tries_to_prune(pruning, spare)) {
+      Split split = terms_of_row(row, a, b, pruning, spare.terms);
+      const bool pruned = offer_pruned(split, b, n_terms, wanted, options, pruning, k, scratch, spare, pick, selector);
+      if (!pruned) offer_unpruned(row, a, b, n_terms, wanted, options, k, scratch, pick, selector);
+      return remember(pruned, split.most, static_cast<double>(selector.tighten().score), *spare.history);
+    }
+  }
+  offer_unpruned(row, a, b, n_terms, wanted, options, k, scratch, pick, selector);
 }
 
 // Writes a row of which nothing is cut off, the column met last first.
@@ -313,15 +237,15 @@ struct MetLater {
 // Puts what was written of a row in the order in which its columns are met, the last first. A column is met with the
 // first term that it has in common with the row of A.
 template <class Value>
-void order_as_met(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& columns, double* spread, Met<Value>* met,
+void order_as_met(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& columns, Value* spread, Met<Value>* met,
                   const SparseRows<Value>& out) noexcept {
-  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) spread[a.indices[at]] = 1.0;
+  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) spread[a.indices[at]] = 1;
   std::int32_t* indices = out.indices + out.starts[row];
   Value* data = out.data + out.starts[row];
   const std::int64_t n = out.lengths[row];
   for (std::int64_t i = 0; i < n; ++i) {
     std::int64_t at = columns.indptr[indices[i]];
-    while (spread[columns.indices[at]] == 0.0) ++at;
+    while (spread[columns.indices[at]] == 0) ++at;
     met[i] = {columns.indices[at], {data[i], indices[i]}};
   }
   std::sort(met, met + n, MetLater{});
@@ -329,7 +253,7 @@ void order_as_met(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& col
     indices[i] = met[i].entry.item;
     data[i] = met[i].entry.score;
   }
-  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) spread[a.indices[at]] = 0.0;
+  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) spread[a.indices[at]] = 0;
 }
 
 template <class Value>
