@@ -221,13 +221,16 @@ bool offer_pruned(Split& split, const Csr<Value>& b, std::int64_t n_terms, std::
                   const PickScratch<Value>& pick, Selector<Value>& selector) noexcept {
   using Limits = std::numeric_limits<Value>;
   constexpr double least_limit = 1e-30, most_sum = Limits::max() / 4;  // beyond, sums of the type could lose more
-  constexpr double expected_again = 0.85;                              // of what the row before reached
-  constexpr double skipped_share = 0.4;  // of what is reached: less, and more is added up; more, and more is exact
+  constexpr double expected_again = 0.9;                               // of what the row before reached
+  // Of that or of the threshold, which fewer entries reach: less, and more is added up; more, and more is exact.
+  constexpr double skipped_of_expected = 0.3, skipped_of_threshold = 0.4;
   const double rounding = static_cast<double>(split.n + 8) * 2.0 * Limits::epsilon() * split.most;
   const double threshold = options.has_threshold ? static_cast<double>(options.threshold) : 0.0;
-  const double limit = std::max(threshold, expected_again * spare.history->reached * split.most) - rounding;
+  const double expected = expected_again * spare.history->reached * split.most;
+  const double limit = std::max(threshold, expected) - rounding;
   if (!(limit >= least_limit && split.most <= most_sum)) return false;
-  split_below(skipped_share * limit, limit, pruning, spare.terms, split);
+  const double skipped = std::max(skipped_of_threshold * threshold, skipped_of_expected * expected);
+  split_below(skipped, limit, pruning, spare.terms, split);
   if (!pays(split, b, n_terms, k)) return false;
 
   const bool all_wanted = wanted == 0 && !options.exclude.indptr;
