@@ -76,8 +76,9 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   const Scratch<Value> partial(n_threads, pruned ? b.columns : 0, Fill::nothing);
   const Scratch<Met<Value>> met(n_threads, best_first ? 0 : k, Fill::nothing);
   const Scratch<PruningHistory> history(n_threads, 1);
-  if (!sums || !marks || !touched || !cursors || !pick || !terms || !inner || !spread || !partial || !met || !history)
+  if (!sums || !marks || !touched || !cursors || !pick || !terms || !inner || !spread || !partial || !met || !history) {
     return Status::out_of_memory;
+  }
   for (int worker = 0; pruned && worker < n_threads; ++worker) {
     std::fill(partial[worker], partial[worker] + b.columns, -std::numeric_limits<Value>::infinity());
   }

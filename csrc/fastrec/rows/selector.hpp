@@ -102,6 +102,7 @@ class Selector {
 
   static Selection<Score> empty(Entry<Score>* entries) noexcept { return {entries, 0, padding<Score>()}; }
 
+  // All that was offered.
   void forget() noexcept { state_ = empty(state_.entries); }
 
   void offer(Score score, std::int32_t item) noexcept {
