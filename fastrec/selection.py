@@ -310,13 +310,14 @@ def best_of_product(
     capacities = room_of_product(n_terms, kept, dtype, threshold)
     left, right = a.data.astype(dtype, copy=False), b.data.astype(dtype, copy=False)
     pruning = _NO_PRUNING
-    dear = int(n_terms.sum()) > _TERMS_THAT_PAY * len(right)
+    n_all = int(n_terms.sum())
+    dear = n_all > _TERMS_THAT_PAY * len(right)
     if dtype.kind == "f" and (dear or (threshold is not None and threshold > 0)):
         pruning = _Pruning.of(b._replace(data=right), n_threads)
     if not best_first and pruning is _NO_PRUNING and kept < b.shape[1]:
         pruning = _Pruning.of_nothing(b, n_threads)
     columns = pruning.data.astype(dtype, copy=False)
-    looked_at = int(n_terms.sum()) > len(left) + len(right)  # for few rows of A that would cost more than it spares
+    looked_at = n_all > len(left) + len(right)  # for few rows of A that would cost more than it spares
     positive = looked_at and _products_are_positive(left, right)
     kernel = _dispatch.kernel("sparse_top_k_product", dtype)
 

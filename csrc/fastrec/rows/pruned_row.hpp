@@ -153,11 +153,10 @@ void visit_between(const Value* numbers, std::ptrdiff_t n, Value least, Value be
   }
 }
 
-// Whether pruning is tried for a row: seldom where it gained nothing lately.
+// Whether pruning is tried for a row: not without bounds, and seldom where it gained nothing lately.
 template <class Value>
 bool tries_to_prune(const Pruning<Value>& pruning, const PruningScratch<Value>& spare) noexcept {
-  constexpr double most_norm = 1e100;
-  return pruning.columns.indptr && pruning.largest_norm < most_norm && --spare.history->n_waiting <= 0;
+  return pruning.columns.indptr && std::isfinite(pruning.largest_norm) && --spare.history->n_waiting <= 0;
 }
 
 // What the next rows should know: whether a row was pruned, and what its k-th best entry was of `most` that it could
@@ -234,6 +233,7 @@ bool offer_pruned(Split& split, const Csr<Value>& b, std::int64_t n_terms, std::
   if (!pays(split, b, n_terms, k)) return false;
 
   const bool all_wanted = wanted == 0 && !options.exclude.indptr;
+  const RowTerm* const terms = spare.terms;
   const std::int32_t* const columns = scratch.touched;
   Value* const sums = pick.scores;
   const std::ptrdiff_t n = add_up(split, b, wanted, all_wanted, scratch.marks, spare, scratch.touched, sums);
@@ -243,7 +243,7 @@ bool offer_pruned(Split& split, const Csr<Value>& b, std::int64_t n_terms, std::
   };
   const Value above_threshold = threshold > 0 ? least_sum(threshold) : -Limits::infinity();
   const Value best = std::max(reached_by_k(sums, n, k, above_threshold, pick.groups), above_threshold);
-  for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.row[spare.inner[t]] = static_cast<Value>(spare.terms[t].value);
+  for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.row[terms[t].inner] = static_cast<Value>(terms[t].value);
   const Value least = least_above<Value>(options.threshold, options.has_threshold);
   ExactEntries<Value> exact(spare.row, pruning.columns, least, selector);
   visit_between(sums, n, best, Limits::quiet_NaN(), [&](std::ptrdiff_t i) { exact.add(columns[i]); });
@@ -256,7 +256,7 @@ bool offer_pruned(Split& split, const Csr<Value>& b, std::int64_t n_terms, std::
   } else {
     selector.forget();
   }
-  for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.row[spare.inner[t]] = 0;
+  for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.row[terms[t].inner] = 0;
   return pruned;
 }
 
