@@ -60,7 +60,14 @@ class Blocks:
         """Let the kernel ``learn`` work on every cell; the sum of what it answers, in one order."""
         n_parts, n_blocks = self._n_parts, self.n_blocks
         n_before = n_parts + n_blocks
-        answers = np.zeros(n_parts * n_blocks * n_blocks)
+        cells = [
+            (part, step, step_and_block - step)
+            for part in range(n_parts)
+            for step_and_block in range(2 * n_blocks - 1)  # the cells of one are of the same block of items
+            for step in range(max(0, step_and_block - n_blocks + 1), min(step_and_block + 1, n_blocks))
+        ]
+        task_of = {cell: n_before + at for at, cell in enumerate(cells)}
+        answers = np.zeros((n_parts, n_blocks, n_blocks))
 
         def task(number: int) -> None:
             if number < n_parts:
@@ -68,23 +75,24 @@ class Blocks:
             elif number < n_before:
                 self._sort(epoch, number - n_parts)
             else:
-                part, step, of_users = self._at(number - n_before)
+                part, step, of_users = cells[number - n_before]
                 cell = self._cell(part, of_users, (of_users + step) % n_blocks)
-                answers[number - n_before] = learn(*cell[:2], self._key, epoch, *cell[2:], *args)
+                answers[part, step, of_users] = learn(*cell[:2], self._key, epoch, *cell[2:], *args)
 
         def needs(number: int) -> Iterable[int]:
             if number < n_parts:
                 return ()
             if number < n_before:
                 return range(n_parts)
-            part, step, of_users = self._at(number - n_before)
-            before = number - of_users - n_blocks  # the first task of the step before
+            part, step, of_users = cells[number - n_before]
             if step:
-                return before + of_users, before + (of_users + 1) % n_blocks
-            return range(before, before + n_blocks) if part else (n_parts + of_users,)
+                return task_of[part, step - 1, of_users], task_of[part, step - 1, (of_users + 1) % n_blocks]
+            if part:
+                return [task_of[part - 1, n_blocks - 1, block] for block in range(n_blocks)]
+            return (n_parts + of_users,)
 
         # No more cells can be worked on at once; threads that only wait would hold up those that do not.
-        _threads.run_in_order(task, needs, n_before + len(answers), min(self._n_threads, n_blocks))
+        _threads.run_in_order(task, needs, n_before + len(cells), min(self._n_threads, n_blocks))
         return float(answers.sum())
 
     def _cell(self, part: int, of_users: int, of_items: int) -> tuple[Any, ...]:
@@ -99,11 +107,6 @@ class Blocks:
             *samples, self._pools[part], int(pool_starts[of_items]), int(pool_starts[of_items + 1]),
             self._rows.indices, self._rows.indptr, self._filters,
         )  # fmt: skip
-
-    def _at(self, number: int) -> tuple[int, int, int]:
-        """Part, step and block of users of the cells in the order of their tasks."""
-        rest, of_users = divmod(number, self.n_blocks)
-        return *divmod(rest, self.n_blocks), of_users
 
     def _partition(self, epoch: int, part: int) -> None:
         _dispatch.kernel("partition_items")(

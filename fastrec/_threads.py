@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
+import heapq
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
-
-import numpy as np
 
 from fastrec import _check, _machine
 
@@ -49,27 +48,39 @@ def run_in_order(
 ) -> None:
     """Call ``task(number)`` for all numbers, each when those that ``needs(number)`` names, all lower, have ended.
 
-    Tasks are begun in order, by this thread and others that live for this call. The lowest that has not ended therefore
-    waits for nobody, whatever the number of threads. After an exception, Ctrl-C included, no further task is begun and
-    every thread has ended before it is raised again.
+    The lowest that may begin is always the next, on this thread or on others that live for this call. The lowest that
+    has not ended waits for nobody, so that no number of threads waits for ever. After an exception, Ctrl-C included, no
+    further task is begun and every thread has ended before it is raised again.
     """
-    numbers = iter(range(n_tasks))
-    ended = np.zeros(n_tasks, np.bool_)
-    changed = threading.Condition()
+    n_missing = [0] * n_tasks
+    followers: list[list[int]] = [[] for _ in range(n_tasks)]
+    for number in range(n_tasks):
+        for needed in needs(number):
+            n_missing[number] += 1
+            followers[needed].append(number)
+    due = [number for number in range(n_tasks) if not n_missing[number]]  # a heap, as every sorted list is
+    n_begun = 0
     stopped = False
+    changed = threading.Condition()
 
-    def is_due(number: int) -> bool:
-        return stopped or all(ended[needed] for needed in needs(number))
+    def is_over() -> bool:
+        return stopped or n_begun == n_tasks
 
     def work() -> None:
-        while (number := next(numbers, None)) is not None:
+        nonlocal n_begun
+        while True:
             with changed:
-                changed.wait_for(functools.partial(is_due, number))
-            if stopped:
-                return
+                changed.wait_for(lambda: due or is_over())
+                if is_over():
+                    return
+                number = heapq.heappop(due)
+                n_begun += 1
             task(number)
             with changed:
-                ended[number] = True
+                for follower in followers[number]:
+                    n_missing[follower] -= 1
+                    if not n_missing[follower]:
+                        heapq.heappush(due, follower)
                 changed.notify_all()
 
     def stop() -> None:
