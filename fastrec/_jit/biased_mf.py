@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastrec._jit.blocks import AHEAD, Words, ask_for, mixed, stream, take_pair
+from fastrec._jit.blocks import AHEAD, Words, ask_for, mixed, partner, stream, take_pair
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, load, pointer, store, total, zeros
+from fastrec._jit.lanes import LANES, fused, load, pointer, prefetch, store, total, zeros
 from fastrec._jit.steps import adapt, adapt_number
 from fastrec._types import Array, Ids, Offsets
 
@@ -64,6 +64,8 @@ def rating_cell(
                     store(x, of_user + column, fused(step, i, keep * u))
                     store(y, of_item + column, fused(step, u, keep * i))
             squares += np.float64(error) * error
+        if at + AHEAD < last:
+            prefetch(pairs_, partner(at + AHEAD, last, mixed(key + np.uint64(at + AHEAD - first))))
         if at < last:
             pair = take_pair(at, last, mixed(key + np.uint64(at - first)), pairs_, ratings_, True)
             ask_for(x, np.int64(pair >> _U32) * stride, stride)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, prefetch
+from fastrec._jit.lanes import LANES, pointer, prefetch
 from fastrec._types import Array, Ids, Offsets
 
 Words = npt.NDArray[np.uint64]
@@ -20,11 +20,11 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _U27, _U30, _U31, _U32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
-_U20, _LOW20 = np.uint64(20), np.uint64(0xFFFFF)
 _MARKS = np.uint64(16)  # bits of a user's filter for an interaction
 
-AHEAD = 8  # samples that are drawn, and asked of memory, before they are learned from
+AHEAD = 4  # samples that are worked on while memory brings what one needs
 TRIES = 16  # draws of a negative; a sample that finds none is left out
+_ASKED_TOGETHER = 4 * LANES  # numbers of a row
 
 
 # ---- random numbers -------------------------------------------------------------------------------------------------
@@ -68,10 +68,10 @@ def uniform_rows(first: int, last: int, out: Array, ids: Offsets, n_columns: int
 
 
 @kernel(part=True)
-def mark_of(word: Any, which: Any, n_marks: Any) -> Any:
-    """One of the three bits that an item, by its random word, sets in a filter (Bloom 1970)."""
-    part = (word >> (_U20 * np.uint64(which))) & _LOW20
-    return np.int64((part * n_marks) >> _U20)
+def marks_of(item: Any, n_marks: Any) -> Any:
+    """The two bits that an item sets in a filter (Bloom 1970): by the halves of a product (Knuth 1973, section 6.4)."""
+    word = np.uint64(item) * _STEP
+    return np.int64(((word >> _U32) * n_marks) >> _U32), np.int64(((word & _LOW) * n_marks) >> _U32)
 
 
 @kernel()
@@ -80,25 +80,16 @@ def mark_items(first: int, last: int, indices: Ids, indptr: Offsets, marks: Arra
     for user in range(first, last):
         start, n_marks = indptr[user], _MARKS * np.uint64(indptr[user + 1] - indptr[user])
         for at in range(start, indptr[user + 1]):
-            word = mixed(np.uint64(indices[at]))
-            for which in range(3):
-                mark = mark_of(word, which, n_marks)
+            for mark in marks_of(indices[at], n_marks):
                 marks[start + (mark >> 4)] |= np.uint16(1 << (mark & 15))
 
 
 @kernel(part=True)
 def has(user: Any, item: Any, indices: Any, indptr: Any, marks: Any) -> Any:
-    """Whether a user has an item: by the filter, which leaves one search in 200 to be done in vain. Takes pointers."""
+    """Whether a user has an item: by the filter, which leaves one search in 70 to be done in vain. Takes pointers."""
     low, high = indptr[user], indptr[user + 1]
-    n_marks = _MARKS * np.uint64(high - low)
-    word = mixed(np.uint64(item))
-    one, two, three = mark_of(word, 0, n_marks), mark_of(word, 1, n_marks), mark_of(word, 2, n_marks)
-    set_in_all = (
-        (marks[low + (one >> 4)] >> (one & 15))
-        & (marks[low + (two >> 4)] >> (two & 15))
-        & (marks[low + (three >> 4)] >> (three & 15))
-    )
-    if not set_in_all & 1:
+    one, two = marks_of(item, _MARKS * np.uint64(high - low))
+    if not (marks[low + (one >> 4)] >> (one & 15)) & (marks[low + (two >> 4)] >> (two & 15)) & 1:
         return False
     end = high
     while low < high:
@@ -124,17 +115,18 @@ def partition_items(
     n_items, n_blocks = len(counts), len(pool_starts) - 1
     key = stream(seed, epoch, -1 - part)
     order = np.arange(n_items)
+    order_, counts_, block_of_, pool_ = pointer(order), pointer(counts), pointer(block_of), pointer(pool)
     for at in range(n_items - 1):
         other = at + below(mixed(key + np.uint64(at)), n_items - at)
-        order[at], order[other] = order[other], order[at]
+        order_[at], order_[other] = order_[other], order_[at]
     filled = 0
     for block in range(n_blocks):
         pool_starts[block] = filled
         for at in range(block * n_items // n_blocks, (block + 1) * n_items // n_blocks):
-            item = order[at]
-            block_of[item] = block
-            for _ in range(counts[item]):
-                pool[filled] = item
+            item = order_[at]
+            block_of_[item] = block
+            for _ in range(counts_[item]):
+                pool_[filled] = item
                 filled += 1
     pool_starts[n_blocks] = filled
 
@@ -148,24 +140,28 @@ def sort_into_cells(
 
     ``blocks[p]`` are those of part p. Cell ``part * n_blocks + block`` of them begins at ``starts[cell]``.
     """
-    n_parts = len(blocks)
+    n_parts, n_items, weighted = len(blocks), blocks.shape[1], len(weights) > 0
+    indices_, indptr_, weights_, blocks_ = pointer(indices), pointer(indptr), pointer(weights), pointer(blocks)
+    starts_, pairs_, pair_weights_ = pointer(starts), pointer(pairs), pointer(pair_weights)
     starts[:] = 0
-    for at in range(indptr[first], indptr[last]):
+    for at in range(indptr_[first], indptr_[last]):
         part = part_of(at, n_parts, seed, epoch)
-        starts[part * n_blocks + blocks[part, indices[at]] + 1] += 1
+        starts_[part * n_blocks + blocks_[part * n_items + indices_[at]] + 1] += 1
     starts[0] = indptr[first]
     for cell in range(n_parts * n_blocks):
         starts[cell + 1] += starts[cell]
     ends = starts[:-1].copy()
+    ends_ = pointer(ends)
     for user in range(first, last):
-        for at in range(indptr[user], indptr[user + 1]):
-            item = indices[at]
+        for at in range(indptr_[user], indptr_[user + 1]):
+            item = indices_[at]
             part = part_of(at, n_parts, seed, epoch)
-            cell = part * n_blocks + blocks[part, item]
-            pairs[ends[cell]] = (np.uint64(user) << _U32) | np.uint64(item)
-            if len(weights):
-                pair_weights[ends[cell]] = weights[at]
-            ends[cell] += 1
+            cell = part * n_blocks + blocks_[part * n_items + item]
+            place = ends_[cell]
+            ends_[cell] = place + 1
+            pairs_[place] = (np.uint64(user) << _U32) | np.uint64(item)
+            if weighted:
+                pair_weights_[place] = weights_[at]
 
 
 @kernel(part=True)
@@ -177,12 +173,18 @@ def part_of(at: Any, n_parts: Any, seed: Any, epoch: Any) -> Any:
 
 
 @kernel(part=True)
+def partner(at: Any, last: Any, word: Any) -> Any:
+    """With which one, not taken before, interaction ``at`` of a cell changes places."""
+    return at + below(word >> _U32, last - at)
+
+
+@kernel(part=True)
 def take_pair(at: Any, last: Any, word: Any, pairs: Any, weights: Any, weighted: Any) -> Any:
     """Exchange interaction ``at`` of a cell with a random one of those not taken before (Fisher and Yates).
 
     Takes pointers, as all that follow.
     """
-    other = at + below(word >> _U32, last - at)
+    other = partner(at, last, word)
     taken = pairs[other]
     pairs[other] = pairs[at]
     pairs[at] = taken
@@ -215,5 +217,10 @@ def draw_negative(
 @kernel(part=True)
 def ask_for(matrix: Any, first: Any, width: Any) -> None:
     """Let memory bring a row."""
-    for column in range(0, width, LANES):
+    asked = 0
+    if width >= _ASKED_TOGETHER:  # no loop, which LLVM would unroll so far that to enter it costs more than it does
+        for column in range(0, _ASKED_TOGETHER, LANES):
+            prefetch(matrix, first + column)
+        asked = _ASKED_TOGETHER
+    for column in range(asked, width, LANES):
         prefetch(matrix, first + column)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from fastrec._jit.blocks import AHEAD, Words, ask_for, draw_negative, mixed, stream, take_pair
+from fastrec._jit.blocks import AHEAD, Words, ask_for, draw_negative, mixed, partner, stream, take_pair
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, load, pointer, prefetch, store
+from fastrec._jit.lanes import LANES, fused, load, logistic, pointer, prefetch, store
 from fastrec._jit.steps import adapt_number, descend, descend_adagrad, margin
 from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)
-_SLOTS = 2 * AHEAD - 1  # bits of a sample's number that say where its draws are kept
+_SLOTS = 4 * AHEAD  # samples whose draws are kept
+_SLOT = _SLOTS - 1  # the bits of a sample's number that say where
 
 
 @kernel()
@@ -34,48 +34,56 @@ def bpr_cell(
     pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool[pool_first:pool_last])
     indices_, indptr_, marks_ = pointer(indices), pointer(indptr), pointer(marks)
     x, y, b, b_squares = pointer(users), pointer(items), pointer(biases), pointer(bias_squares)
-    drawn = np.empty((3, 2 * AHEAD), np.int64)  # user, positive, negative
-    words, n_pool, n_items = np.empty(2 * AHEAD, np.uint64), pool_last - pool_first, len(items)
+    drawn = np.empty((3, _SLOTS), np.int64)  # where factors begin: of the user, the positive, the negative
+    words, n_pool, n_items = np.empty(_SLOTS, np.uint64), pool_last - pool_first, len(items)
 
     key = stream(seed, epoch, place)
     wrong = np.float64(0)
-    for now in range(first, last + AHEAD, AHEAD):
-        # Draws for the next ones in loops of their own: what samples wait for, they wait for together.
-        for at in range(now, min(now + AHEAD, last)):
-            word = mixed(key + np.uint64(at - first))
-            pair = take_pair(at, last, word, pairs_, weights_, weighted)
-            user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
-            slot = at & _SLOTS
-            drawn[0, slot], drawn[1, slot], words[slot] = user, positive, word
-            ask_for(x, user * stride, stride)
-            ask_for(y, positive * stride, stride)
+    for now in range(first, last + 3 * AHEAD):
+        # A sample has four stages, AHEAD samples apart: what each needs, the one before has asked of memory.
+        if now < last:
+            word = mixed(key + np.uint64(now - first))
+            words[now & _SLOT] = word
+            prefetch(pairs_, partner(now, last, word))
+        at = now - AHEAD
+        if first <= at < last:
+            slot = at & _SLOT
+            pair = take_pair(at, last, words[slot], pairs_, weights_, weighted)
+            user = np.int64(pair >> _U32)
+            of_user, above = user * stride, np.int64(pair & _LOW) * stride
+            drawn[0, slot], drawn[1, slot] = of_user, above
+            ask_for(x, of_user, stride)
+            ask_for(y, above, stride)
             prefetch(marks_, indptr_[user])  # where the user's filter begins; most end within a line
-        for at in range(now, min(now + AHEAD, last)):
-            slot = at & _SLOTS
-            user, word = drawn[0, slot], words[slot]
-            negative = draw_negative(user, word, pool_, n_pool, n_items, indices_, indptr_, marks_)
-            drawn[2, slot] = negative
+        at = now - 2 * AHEAD
+        if first <= at < last:
+            slot, user = at & _SLOT, np.int64(pairs_[at] >> _U32)
+            negative = draw_negative(user, words[slot], pool_, n_pool, n_items, indices_, indptr_, marks_)
+            below = negative * stride
+            drawn[2, slot] = below
             if negative >= 0:
-                ask_for(y, negative * stride, stride)
-        for at in range(max(now - AHEAD, first), min(now, last)):
-            slot = at & _SLOTS
-            user, positive, negative = drawn[0, slot], drawn[1, slot], drawn[2, slot]
-            if negative < 0:
-                continue
-            of_user, above, below = user * stride, positive * stride, negative * stride
-            apart = margin(x, of_user, y, above, below, width)
-            if biased:
-                apart += b[positive] - b[negative]
-            doubt = _ONE / (_ONE + np.float32(math.exp(apart)))
-            pull = doubt * weights_[at] if weighted else doubt
-            if adaptive:
-                descend_adagrad(x, of_user, y, above, below, width, pull, rate, penalty)
-            else:
-                descend(x, of_user, y, above, below, width, pull, rate, penalty)
-            if biased:
-                adapt_number(b, b_squares, adaptive, positive, pull - penalty * b[positive], rate)
-                adapt_number(b, b_squares, adaptive, negative, -pull - penalty * b[negative], rate)
-            wrong += doubt
+                ask_for(y, below, stride)
+        at = now - 3 * AHEAD
+        if at < first:
+            continue
+        slot = at & _SLOT
+        of_user, above, below = drawn[0, slot], drawn[1, slot], drawn[2, slot]
+        if below < 0:
+            continue
+        apart = margin(x, of_user, y, above, below, width)
+        if biased:
+            positive, negative = above // stride, below // stride
+            apart += b[positive] - b[negative]
+        doubt = logistic(-apart)
+        pull = doubt * weights_[at] if weighted else doubt
+        if adaptive:
+            descend_adagrad(x, of_user, y, above, below, width, pull, rate, penalty)
+        else:
+            descend(x, of_user, y, above, below, width, pull, rate, penalty)
+        if biased:
+            adapt_number(b, b_squares, adaptive, positive, pull - penalty * b[positive], rate)
+            adapt_number(b, b_squares, adaptive, negative, -pull - penalty * b[negative], rate)
+        wrong += doubt
     return wrong
 
 
@@ -103,7 +111,7 @@ def bpr_fold_in(
                 apart = margin(x, user * width, y, positive * width, negative * width, width)
                 if len(biases):
                     apart += biases[positive] - biases[negative]
-                pull = _ONE / (_ONE + np.float32(math.exp(apart)))
+                pull = logistic(-apart)
                 if len(weights):
                     pull *= weights[at]
                 step, keep = rate * pull, _ONE - rate * penalty

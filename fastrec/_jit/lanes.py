@@ -206,10 +206,10 @@ def _spread(builder: Any, number: Any) -> Any:
     return builder.shuffle_vector(single, single, ir.Constant(_BITS, [0] * LANES))
 
 
-def _llvm(builder: Any, name: str, n_arguments: int) -> Any:
-    """An intrinsic function of LLVM on sixteen floats."""
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * n_arguments)
-    return cgutils.get_or_insert_function(builder.module, kind, f"{name}.v{LANES}f32")
+def _llvm(builder: Any, name: str, n_arguments: int, of: Any = _VECTOR) -> Any:
+    """An intrinsic function of LLVM on sixteen floats, or on one."""
+    kind = ir.FunctionType(of, [of] * n_arguments)
+    return cgutils.get_or_insert_function(builder.module, kind, f"{name}.{'f32' if of is _FLOAT else f'v{LANES}f32'}")
 
 
 @intrinsic
@@ -227,13 +227,16 @@ def aligned(typing: Any, array: Any) -> Any:
 
 @intrinsic
 def logistic(typing: Any, value: Any) -> Any:
-    """1 / (1 + exp(-x)) to a few roundings; NaN stays NaN."""
+    """1 / (1 + exp(-x)) to a few roundings, of sixteen numbers or of one; NaN stays NaN."""
 
     def lowered(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def constant(number: float) -> Any:
-            return ir.Constant(_VECTOR, [number] * LANES)
+        (number,) = arguments
+        bits = _BITS if value is lanes else ir.IntType(32)
 
-        power = builder.fmul(arguments[0], constant(-1 / math.log(2)))
+        def constant(value: float, kind: Any = number.type) -> Any:
+            return ir.Constant(kind, [value] * LANES if isinstance(kind, ir.VectorType) else value)
+
+        power = builder.fmul(number, constant(-1 / math.log(2)))
         for comparison, bound in ((">", _MOST_POWER), ("<", -_MOST_POWER)):
             beyond = builder.fcmp_ordered(comparison, power, constant(bound))
             power = builder.select(beyond, constant(bound), power)
@@ -241,11 +244,10 @@ def logistic(typing: Any, value: Any) -> Any:
         rest = builder.fsub(power, builder.fsub(rounded, constant(_ROUNDING)))
         series = constant(math.log(2) ** _TERMS / math.factorial(_TERMS))
         for term in range(_TERMS - 1, -1, -1):
-            series = builder.call(
-                _llvm(builder, "llvm.fmuladd", 3), [series, rest, constant(math.log(2) ** term / math.factorial(term))]
-            )
-        shift, one = (ir.Constant(_BITS, [bits] * LANES) for bits in (23, 127 << 23))
-        scale = builder.bitcast(builder.add(builder.shl(builder.bitcast(rounded, _BITS), shift), one), _VECTOR)
+            coefficient = constant(math.log(2) ** term / math.factorial(term))
+            series = builder.call(_llvm(builder, "llvm.fmuladd", 3, number.type), [series, rest, coefficient])
+        shift, one = constant(23, bits), constant(127 << 23, bits)
+        scale = builder.bitcast(builder.add(builder.shl(builder.bitcast(rounded, bits), shift), one), number.type)
         return builder.fdiv(constant(1.0), builder.fadd(constant(1.0), builder.fmul(series, scale)))
 
-    return lanes(lanes), lowered
+    return (lanes(lanes) if value is lanes else types.float32(types.float32)), lowered
