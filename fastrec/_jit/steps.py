@@ -14,16 +14,27 @@ from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, fused, inverse_root, load, store, total, zeros
 
 _ONE = np.float32(1)
+_TOGETHER = (
+    4 * LANES
+)  # numbers of a row, in an inner loop that LLVM unrolls: it would enter a single one at great length
 
 
 @kernel(part=True)
 def margin(users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any) -> Any:
     """By how much a user's score of one item exceeds that of another."""
-    dot = zeros()
-    for column in range(0, width, LANES):
-        apart = load(items, positive + column) - load(items, negative + column)
-        dot = fused(load(users, user + column), apart, dot)
+    dot, together = zeros(), width - width % _TOGETHER
+    for first in range(0, together, _TOGETHER):
+        for column in range(first, first + _TOGETHER, LANES):
+            dot = with_product(dot, users, user + column, items, positive + column, negative + column)
+    for column in range(together, width, LANES):
+        dot = with_product(dot, users, user + column, items, positive + column, negative + column)
     return total(dot)
+
+
+@kernel(part=True)
+def with_product(dot: Any, users: Any, user: Any, items: Any, positive: Any, negative: Any) -> Any:
+    """The sum and sixteen numbers' part of it."""
+    return fused(load(users, user), load(items, positive) - load(items, negative), dot)
 
 
 @kernel(part=True)
@@ -32,13 +43,22 @@ def descend(
     penalty: Any,
 ) -> None:  # fmt: skip
     """A step of plain gradient descent, with ``pull`` on the margin."""
-    step, keep = rate * pull, _ONE - rate * penalty
-    for column in range(0, width, LANES):
-        x = load(users, user + column)
-        above, below = load(items, positive + column), load(items, negative + column)
-        store(users, user + column, fused(step, above - below, keep * x))
-        store(items, positive + column, fused(step, x, keep * above))
-        store(items, negative + column, fused(-step, x, keep * below))
+    step, keep, together = rate * pull, _ONE - rate * penalty, width - width % _TOGETHER
+    for first in range(0, together, _TOGETHER):
+        for column in range(first, first + _TOGETHER, LANES):
+            move(users, user + column, items, positive + column, negative + column, step, keep)
+    for column in range(together, width, LANES):
+        move(users, user + column, items, positive + column, negative + column, step, keep)
+
+
+@kernel(part=True)
+def move(users: Any, user: Any, items: Any, positive: Any, negative: Any, step: Any, keep: Any) -> None:
+    """Sixteen numbers of each row move."""
+    x = load(users, user)
+    above, below = load(items, positive), load(items, negative)
+    store(users, user, fused(step, above - below, keep * x))
+    store(items, positive, fused(step, x, keep * above))
+    store(items, negative, fused(-step, x, keep * below))
 
 
 @kernel(part=True)
