@@ -60,12 +60,7 @@ class Blocks:
         """Let the kernel ``learn`` work on every cell; the sum of what it answers, in one order."""
         n_parts, n_blocks = self._n_parts, self.n_blocks
         n_before = n_parts + n_blocks
-        cells = [
-            (part, step, step_and_block - step)
-            for part in range(n_parts)
-            for step_and_block in range(2 * n_blocks - 1)  # the cells of one are of the same block of items
-            for step in range(max(0, step_and_block - n_blocks + 1), min(step_and_block + 1, n_blocks))
-        ]
+        cells = cells_in_order(n_parts, n_blocks)
         task_of = {cell: n_before + at for at, cell in enumerate(cells)}
         answers = np.zeros((n_parts, n_blocks, n_blocks))
 
@@ -132,6 +127,19 @@ def blocks_for(n_stored: int, n_users: int, n_items: int) -> int:
     ):
         n_blocks *= 2
     return n_blocks
+
+
+def cells_in_order(n_parts: int, n_blocks: int) -> list[tuple[int, int, int]]:
+    """Part, step and block of users of every cell, those of a block of items together; none before one that it needs.
+
+    So a block's factors stay in a cache, whether one thread takes all cells or some share them.
+    """
+    return [
+        (part, step, same_items - step)
+        for part in range(n_parts)
+        for same_items in range(2 * n_blocks - 1)  # the block of items, or that and n_blocks
+        for step in range(max(0, same_items - n_blocks + 1), min(same_items + 1, n_blocks))
+    ]
 
 
 def even_bounds(indptr: Offsets, n_blocks: int) -> Offsets:

@@ -1,6 +1,7 @@
 """Models by stochastic gradient descent: every step by its definition, and what holds for all of them."""
 
 import inspect
+import itertools
 import re
 import time
 
@@ -476,6 +477,17 @@ class TestBlocks:
         assert _blocks.blocks_for(810_128, 29_858, 40_981) == 8
         assert _blocks.blocks_for(10**7, 10**6, 100) == 1
         assert _blocks.blocks_for(10**12, 10**9, 10**9) == 64
+
+    @pytest.mark.parametrize("n_blocks", [1, 2, 8])
+    def test_cells_of_a_block_of_items_stand_together_and_after_what_they_need(self, n_blocks):
+        cells = _blocks.cells_in_order(2, n_blocks)
+        assert sorted(cells) == list(itertools.product(range(2), range(n_blocks), range(n_blocks)))
+        items = [(of_users + step) % n_blocks for _, step, of_users in cells]
+        assert sum(one != other for one, other in itertools.pairwise(items)) <= 2 * (2 * n_blocks - 1)
+        for at, (part, step, of_users) in enumerate(cells):
+            before = {(part, step - 1, of_users), (part, step - 1, (of_users + 1) % n_blocks)} if step else set()
+            assert before <= set(cells[:at])
+            assert all(earlier[0] <= part for earlier in cells[:at])
 
     @pytest.mark.parametrize("n_threads", [1, 2, 5])
     def test_tasks_run_once_and_after_what_they_need(self, n_threads):
