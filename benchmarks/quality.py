@@ -155,7 +155,9 @@ def gowalla(n_users: int) -> Iterator[Trial]:
         yield Trial(f"fastrec LogisticMF(64), seed {seed}", ours(lmf))
         lmf = LogisticMatrixFactorization(64, iterations=30, random_state=seed)
         yield Trial(f"implicit LogisticMatrixFactorization(64), seed {seed}", theirs(lmf))
-    yield Trial("fastrec SLIM, alpha .005, l1_ratio 1e-6, k 100", ours(slim(n_users, 0.005, 1e-6, 100)), ".16988 .13822")
+    yield Trial(
+        "fastrec SLIM, alpha .005, l1_ratio 1e-6, k 100", ours(slim(n_users, 0.005, 1e-6, 100)), ".16988 .13822"
+    )
     yield Trial("fastrec EASE(80)", ours(fastrec.EASE(80.0)), ".17649 .14666")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, pointer, prefetch
+from fastrec._jit.lanes import LANES, TOGETHER, pointer, prefetch
 from fastrec._types import Array, Ids, Offsets
 
 Words = npt.NDArray[np.uint64]
@@ -24,7 +24,6 @@ _MARKS = np.uint64(16)  # bits of a user's filter for an interaction
 
 AHEAD = 4  # samples that are worked on while memory brings what one needs
 TRIES = 16  # draws of a negative; a sample that finds none is left out
-_ASKED_TOGETHER = 4 * LANES  # numbers of a row
 
 
 # ---- random numbers -------------------------------------------------------------------------------------------------
@@ -218,9 +217,9 @@ def draw_negative(
 def ask_for(matrix: Any, first: Any, width: Any) -> None:
     """Let memory bring a row."""
     asked = 0
-    if width >= _ASKED_TOGETHER:  # no loop, which LLVM would unroll so far that to enter it costs more than it does
-        for column in range(0, _ASKED_TOGETHER, LANES):
+    if width >= TOGETHER:
+        for column in range(0, TOGETHER, LANES):
             prefetch(matrix, first + column)
-        asked = _ASKED_TOGETHER
+        asked = TOGETHER
     for column in range(asked, width, LANES):
         prefetch(matrix, first + column)

@@ -19,6 +19,7 @@ from numba.extending import lower_builtin, register_model, type_callable
 from numba.np.arrayobj import make_array
 
 LANES = 16
+TOGETHER = 4 * LANES  # an inner loop over so many is unrolled; to enter one over a row costs more than that takes
 _ALIGNMENT = 64
 _FLOAT = ir.FloatType()
 _VECTOR = ir.VectorType(_FLOAT, LANES)

@@ -11,20 +11,17 @@ from typing import Any
 import numpy as np
 
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, inverse_root, load, store, total, zeros
+from fastrec._jit.lanes import LANES, TOGETHER, fused, inverse_root, load, store, total, zeros
 
 _ONE = np.float32(1)
-_TOGETHER = (
-    4 * LANES
-)  # numbers of a row, in an inner loop that LLVM unrolls: it would enter a single one at great length
 
 
 @kernel(part=True)
 def margin(users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any) -> Any:
     """By how much a user's score of one item exceeds that of another."""
-    dot, together = zeros(), width - width % _TOGETHER
-    for first in range(0, together, _TOGETHER):
-        for column in range(first, first + _TOGETHER, LANES):
+    dot, together = zeros(), width - width % TOGETHER
+    for first in range(0, together, TOGETHER):
+        for column in range(first, first + TOGETHER, LANES):
             dot = with_product(dot, users, user + column, items, positive + column, negative + column)
     for column in range(together, width, LANES):
         dot = with_product(dot, users, user + column, items, positive + column, negative + column)
@@ -43,9 +40,9 @@ def descend(
     penalty: Any,
 ) -> None:  # fmt: skip
     """A step of plain gradient descent, with ``pull`` on the margin."""
-    step, keep, together = rate * pull, _ONE - rate * penalty, width - width % _TOGETHER
-    for first in range(0, together, _TOGETHER):
-        for column in range(first, first + _TOGETHER, LANES):
+    step, keep, together = rate * pull, _ONE - rate * penalty, width - width % TOGETHER
+    for first in range(0, together, TOGETHER):
+        for column in range(first, first + TOGETHER, LANES):
             move(users, user + column, items, positive + column, negative + column, step, keep)
     for column in range(together, width, LANES):
         move(users, user + column, items, positive + column, negative + column, step, keep)
