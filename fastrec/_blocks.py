@@ -46,6 +46,8 @@ class Blocks:
         self._rows, self._key, self._draws = rows, key, times_drawn is not None
         self._times_drawn = np.zeros(n_items, np.int64) if times_drawn is None else times_drawn
         self._n_parts, self._n_threads = n_parts, n_threads
+        self._cells = cells_in_order(n_parts, self.n_blocks)
+        self._task_of = {cell: n_parts + self.n_blocks + at for at, cell in enumerate(self._cells)}
         self._user_bounds = even_bounds(rows.indptr, self.n_blocks)
         self._values = np.empty(0, np.float32) if values is None else values.astype(np.float32)
         self._filters = filters_of(rows, n_threads) if self._draws else np.empty(0, np.uint16)
@@ -59,9 +61,7 @@ class Blocks:
     def run_epoch(self, epoch: int, learn: Callable[..., float], *args: Any) -> float:
         """Let the kernel ``learn`` work on every cell; the sum of what it answers, in one order."""
         n_parts, n_blocks = self._n_parts, self.n_blocks
-        n_before = n_parts + n_blocks
-        cells = cells_in_order(n_parts, n_blocks)
-        task_of = {cell: n_before + at for at, cell in enumerate(cells)}
+        n_before, cells, task_of = n_parts + n_blocks, self._cells, self._task_of
         answers = np.zeros((n_parts, n_blocks, n_blocks))
 
         def task(number: int) -> None:

@@ -14,6 +14,7 @@ from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)
+_SLOT = 2 * AHEAD - 1  # the bits of a sample's number that say where its word is kept
 
 
 @kernel(part=True)
@@ -39,37 +40,44 @@ def rating_cell(
     b_x, b_y, b_x_squares, b_y_squares = (
         pointer(user_biases), pointer(item_biases), pointer(user_squares), pointer(item_squares),
     )  # fmt: skip
+    words = np.empty(2 * AHEAD, np.uint64)
 
     key = stream(seed, epoch, place)
     squares = np.float64(0)
-    for at in range(first, last + AHEAD):
-        if at >= first + AHEAD:
-            pair = pairs_[at - AHEAD]
-            user, item = np.int64(pair >> _U32), np.int64(pair & _LOW)
-            of_user, of_item = user * stride, item * stride
-            error = ratings_[at - AHEAD] - mean - product(x, of_user, y, of_item, width)
-            if biased:
-                error -= b_x[user] + b_y[item]
-                adapt_number(b_x, b_x_squares, adaptive, user, error - penalty * b_x[user], rate)
-                adapt_number(b_y, b_y_squares, adaptive, item, error - penalty * b_y[item], rate)
-            if adaptive:
-                for column in range(0, width, LANES):
-                    u, i = load(x, of_user + column), load(y, of_item + column)
-                    adapt(x, of_user + column, width, u, error * i - penalty * u, rate)
-                    adapt(y, of_item + column, width, i, error * u - penalty * i, rate)
-            else:
-                step, keep = rate * error, _ONE - rate * penalty
-                for column in range(0, width, LANES):
-                    u, i = load(x, of_user + column), load(y, of_item + column)
-                    store(x, of_user + column, fused(step, i, keep * u))
-                    store(y, of_item + column, fused(step, u, keep * i))
-            squares += np.float64(error) * error
-        if at + AHEAD < last:
-            prefetch(pairs_, partner(at + AHEAD, last, mixed(key + np.uint64(at + AHEAD - first))))
-        if at < last:
-            pair = take_pair(at, last, mixed(key + np.uint64(at - first)), pairs_, ratings_, True)
+    for now in range(first, last + 2 * AHEAD):
+        # A sample has three stages, AHEAD samples apart: what each needs, the one before has asked of memory.
+        if now < last:
+            word = mixed(key + np.uint64(now - first))
+            words[now & _SLOT] = word
+            prefetch(pairs_, partner(now, last, word))
+        at = now - AHEAD
+        if first <= at < last:
+            pair = take_pair(at, last, words[at & _SLOT], pairs_, ratings_, True)
             ask_for(x, np.int64(pair >> _U32) * stride, stride)
             ask_for(y, np.int64(pair & _LOW) * stride, stride)
+        at = now - 2 * AHEAD
+        if at < first:
+            continue
+        pair = pairs_[at]
+        user, item = np.int64(pair >> _U32), np.int64(pair & _LOW)
+        of_user, of_item = user * stride, item * stride
+        error = ratings_[at] - mean - product(x, of_user, y, of_item, width)
+        if biased:
+            error -= b_x[user] + b_y[item]
+            adapt_number(b_x, b_x_squares, adaptive, user, error - penalty * b_x[user], rate)
+            adapt_number(b_y, b_y_squares, adaptive, item, error - penalty * b_y[item], rate)
+        if adaptive:
+            for column in range(0, width, LANES):
+                u, i = load(x, of_user + column), load(y, of_item + column)
+                adapt(x, of_user + column, width, u, error * i - penalty * u, rate)
+                adapt(y, of_item + column, width, i, error * u - penalty * i, rate)
+        else:
+            step, keep = rate * error, _ONE - rate * penalty
+            for column in range(0, width, LANES):
+                u, i = load(x, of_user + column), load(y, of_item + column)
+                store(x, of_user + column, fused(step, i, keep * u))
+                store(y, of_item + column, fused(step, u, keep * i))
+        squares += np.float64(error) * error
     return squares
 
 

@@ -22,7 +22,7 @@ _U27, _U30, _U31, _U32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(
 _LOW = np.uint64(0xFFFFFFFF)
 _MARKS = np.uint64(16)  # bits of a user's filter for an interaction
 
-AHEAD = 4  # samples that are worked on while memory brings what one needs
+AHEAD = 4  # samples that are worked on while memory brings what one needs; a power of two
 TRIES = 16  # draws of a negative; a sample that finds none is left out
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from fastrec._jit.blocks import AHEAD, Words, ask_for, draw_negative, mixed, partner, stream, take_pair
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, fused, load, logistic, pointer, prefetch, store
-from fastrec._jit.steps import adapt_number, descend, descend_adagrad, margin
+from fastrec._jit.steps import descend, descend_biases, margin
 from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
@@ -76,13 +76,9 @@ def bpr_cell(
             apart += b[positive] - b[negative]
         doubt = logistic(-apart)
         pull = doubt * weights_[at] if weighted else doubt
-        if adaptive:
-            descend_adagrad(x, of_user, y, above, below, width, pull, rate, penalty)
-        else:
-            descend(x, of_user, y, above, below, width, pull, rate, penalty)
+        descend(x, of_user, y, above, below, width, pull, adaptive, rate, penalty)
         if biased:
-            adapt_number(b, b_squares, adaptive, positive, pull - penalty * b[positive], rate)
-            adapt_number(b, b_squares, adaptive, negative, -pull - penalty * b[negative], rate)
+            descend_biases(b, b_squares, positive, negative, pull, adaptive, rate, penalty)
         wrong += doubt
     return wrong
 

@@ -36,10 +36,21 @@ def with_product(dot: Any, users: Any, user: Any, items: Any, positive: Any, neg
 
 @kernel(part=True)
 def descend(
-    users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any, pull: Any, rate: Any,
-    penalty: Any,
+    users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any, pull: Any, adaptive: Any,
+    rate: Any, penalty: Any,
 ) -> None:  # fmt: skip
-    """A step of plain gradient descent, with ``pull`` on the margin."""
+    """A step with ``pull`` on the margin: plain, or with a rate for every number, from its own squared gradients.
+
+    The latter is Adagrad (Duchi et al. 2011).
+    """
+    if adaptive:
+        for column in range(0, width, LANES):
+            x = load(users, user + column)
+            above, below = load(items, positive + column), load(items, negative + column)
+            adapt(users, user + column, width, x, pull * (above - below) - penalty * x, rate)
+            adapt(items, positive + column, width, above, pull * x - penalty * above, rate)
+            adapt(items, negative + column, width, below, -pull * x - penalty * below, rate)
+        return
     step, keep, together = rate * pull, _ONE - rate * penalty, width - width % TOGETHER
     for first in range(0, together, TOGETHER):
         for column in range(first, first + TOGETHER, LANES):
@@ -59,20 +70,6 @@ def move(users: Any, user: Any, items: Any, positive: Any, negative: Any, step: 
 
 
 @kernel(part=True)
-def descend_adagrad(
-    users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any, pull: Any, rate: Any,
-    penalty: Any,
-) -> None:  # fmt: skip
-    """The same with a rate for every number, from its own squared gradients (Duchi et al. 2011)."""
-    for column in range(0, width, LANES):
-        x = load(users, user + column)
-        above, below = load(items, positive + column), load(items, negative + column)
-        adapt(users, user + column, width, x, pull * (above - below) - penalty * x, rate)
-        adapt(items, positive + column, width, above, pull * x - penalty * above, rate)
-        adapt(items, negative + column, width, below, -pull * x - penalty * below, rate)
-
-
-@kernel(part=True)
 def adapt(matrix: Any, at: Any, width: Any, value: Any, ascent: Any, rate: Any) -> None:
     """Sixteen numbers of a row move along ``ascent``."""
     squares = fused(ascent, ascent, load(matrix, at + width))
@@ -88,3 +85,12 @@ def adapt_number(values: Any, squares: Any, adaptive: Any, at: Any, ascent: Any,
         values[at] += rate * ascent / np.float32(math.sqrt(squares[at]))
     else:
         values[at] += rate * ascent
+
+
+@kernel(part=True)
+def descend_biases(
+    biases: Any, squares: Any, positive: Any, negative: Any, pull: Any, adaptive: Any, rate: Any, penalty: Any
+) -> None:
+    """The step of both items' biases that goes with `descend`."""
+    adapt_number(biases, squares, adaptive, positive, pull - penalty * biases[positive], rate)
+    adapt_number(biases, squares, adaptive, negative, -pull - penalty * biases[negative], rate)

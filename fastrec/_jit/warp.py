@@ -10,7 +10,7 @@ import numpy as np
 from fastrec._jit.blocks import AHEAD, Words, ask_for, below, draw, has, mixed, stream, take_pair
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, load, pointer
-from fastrec._jit.steps import adapt, adapt_number, descend, descend_adagrad, margin
+from fastrec._jit.steps import adapt, descend, descend_biases, margin
 from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
@@ -62,13 +62,9 @@ def warp_cell(
                 pull = rank_weight(n_items, n_draws)
                 if weighted:
                     pull *= weights_[at - AHEAD]
-                if adaptive:
-                    descend_adagrad(x, of_user, y, above, under, width, pull, rate, penalty)
-                else:
-                    descend(x, of_user, y, above, under, width, pull, rate, penalty)
+                descend(x, of_user, y, above, under, width, pull, adaptive, rate, penalty)
                 if biased:
-                    adapt_number(b, b_squares, adaptive, positive, pull - penalty * b[positive], rate)
-                    adapt_number(b, b_squares, adaptive, negative, -pull - penalty * b[negative], rate)
+                    descend_biases(b, b_squares, positive, negative, pull, adaptive, rate, penalty)
                 losses += pull * (_ONE - apart)
                 break
         if at < last:
