@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from fastrec._jit.blocks import AHEAD, Words, ask_for, below, draw, has, mixed, stream, take_pair
+from fastrec._jit.blocks import AHEAD, Words, ask_for, below, draw, has, mixed, partner, stream, take_pair
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, load, pointer
+from fastrec._jit.lanes import LANES, load, pointer, prefetch
 from fastrec._jit.steps import adapt, descend, descend_biases, margin
 from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)
+_SLOTS = 4 * AHEAD  # samples whose draws are kept
+_SLOT = _SLOTS - 1  # the bits of a sample's number that say where
 _ASKED_FOR = 4  # of the negatives: the others are seldom drawn
 
 
@@ -40,42 +42,55 @@ def warp_cell(
     pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool[pool_first:pool_last])
     indices_, indptr_, marks_ = pointer(indices), pointer(indptr), pointer(marks)
     x, y, b, b_squares = pointer(users), pointer(items), pointer(biases), pointer(bias_squares)
-    words, n_pool = np.empty(AHEAD, np.uint64), pool_last - pool_first
+    words, n_pool = np.empty(_SLOTS, np.uint64), pool_last - pool_first
 
     key = stream(seed, epoch, place)
     losses = np.float64(0)
-    for at in range(first, last + AHEAD):
-        slot = at & (AHEAD - 1)
-        if at >= first + AHEAD:
-            pair, word = pairs_[at - AHEAD], words[slot]
-            user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
-            of_user, above = user * stride, positive * stride
-            for n_draws in range(1, max_draws + 1):
-                negative = np.int64(pool_[below(word, n_pool)])
-                word = mixed(word)
-                under = negative * stride
-                apart = margin(x, of_user, y, above, under, width)
-                if biased:
-                    apart += b[positive] - b[negative]
-                if apart >= _ONE or has(user, negative, indices_, indptr_, marks_):
-                    continue
-                pull = rank_weight(n_items, n_draws)
-                if weighted:
-                    pull *= weights_[at - AHEAD]
-                descend(x, of_user, y, above, under, width, pull, adaptive, rate, penalty)
-                if biased:
-                    descend_biases(b, b_squares, positive, negative, pull, adaptive, rate, penalty)
-                losses += pull * (_ONE - apart)
-                break
-        if at < last:
-            word = mixed(key + np.uint64(at - first))
+    for now in range(first, last + 2 * AHEAD):
+        # A sample has three stages, AHEAD samples apart: what each needs, the one before has asked of memory.
+        if now < last:
+            word = mixed(key + np.uint64(now - first))
+            words[now & _SLOT] = word
+            prefetch(pairs_, partner(now, last, word))
+        at = now - AHEAD
+        if first <= at < last:
+            word = words[at & _SLOT]
             pair = take_pair(at, last, word, pairs_, weights_, weighted)
-            words[slot] = word
-            ask_for(x, np.int64(pair >> _U32) * stride, stride)
-            ask_for(y, np.int64(pair & _LOW) * stride, stride)
+            user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
+            ask_for(x, user * stride, stride)
+            ask_for(y, positive * stride, stride)
+            if biased:
+                prefetch(b, positive)
+            prefetch(marks_, indptr_[user])  # where the user's filter begins; most end within a line
             for _ in range(min(_ASKED_FOR, max_draws)):
-                ask_for(y, np.int64(pool_[below(word, n_pool)]) * stride, width)
+                negative = np.int64(pool_[below(word, n_pool)])
+                ask_for(y, negative * stride, width)
+                if biased:
+                    prefetch(b, negative)
                 word = mixed(word)
+        at = now - 2 * AHEAD
+        if at < first:
+            continue
+        pair, word = pairs_[at], words[at & _SLOT]
+        user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
+        of_user, above = user * stride, positive * stride
+        for n_draws in range(1, max_draws + 1):
+            negative = np.int64(pool_[below(word, n_pool)])
+            word = mixed(word)
+            under = negative * stride
+            apart = margin(x, of_user, y, above, under, width)
+            if biased:
+                apart += b[positive] - b[negative]
+            if apart >= _ONE or has(user, negative, indices_, indptr_, marks_):
+                continue
+            pull = rank_weight(n_items, n_draws)
+            if weighted:
+                pull *= weights_[at]
+            descend(x, of_user, y, above, under, width, pull, adaptive, rate, penalty)
+            if biased:
+                descend_biases(b, b_squares, positive, negative, pull, adaptive, rate, penalty)
+            losses += pull * (_ONE - apart)
+            break
     return losses
 
 
