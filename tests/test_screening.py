@@ -180,7 +180,7 @@ MUTATIONS = {
     "no slack": (SCREEN, SLACK, SLACK.replace("return ", "return 0.0 *")),
     "a fifth of the slack": (SCREEN, SLACK, SLACK.replace("return ", "return 0.2 *")),
     "stops too early": (SCREEN, STOP, STOP.replace("1.0 - 1e-9", "1.5")),
-    "one too many": (KEPT, "known += count >= k ? step : 0;", "known += count >= k - 1 ? step : 0;"),
+    "one too many": (KEPT, "counts[row] >= k ? step : 0;", "counts[row] >= k - 1 ? step : 0;"),
     "sure of too much": (SCREEN, LOST, LOST.replace("lost *", "0.0 * lost *")),
     "no norms": (SCREEN, LEAST, LEAST.replace("least_half", "1.2 * most_half")),
     "out of reach": (SCREEN, REACH, REACH.replace("norm_[first + t] *", "0.5 * norm_[first + t] *")),

@@ -93,7 +93,7 @@ class Screen {
     for (std::ptrdiff_t q = 0; q < n_rows_; q += scratch_.group) {
       const std::ptrdiff_t last = std::min(q + scratch_.group, scratch_.block);
       multiply_first_panels(q, last);
-      for (std::ptrdiff_t each = q; each < std::min(last, n_rows_); ++each) find_threshold(q, each);
+      find_thresholds(q, last);
       mark_survivors(q, last);
     }
     score_survivors();
@@ -300,18 +300,12 @@ class Screen {
       lost += load_each<n_queries>(inverse_ + first) * more;
     }
     const Each units = lost * load_each<n_queries>(shifted_ + first) * (1.0 / whole(doublings)) + 3.0;
-    double each[n_queries];
-    __builtin_memcpy(each, &units, sizeof each);
-    std::int16_t* to = kept(place, first - from);
-    const std::int32_t* shift = shift_ + first;
-    const std::uint32_t* without = marks(place) + first;
+    std::int32_t less[n_queries];
+    store_whole(less, smaller_of(units, Each{} + too_much_lost));
     const std::ptrdiff_t n_maxima = scratch_.n_maxima;
-    std::int16_t* maxima = scratch_.maxima + (first - from) * n_maxima + hand * panel_items;
-    for (int t = 0; t < n_queries; ++t, to += panel_items, maxima += n_maxima) {
-      keep(products[t], shift[t], to);
-      for (std::uint32_t left = without[t]; left != 0; left &= left - 1) to[__builtin_ctz(left)] = left_out;
-      if (each[t] <= most) raise(maxima, to, numerator, doublings, static_cast<std::int16_t>(each[t]), without[t]);
-    }
+    keep_sure<n_queries>(products[0], shift_ + first, numerator, doublings, less, marks(place) + first,
+                         kept(place, first - from), scratch_.maxima + (first - from) * n_maxima + hand * panel_items,
+                         n_maxima);
   }
 
   // Excluded items of the first panels, what is no candidate, and places beyond the last item.
@@ -337,12 +331,18 @@ class Screen {
   }
 
   // The k-th largest of what the hands are sure of is reached by k items.
-  void find_threshold(std::ptrdiff_t from, std::ptrdiff_t q) noexcept {
-    const std::int16_t* maxima = scratch_.maxima + (q - from) * scratch_.n_maxima;
-    const std::int16_t sure = kth_largest(maxima, scratch_.n_maxima, out_.k);
-    if (sure == left_out) return;
-    const double value = sure * (first_scale_ * scale_[q] * whole(shift_[q])) - first_half_;
-    raise_threshold(q, just_below<Value>(score_of(q, value)));
+  void find_thresholds(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
+    constexpr int side_by_side = std::min(n_queries, 4);
+    for (std::ptrdiff_t first = from; first < std::min(last, n_rows_); first += side_by_side) {
+      std::int16_t sure[side_by_side];
+      kth_largest<side_by_side>(scratch_.maxima + (first - from) * scratch_.n_maxima, scratch_.n_maxima, out_.k, sure);
+      for (int t = 0; t < side_by_side; ++t) {
+        if (sure[t] == left_out) continue;
+        const std::ptrdiff_t q = first + t;
+        const double value = sure[t] * (first_scale_ * scale_[q] * whole(shift_[q])) - first_half_;
+        raise_threshold(q, just_below<Value>(score_of(q, value)));
+      }
+    }
   }
 
   // Instead of what was left out the marks then say what survives.
@@ -352,11 +352,7 @@ class Screen {
       for (std::ptrdiff_t first = from; first < std::min(last, n_rows_); first += n_queries) {
         std::int32_t least[n_queries];
         least_products(of_panel, first, least);
-        for (int t = 0; t < n_queries; ++t) {
-          const std::int32_t shifted =
-              std::clamp<std::int32_t>(least[t] >> shift_[first + t], left_out + 1, passes_none);
-          marks(panel)[first + t] = at_least(kept(panel, first - from + t), static_cast<std::int16_t>(shifted));
-        }
+        mark_kept<n_queries>(kept(panel, first - from), shift_ + first, least, marks(panel) + first);
       }
     }
   }
@@ -499,9 +495,11 @@ class Screen {
         if (euclidean() && !within_reach(panel, first)) continue;
         std::int32_t least[n_panels * together];
         for (int i = 0; i < n_panels * together; i += n_queries) {
-          least_products(bars[i / together], first + i % together, least + i);
+          const std::ptrdiff_t q = first + i % together;
+          least_products(bars[i / together], q, least + i);
+          const Whole<n_queries> surplus = surplus_code * whole_at<n_queries>(sums_ + q);
+          put_whole<n_queries>(least + i, whole_at<n_queries>(least + i) + surplus);
         }
-        for (int i = 0; i < n_panels * together; ++i) least[i] += surplus_code * sums_[first + i % together];
         products_.find(packed_.codes + panel * panel_bytes_, codes_, first, least,
                        [&](int p, int t, std::uint32_t bits) {
                          survive<true>(bits, packed_.ids + (panel + p) * panel_items, first + t);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "fastrec/kernels.hpp"
+#include "fastrec/simd/whole.hpp"
 
 #if defined(__x86_64__)
 #include "fastrec/simd/bytes_x86.hpp"
@@ -161,7 +162,7 @@ class VectorProducts {
     constexpr int n = n_panels * n_queries;
     alignas(64) std::int32_t above[n * panel_items];
     std::int32_t start[n];
-    for (int i = 0; i < n; ++i) start[i] = -least[i];
+    put_whole<n>(start, -whole_at<n>(least));
     if (!dot_tile<n_queries, n_panels>(items, panel_bytes(), tile(codes, q), n_steps_, start, n_queries, above,
                                        n_queries * panel_items)) {
       return;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "fastrec/simd/dot_tile.hpp"
+#include "fastrec/simd/whole.hpp"
 
 namespace fastrec {
 namespace {
@@ -14,56 +15,94 @@ constexpr std::int16_t most_kept = 0x7ffe;    // no product is larger
 constexpr std::int16_t passes_none = 0x7fff;  // no product reaches it
 constexpr int kept_together = static_cast<int>(sizeof(Bytes) / sizeof(std::int16_t));
 
-// kept = products / 2^shift, rounded down.
-inline void keep(const std::int32_t* products, int shift, std::int16_t* kept) noexcept {
-  for (int i = 0; i < panel_items; i += kept_together) {
-    store_bytes(kept + i, shifted_to_16(load_bytes(products + i), load_bytes(products + i + kept_together / 2), shift));
-  }
+constexpr std::int32_t too_much_lost = 0x8000;  // for 16 bits: nothing is sure
+
+// In both halves of 32 bits: a vector is filled with 16 from memory by one instruction then.
+template <int n>
+inline void put_twice(std::int32_t* to, Whole<n> numbers) noexcept {
+  put_whole<n>(to, (numbers & 0xffff) | (numbers << 16));
 }
 
-// maxima = the larger of maxima and what kept products are sure of: (ratio / 2^15 * kept - lost) * 2^doublings, rounded
-// to the nearest before `lost` and ended at the limits after it. Items that bits of `without` name are left out.
-inline void raise(std::int16_t* maxima, const std::int16_t* kept, std::int16_t ratio, int doublings, std::int16_t lost,
-                  std::uint32_t without) noexcept {
-  const Bytes scale = broadcast_16(ratio), less = broadcast_16(lost);
-  Bytes bounds[panel_items / kept_together];
-  for (int i = 0; i < panel_items; i += kept_together) {
-    Bytes& bound = bounds[i / kept_together];
-    bound = less_16(scaled_16(load_bytes(kept + i), scale), less);
-    for (int doubled = 0; doubled < doublings; ++doubled) bound = more_16(bound, bound);
-  }
-  if (without != 0) {
-    alignas(64) std::int16_t each[panel_items];
-    __builtin_memcpy(each, bounds, sizeof each);
-    for (; without != 0; without &= without - 1) each[__builtin_ctz(without)] = left_out;
-    __builtin_memcpy(bounds, each, sizeof each);
-  }
-  for (int i = 0; i < panel_items; i += kept_together) {
-    store_bytes(maxima + i, larger_16(load_bytes(maxima + i), bounds[i / kept_together]));
-  }
-}
-
-// Which of a panel's products reach `least`, an item a bit.
-inline std::uint32_t at_least(const std::int16_t* kept, std::int16_t least) noexcept {
-  std::uint32_t bits = 0;
-  for (int i = 0; i < panel_items; i += kept_together) {
-    bits |= reaching_16(load_bytes(kept + i), broadcast_16(least)) << i;
-  }
-  return bits;
-}
-
-// The k-th largest of n numbers, a multiple of panel_items, by bisection. k <= n.
-inline std::int16_t kth_largest(const std::int16_t* numbers, std::ptrdiff_t n, std::ptrdiff_t k) noexcept {
-  std::int32_t known = left_out;
-  for (std::int32_t step = 0x8000; step > 0; step /= 2) {
-    const Bytes trial = broadcast_16(static_cast<std::int16_t>(known + step));
-    std::ptrdiff_t count = 0;
-    for (std::ptrdiff_t i = 0; i < n; i += kept_together) {
-      count += __builtin_popcount(reaching_16(load_bytes(numbers + i), trial));
+// Keeps the products of n_queries queries with the items of a panel, and raises maxima to what they are sure of:
+//     kept = products / 2^shift, rounded down,
+//     sure = (ratio / 2^15 * kept - lost) * 2^doublings,
+// rounded to the nearest before `lost` and ended at the limits after it. Items that bits of `without` name are left
+// out; nothing is sure where `lost`, which is changed, is too_much_lost. Not inlined: elsewhere compilers keep less in
+// registers.
+template <int n_queries>
+__attribute__((noinline)) void keep_sure(const std::int32_t* products, const std::int32_t* shift, std::int16_t ratio,
+                                         int doublings, std::int32_t* lost, const std::uint32_t* without,
+                                         std::int16_t* kept, std::int16_t* maxima,
+                                         std::ptrdiff_t maxima_step) noexcept {
+  constexpr int together = kept_together;
+  put_twice<n_queries>(lost, whole_at<n_queries>(lost));
+  const Bytes scale = broadcast_16(ratio);
+#pragma GCC unroll 8
+  for (int t = 0; t < n_queries; ++t, products += panel_items, kept += panel_items, maxima += maxima_step) {
+    alignas(64) std::int16_t sure[panel_items];
+#pragma GCC unroll 8
+    for (int i = 0; i < panel_items; i += together) {
+      const Bytes first = load_bytes(products + i), second = load_bytes(products + i + together / 2);
+      const Bytes product = shifted_to_16(first, second, shift[t]);
+      Bytes bound = less_16(scaled_16(product, scale), broadcast(lost[t]));
+      for (int doubled = 0; doubled < doublings; ++doubled) bound = more_16(bound, bound);
+      store_bytes(kept + i, product);
+      store_bytes(sure + i, bound);
     }
-    known += count >= k ? step : 0;
+    for (std::uint32_t left = without[t]; left != 0; left &= left - 1) {
+      kept[__builtin_ctz(left)] = sure[__builtin_ctz(left)] = left_out;
+    }
+    if (lost[t] < 0) continue;  // too_much_lost, twice
+#pragma GCC unroll 8
+    for (int i = 0; i < panel_items; i += together) {
+      store_bytes(maxima + i, larger_16(load_bytes(maxima + i), load_bytes(sure + i)));
+    }
   }
-  return static_cast<std::int16_t>(known);
+}
+
+// Which of a panel's kept products reach least / 2^shift, an item a bit, for n_queries queries; `least` is changed.
+template <int n_queries>
+__attribute__((noinline)) void mark_kept(const std::int16_t* kept, const std::int32_t* shift, std::int32_t* least,
+                                         std::uint32_t* marks) noexcept {
+  using Numbers = Whole<n_queries>;
+  Numbers bar = whole_at<n_queries>(least) >> whole_at<n_queries>(shift);
+  const Numbers lowest = Numbers{} + (left_out + 1), highest = Numbers{} + passes_none;
+  bar = bar < lowest ? lowest : bar;
+  bar = bar > highest ? highest : bar;
+  put_twice<n_queries>(least, bar);
+#pragma GCC unroll 8
+  for (int t = 0; t < n_queries; ++t) {
+    std::uint32_t bits = 0;
+#pragma GCC unroll 8
+    for (int i = 0; i < panel_items; i += kept_together) {
+      bits |= reaching_16(load_bytes(kept + t * panel_items + i), broadcast(least[t])) << i;
+    }
+    marks[t] = bits;
+  }
+}
+
+// The k-th largest of n numbers, a multiple of panel_items, in each of n_rows rows, by bisection; k <= n. Rows side by
+// side, since each step of one waits for the step before.
+template <int n_rows>
+inline void kth_largest(const std::int16_t* numbers, std::ptrdiff_t n, std::ptrdiff_t k,
+                        std::int16_t* answers) noexcept {
+  std::int32_t known[n_rows];
+  for (std::int32_t& each : known) each = left_out;
+  for (std::int32_t step = 0x8000; step > 0; step /= 2) {
+    Bytes trials[n_rows];
+    std::ptrdiff_t counts[n_rows] = {};
+#pragma GCC unroll 4
+    for (int row = 0; row < n_rows; ++row) trials[row] = broadcast_16(static_cast<std::int16_t>(known[row] + step));
+    for (std::ptrdiff_t i = 0; i < n; i += kept_together) {
+#pragma GCC unroll 4
+      for (int row = 0; row < n_rows; ++row) {
+        counts[row] += __builtin_popcount(reaching_16(load_bytes(numbers + row * n + i), trials[row]));
+      }
+    }
+#pragma GCC unroll 4
+    for (int row = 0; row < n_rows; ++row) known[row] += counts[row] >= k ? step : 0;
+  }
+  for (int row = 0; row < n_rows; ++row) answers[row] = static_cast<std::int16_t>(known[row]);
 }
 
 }  // namespace
