@@ -15,9 +15,12 @@ view: Any = numba.carray  # type: ignore[attr-defined]
 def kernel(*, part: bool = False) -> Callable[[Function], Function]:
     """Compile on first use, cached on disk: sequential, without the GIL, IEEE arithmetic, division as in NumPy.
 
-    A ``part`` is always compiled into its caller: a call would count references to arrays, which stalls a processor.
+    A ``part`` is always compiled into its caller: a call would count references to arrays, which stalls a processor. It
+    has no entry for Python or C and is not cached itself, which a first fit would wait for.
     """
-    compiled = numba.njit(nogil=True, cache=True, error_model="numpy", forceinline=part)
+    own: dict[str, Any] = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options = own if part else {"cache": True}
+    compiled = numba.njit(nogil=True, error_model="numpy", **options)
     return cast("Callable[[Function], Function]", compiled)
 
 
