@@ -1,5 +1,6 @@
 """How the operations run: any number of threads, several callers, forks, Ctrl-C, and the GIL released."""
 
+import contextlib
 import os
 import sys
 import threading
@@ -23,6 +24,35 @@ def test_same_bits_at_any_number_of_threads(case):
     expected = digest(AT_ANY_THREADS[case](1))
     for n_threads in (2, 3, 8, None):
         assert digest(AT_ANY_THREADS[case](n_threads)) == expected, n_threads
+
+
+@needs_proc
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not tie threads to processors")
+def test_threads_stay_where_their_caller_may_run():
+    """They are sent to another processor than its own: not where there is none, and not for good."""
+    case = next(iter(AT_ANY_THREADS.values()))
+    allowed, known, seen = os.sched_getaffinity(0), set(os.listdir("/proc/self/task")), set()
+    only, stop = {min(allowed)}, threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            for task in set(os.listdir("/proc/self/task")) - known - {str(watcher.native_id)}:
+                with contextlib.suppress(ProcessLookupError):
+                    seen.add(frozenset(os.sched_getaffinity(int(task))))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        os.sched_setaffinity(0, only)
+        deadline = time.monotonic() + 60
+        while not seen and time.monotonic() < deadline:
+            got = digest(case(8))
+    finally:
+        os.sched_setaffinity(0, allowed)
+        stop.set()
+        watcher.join()
+    assert seen == {frozenset(only)}
+    assert got == digest(case(1))
 
 
 @needs_proc
