@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from fastrec._jit.blocks import AHEAD, Words, ask_for, mixed, partner, stream, take_pair
+from fastrec._jit.blocks import AHEAD, SLOT, SLOTS, Words, ask_for, first_word, stream, take_pair
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, load, pointer, prefetch, store, total, zeros
+from fastrec._jit.lanes import LANES, fused, load, pointer, store, total, zeros
 from fastrec._jit.steps import adapt, adapt_number
 from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)
-_SLOT = 2 * AHEAD - 1  # the bits of a sample's number that say where its word is kept
 
 
 @kernel(part=True)
@@ -40,19 +39,17 @@ def rating_cell(
     b_x, b_y, b_x_squares, b_y_squares = (
         pointer(user_biases), pointer(item_biases), pointer(user_squares), pointer(item_squares),
     )  # fmt: skip
-    words = np.empty(2 * AHEAD, np.uint64)
+    words = np.empty(SLOTS, np.uint64)
 
     key = stream(seed, epoch, place)
     squares = np.float64(0)
     for now in range(first, last + 2 * AHEAD):
         # A sample has three stages, AHEAD samples apart: what each needs, the one before has asked of memory.
         if now < last:
-            word = mixed(key + np.uint64(now - first))
-            words[now & _SLOT] = word
-            prefetch(pairs_, partner(now, last, word))
+            words[now & SLOT] = first_word(now, first, last, key, pairs_)
         at = now - AHEAD
         if first <= at < last:
-            pair = take_pair(at, last, words[at & _SLOT], pairs_, ratings_, True)
+            pair = take_pair(at, last, words[at & SLOT], pairs_, ratings_, True)
             ask_for(x, np.int64(pair >> _U32) * stride, stride)
             ask_for(y, np.int64(pair & _LOW) * stride, stride)
         at = now - 2 * AHEAD

@@ -23,6 +23,8 @@ _LOW = np.uint64(0xFFFFFFFF)
 _MARKS = np.uint64(16)  # bits of a user's filter for an interaction
 
 AHEAD = 4  # samples that are worked on while memory brings what one needs; a power of two
+SLOTS = 4 * AHEAD  # samples whose draws are kept
+SLOT = SLOTS - 1  # the bits of a sample's number that say where
 TRIES = 16  # draws of a negative; a sample that finds none is left out
 
 
@@ -175,6 +177,14 @@ def part_of(at: Any, n_parts: Any, seed: Any, epoch: Any) -> Any:
 def partner(at: Any, last: Any, word: Any) -> Any:
     """With which one, not taken before, interaction ``at`` of a cell changes places."""
     return at + below(word >> _U32, last - at)
+
+
+@kernel(part=True)
+def first_word(now: Any, first: Any, last: Any, key: Any, pairs: Any) -> Any:
+    """The random bits of a sample of a cell; what it will be exchanged for is asked of memory. Takes a pointer."""
+    word = mixed(key + np.uint64(now - first))
+    prefetch(pairs, partner(now, last, word))
+    return word
 
 
 @kernel(part=True)

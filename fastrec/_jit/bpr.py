@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrec._jit.blocks import AHEAD, Words, ask_for, draw_negative, mixed, partner, stream, take_pair
+from fastrec._jit.blocks import AHEAD, SLOT, SLOTS, Words, ask_for, draw_negative, first_word, mixed, stream, take_pair
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, fused, load, logistic, pointer, prefetch, store
 from fastrec._jit.steps import descend, descend_biases, margin
@@ -14,8 +14,6 @@ from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)
-_SLOTS = 4 * AHEAD  # samples whose draws are kept
-_SLOT = _SLOTS - 1  # the bits of a sample's number that say where
 
 
 @kernel()
@@ -34,20 +32,18 @@ def bpr_cell(
     pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool[pool_first:pool_last])
     indices_, indptr_, marks_ = pointer(indices), pointer(indptr), pointer(marks)
     x, y, b, b_squares = pointer(users), pointer(items), pointer(biases), pointer(bias_squares)
-    drawn = np.empty((3, _SLOTS), np.int64)  # where factors begin: of the user, the positive, the negative
-    words, n_pool, n_items = np.empty(_SLOTS, np.uint64), pool_last - pool_first, len(items)
+    drawn = np.empty((3, SLOTS), np.int64)  # where factors begin: of the user, the positive, the negative
+    words, n_pool, n_items = np.empty(SLOTS, np.uint64), pool_last - pool_first, len(items)
 
     key = stream(seed, epoch, place)
     wrong = np.float64(0)
     for now in range(first, last + 3 * AHEAD):
         # A sample has four stages, AHEAD samples apart: what each needs, the one before has asked of memory.
         if now < last:
-            word = mixed(key + np.uint64(now - first))
-            words[now & _SLOT] = word
-            prefetch(pairs_, partner(now, last, word))
+            words[now & SLOT] = first_word(now, first, last, key, pairs_)
         at = now - AHEAD
         if first <= at < last:
-            slot = at & _SLOT
+            slot = at & SLOT
             pair = take_pair(at, last, words[slot], pairs_, weights_, weighted)
             user = np.int64(pair >> _U32)
             of_user, above = user * stride, np.int64(pair & _LOW) * stride
@@ -57,7 +53,7 @@ def bpr_cell(
             prefetch(marks_, indptr_[user])  # where the user's filter begins; most end within a line
         at = now - 2 * AHEAD
         if first <= at < last:
-            slot, user = at & _SLOT, np.int64(pairs_[at] >> _U32)
+            slot, user = at & SLOT, np.int64(pairs_[at] >> _U32)
             negative = draw_negative(user, words[slot], pool_, n_pool, n_items, indices_, indptr_, marks_)
             below = negative * stride
             drawn[2, slot] = below
@@ -66,7 +62,7 @@ def bpr_cell(
         at = now - 3 * AHEAD
         if at < first:
             continue
-        slot = at & _SLOT
+        slot = at & SLOT
         of_user, above, below = drawn[0, slot], drawn[1, slot], drawn[2, slot]
         if below < 0:
             continue

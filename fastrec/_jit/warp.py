@@ -7,7 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from fastrec._jit.blocks import AHEAD, Words, ask_for, below, draw, has, mixed, partner, stream, take_pair
+from fastrec._jit.blocks import (
+    AHEAD,
+    SLOT,
+    SLOTS,
+    Words,
+    ask_for,
+    below,
+    draw,
+    first_word,
+    has,
+    mixed,
+    stream,
+    take_pair,
+)
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, load, pointer, prefetch
 from fastrec._jit.steps import adapt, descend, descend_biases, margin
@@ -15,8 +28,6 @@ from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)
-_SLOTS = 4 * AHEAD  # samples whose draws are kept
-_SLOT = _SLOTS - 1  # the bits of a sample's number that say where
 _ASKED_FOR = 4  # of the negatives: the others are seldom drawn
 
 
@@ -42,19 +53,17 @@ def warp_cell(
     pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool[pool_first:pool_last])
     indices_, indptr_, marks_ = pointer(indices), pointer(indptr), pointer(marks)
     x, y, b, b_squares = pointer(users), pointer(items), pointer(biases), pointer(bias_squares)
-    words, n_pool = np.empty(_SLOTS, np.uint64), pool_last - pool_first
+    words, n_pool = np.empty(SLOTS, np.uint64), pool_last - pool_first
 
     key = stream(seed, epoch, place)
     losses = np.float64(0)
     for now in range(first, last + 2 * AHEAD):
         # A sample has three stages, AHEAD samples apart: what each needs, the one before has asked of memory.
         if now < last:
-            word = mixed(key + np.uint64(now - first))
-            words[now & _SLOT] = word
-            prefetch(pairs_, partner(now, last, word))
+            words[now & SLOT] = first_word(now, first, last, key, pairs_)
         at = now - AHEAD
         if first <= at < last:
-            word = words[at & _SLOT]
+            word = words[at & SLOT]
             pair = take_pair(at, last, word, pairs_, weights_, weighted)
             user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
             ask_for(x, user * stride, stride)
@@ -71,7 +80,7 @@ def warp_cell(
         at = now - 2 * AHEAD
         if at < first:
             continue
-        pair, word = pairs_[at], words[at & _SLOT]
+        pair, word = pairs_[at], words[at & SLOT]
         user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
         of_user, above = user * stride, positive * stride
         for n_draws in range(1, max_draws + 1):
