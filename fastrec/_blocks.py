@@ -50,7 +50,7 @@ class Blocks:
         self._task_of = {cell: n_parts + self.n_blocks + at for at, cell in enumerate(self._cells)}
         self._user_bounds = even_bounds(rows.indptr, self.n_blocks)
         self._values = np.empty(0, np.float32) if values is None else values.astype(np.float32)
-        self._filters = filters_of(rows, n_threads) if self._draws else np.empty(0, np.uint16)
+        self._filters = filters_of(rows, n_threads) if self._draws else np.empty(0, np.uint64)
         # What every epoch writes anew: blocks of items, what is drawn from them, interactions by cell.
         self._block_of = np.empty((n_parts, n_items), np.uint8)
         self._pools = np.empty((n_parts, int(self._times_drawn.sum())), np.int32)
@@ -182,9 +182,10 @@ def pool_of(counts: Offsets, by_popularity: bool) -> Ids:
     return np.repeat(every, counts) if by_popularity else every[:0]
 
 
-def filters_of(rows: Csr, n_threads: int) -> npt.NDArray[np.uint16]:
+def filters_of(rows: Csr, n_threads: int) -> npt.NDArray[np.uint64]:
     """Filters of what users have."""
-    filters = np.zeros(len(rows.indices), np.uint16)
-    kernel = _dispatch.kernel("mark_items")
-    _threads.run_blocks(kernel, rows.shape[0], n_threads, rows.indices, rows.indptr, filters)
+    n_users = rows.shape[0]
+    filters = np.empty(len(rows.indices) // 4 + n_users, np.uint64)
+    kernel = _dispatch.kernel("fill_filters")
+    _threads.run_blocks(kernel, n_users, n_threads, rows.indices, rows.indptr, filters)
     return filters

@@ -45,7 +45,7 @@ _JIT = {
     "tfidf_weight": "weighting",
     "normalize": "weighting",
     "uniform_rows": "blocks",
-    "mark_items": "blocks",
+    "fill_filters": "blocks",
     "partition_items": "blocks",
     "sort_into_cells": "blocks",
     "bpr_cell": "bpr",

@@ -19,10 +19,10 @@ Words = npt.NDArray[np.uint64]
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _U27, _U30, _U31, _U32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+_U1, _U8, _U14, _U20, _U26, _U63 = (np.uint64(number) for number in (1, 8, 14, 20, 26, 63))
 _LOW = np.uint64(0xFFFFFFFF)
-_MARKS = np.uint64(16)  # bits of a user's filter for an interaction
 
-AHEAD = 4  # samples that are worked on while memory brings what one needs; a power of two
+AHEAD = 8  # samples that are worked on while memory brings what one needs; a power of two
 SLOTS = 4 * AHEAD  # samples whose draws are kept
 SLOT = SLOTS - 1  # the bits of a sample's number that say where
 TRIES = 16  # draws of a negative; a sample that finds none is left out
@@ -69,29 +69,40 @@ def uniform_rows(first: int, last: int, out: Array, ids: Offsets, n_columns: int
 
 
 @kernel(part=True)
-def marks_of(item: Any, n_marks: Any) -> Any:
-    """The two bits that an item sets in a filter (Bloom 1970): by the halves of a product (Knuth 1973, section 6.4)."""
-    word = np.uint64(item) * _STEP
-    return np.int64(((word >> _U32) * n_marks) >> _U32), np.int64(((word & _LOW) * n_marks) >> _U32)
+def filter_word(user: Any, item: Any, indptr: Any) -> Any:
+    """Which word of the filters has the bits of an item of a user, and these bits (Putze, Sanders and Singler 2007).
+
+    A user has a word for every four interactions and one more. Word and bits come of a product (Knuth 1973, section
+    6.4). Takes a pointer.
+    """
+    low, high = indptr[user] >> 2, indptr[user + 1] >> 2
+    product = np.uint64(item) * _STEP
+    word = np.int64(((product >> _U32) * np.uint64(high - low + 1)) >> _U32)
+    bits = np.uint64(0)
+    for shift in (_U8, _U14, _U20, _U26):
+        bits |= _U1 << ((product >> shift) & _U63)
+    return low + user + word, bits
 
 
 @kernel()
-def mark_items(first: int, last: int, indices: Ids, indptr: Offsets, marks: Array) -> None:
-    """Set the bits of users [first, last): sixteen an interaction, from the user's first one on."""
+def fill_filters(first: int, last: int, indices: Ids, indptr: Offsets, filters: Words) -> None:
+    """Write the words of users [first, last)."""
+    indices_, indptr_, filters_ = pointer(indices), pointer(indptr), pointer(filters)
     for user in range(first, last):
-        start, n_marks = indptr[user], _MARKS * np.uint64(indptr[user + 1] - indptr[user])
-        for at in range(start, indptr[user + 1]):
-            for mark in marks_of(indices[at], n_marks):
-                marks[start + (mark >> 4)] |= np.uint16(1 << (mark & 15))
+        for word in range((indptr_[user] >> 2) + user, (indptr_[user + 1] >> 2) + user + 1):
+            filters_[word] = 0
+        for at in range(indptr_[user], indptr_[user + 1]):
+            word, bits = filter_word(user, indices_[at], indptr_)
+            filters_[word] |= bits
 
 
 @kernel(part=True)
-def has(user: Any, item: Any, indices: Any, indptr: Any, marks: Any) -> Any:
-    """Whether a user has an item: by the filter, which leaves one search in 70 to be done in vain. Takes pointers."""
-    low, high = indptr[user], indptr[user + 1]
-    one, two = marks_of(item, _MARKS * np.uint64(high - low))
-    if not (marks[low + (one >> 4)] >> (one & 15)) & (marks[low + (two >> 4)] >> (two & 15)) & 1:
+def has(user: Any, item: Any, indices: Any, indptr: Any, filters: Any) -> Any:
+    """Whether a user has an item: by the filter, which leaves one search in 300 to be done in vain. Takes pointers."""
+    word, bits = filter_word(user, item, indptr)
+    if filters[word] & bits != bits:
         return False
+    low, high = indptr[user], indptr[user + 1]
     end = high
     while low < high:
         middle = (low + high) >> 1
@@ -211,15 +222,15 @@ def draw(word: Any, pool: Any, n_pool: Any, n_items: Any) -> Any:
 
 
 @kernel(part=True)
-def draw_negative(
-    user: Any, word: Any, pool: Any, n_pool: Any, n_items: Any, indices: Any, indptr: Any, marks: Any
+def unseen(
+    item: Any, user: Any, word: Any, pool: Any, n_pool: Any, n_items: Any, indices: Any, indptr: Any, filters: Any
 ) -> Any:  # fmt: skip
-    """What is drawn that the user has not; -1 when none was found."""
+    """What was drawn by a word, or is drawn after it, that the user has not; -1 when none was found."""
     for _ in range(TRIES):
-        item = draw(word, pool, n_pool, n_items)
-        if not has(user, item, indices, indptr, marks):
+        if not has(user, item, indices, indptr, filters):
             return item
         word = mixed(word)
+        item = draw(word, pool, n_pool, n_items)
     return np.int64(-1)
 
 

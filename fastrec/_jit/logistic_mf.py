@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrec._jit.blocks import ask_for, draw_negative, mixed, stream
+from fastrec._jit.blocks import Words, ask_for, draw, mixed, stream, unseen
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, aligned, fused, load, logistic, pointer, store, total, zeros
 from fastrec._jit.steps import adapt, adapt_number
@@ -18,7 +18,7 @@ _ONE, _ZERO = np.float32(1), np.float32(0)
 @kernel()
 def logistic_rows(
     first: int, last: int, bounds: Offsets, seed: Any, epoch: int, side: int, by_row: Any, n_negatives: int,
-    indices: Ids, indptr: Offsets, weights: Array, marks: Array, pool: Ids, fixed: Array, fixed_biases: Array,
+    indices: Ids, indptr: Offsets, weights: Array, filters: Words, pool: Ids, fixed: Array, fixed_biases: Array,
     rows: Array, biases: Array, bias_squares: Array, adaptive: bool, rate: float, penalty: float, losses: Array,
 ) -> None:  # fmt: skip
     """Let the rows of blocks [first, last) climb their own part of the objective, which others do not change.
@@ -38,7 +38,7 @@ def logistic_rows(
     of_others = np.zeros(2 * LANES, np.int64)
     sums, targets, counts, pulls = aligned(of_sums), aligned(of_targets), aligned(of_counts), aligned(of_pulls)
     others, weights_ = pointer(of_others), pointer(weights)
-    indices_, indptr_, marks_, pool_ = pointer(indices), pointer(indptr), pointer(marks), pointer(pool)
+    indices_, indptr_, filters_, pool_ = pointer(indices), pointer(indptr), pointer(filters), pointer(pool)
     x, y, other_biases = pointer(rows), pointer(fixed), pointer(fixed_biases)
 
     place, n_pool, end = stream(seed, epoch, side), len(pool), bounds[last]
@@ -61,7 +61,8 @@ def logistic_rows(
                     count = target
                 elif number < n_samples:
                     word = mixed(key + np.uint64(number))
-                    drawn = draw_negative(next_row, word, pool_, n_pool, len(fixed), indices_, indptr_, marks_)
+                    drawn = draw(word, pool_, n_pool, len(fixed))
+                    drawn = unseen(drawn, next_row, word, pool_, n_pool, len(fixed), indices_, indptr_, filters_)
                     if drawn >= 0:
                         other, count = drawn, _ONE
                 others[k], targets[k], counts[k] = other, target, count

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from fastrec._jit.blocks import (
-    AHEAD,
     SLOT,
     SLOTS,
     Words,
@@ -28,6 +27,7 @@ from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)
+_AHEAD = 4  # samples between stages, which are longer than those of the other models
 _ASKED_FOR = 4  # of the negatives: the others are seldom drawn
 
 
@@ -40,7 +40,7 @@ def rank_weight(n_items: Any, n_draws: Any) -> Any:
 @kernel()
 def warp_cell(
     first: int, last: int, seed: Any, epoch: int, place: int, pairs: Words, pair_weights: Array, pool: Ids,
-    pool_first: int, pool_last: int, indices: Ids, indptr: Offsets, marks: Array, users: Array, items: Array,
+    pool_first: int, pool_last: int, indices: Ids, indptr: Offsets, filters: Words, users: Array, items: Array,
     biases: Array, bias_squares: Array, adaptive: bool, rate: float, penalty: float, n_items: int, max_draws: int,
 ) -> float:  # fmt: skip
     """Learn from the interactions [first, last) of a cell, each once, in random order.
@@ -51,17 +51,17 @@ def warp_cell(
     width = stride // 2 if adaptive else stride
     weighted, biased = len(pair_weights) > 0, len(biases) > 0
     pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool[pool_first:pool_last])
-    indices_, indptr_, marks_ = pointer(indices), pointer(indptr), pointer(marks)
+    indices_, indptr_, filters_ = pointer(indices), pointer(indptr), pointer(filters)
     x, y, b, b_squares = pointer(users), pointer(items), pointer(biases), pointer(bias_squares)
     words, n_pool = np.empty(SLOTS, np.uint64), pool_last - pool_first
 
     key = stream(seed, epoch, place)
     losses = np.float64(0)
-    for now in range(first, last + 2 * AHEAD):
-        # A sample has three stages, AHEAD samples apart: what each needs, the one before has asked of memory.
+    for now in range(first, last + 2 * _AHEAD):
+        # A sample has three stages, _AHEAD samples apart: what each needs, the one before has asked of memory.
         if now < last:
             words[now & SLOT] = first_word(now, first, last, key, pairs_)
-        at = now - AHEAD
+        at = now - _AHEAD
         if first <= at < last:
             word = words[at & SLOT]
             pair = take_pair(at, last, word, pairs_, weights_, weighted)
@@ -70,14 +70,14 @@ def warp_cell(
             ask_for(y, positive * stride, stride)
             if biased:
                 prefetch(b, positive)
-            prefetch(marks_, indptr_[user])  # where the user's filter begins; most end within a line
+            prefetch(filters_, (indptr_[user] >> 2) + user)  # where the user's filter begins; most end within a line
             for _ in range(min(_ASKED_FOR, max_draws)):
                 negative = np.int64(pool_[below(word, n_pool)])
                 ask_for(y, negative * stride, width)
                 if biased:
                     prefetch(b, negative)
                 word = mixed(word)
-        at = now - 2 * AHEAD
+        at = now - 2 * _AHEAD
         if at < first:
             continue
         pair, word = pairs_[at], words[at & SLOT]
@@ -90,7 +90,7 @@ def warp_cell(
             apart = margin(x, of_user, y, above, under, width)
             if biased:
                 apart += b[positive] - b[negative]
-            if apart >= _ONE or has(user, negative, indices_, indptr_, marks_):
+            if apart >= _ONE or has(user, negative, indices_, indptr_, filters_):
                 continue
             pull = rank_weight(n_items, n_draws)
             if weighted:
@@ -105,7 +105,7 @@ def warp_cell(
 
 @kernel()
 def warp_fold_in(
-    first: int, last: int, indices: Ids, indptr: Offsets, weights: Array, marks: Array, pool: Ids, items: Array,
+    first: int, last: int, indices: Ids, indptr: Offsets, weights: Array, filters: Words, pool: Ids, items: Array,
     biases: Array, n_passes: int, rate: float, penalty: float, out: Array, n_items: int, max_draws: int,
 ) -> None:  # fmt: skip
     """Factors of users [first, last) from their items alone, whose factors stay: passes over each row, with Adagrad.
@@ -115,7 +115,7 @@ def warp_fold_in(
     """
     stride = out.shape[1]
     width = stride // 2
-    pool_, indices_, indptr_, marks_ = pointer(pool), pointer(indices), pointer(indptr), pointer(marks)
+    pool_, indices_, indptr_, filters_ = pointer(pool), pointer(indices), pointer(indptr), pointer(filters)
     x, y = pointer(out), pointer(items)
     for user in range(first, last):
         of_user = user * stride
@@ -130,7 +130,7 @@ def warp_fold_in(
                     apart = margin(x, of_user, y, positive * width, negative * width, width)
                     if len(biases):
                         apart += biases[positive] - biases[negative]
-                    if apart >= _ONE or has(user, negative, indices_, indptr_, marks_):
+                    if apart >= _ONE or has(user, negative, indices_, indptr_, filters_):
                         continue
                     pull = rank_weight(n_items, n_draws)
                     if len(weights):
