@@ -237,10 +237,11 @@ def unseen(
 @kernel(part=True)
 def ask_for(matrix: Any, first: Any, width: Any) -> None:
     """Let memory bring a row."""
-    asked = 0
-    if width >= TOGETHER:
-        for column in range(0, TOGETHER, LANES):
+    column = 0
+    while column + TOGETHER <= width:
+        for _ in range(TOGETHER // LANES):
             prefetch(matrix, first + column)
-        asked = TOGETHER
-    for column in range(asked, width, LANES):
+            column += LANES
+    while column < width:
         prefetch(matrix, first + column)
+        column += LANES

@@ -19,14 +19,16 @@ _ONE = np.float32(1)
 @kernel(part=True)
 def margin(users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any) -> Any:
     """By how much a user's score of one item exceeds that of another: two sums, each of which waits half as long."""
-    even, odd, together = zeros(), zeros(), width - width % TOGETHER
-    for first in range(0, together, TOGETHER):
-        for column in range(first, first + TOGETHER, 2 * LANES):
+    even, odd, column = zeros(), zeros(), 0
+    while column + TOGETHER <= width:
+        for _ in range(TOGETHER // (2 * LANES)):
             even = with_product(even, users, user + column, items, positive + column, negative + column)
-            after = column + LANES
-            odd = with_product(odd, users, user + after, items, positive + after, negative + after)
-    for column in range(together, width, LANES):
+            column += LANES
+            odd = with_product(odd, users, user + column, items, positive + column, negative + column)
+            column += LANES
+    while column < width:
         even = with_product(even, users, user + column, items, positive + column, negative + column)
+        column += LANES
     return total(even + odd)
 
 
@@ -53,12 +55,14 @@ def descend(
             adapt(items, positive + column, width, above, pull * x - penalty * above, rate)
             adapt(items, negative + column, width, below, -pull * x - penalty * below, rate)
         return
-    step, keep, together = rate * pull, _ONE - rate * penalty, width - width % TOGETHER
-    for first in range(0, together, TOGETHER):
-        for column in range(first, first + TOGETHER, LANES):
+    step, keep, column = rate * pull, _ONE - rate * penalty, 0
+    while column + TOGETHER <= width:
+        for _ in range(TOGETHER // LANES):
             move(users, user + column, items, positive + column, negative + column, step, keep)
-    for column in range(together, width, LANES):
+            column += LANES
+    while column < width:
         move(users, user + column, items, positive + column, negative + column, step, keep)
+        column += LANES
 
 
 @kernel(part=True)
