@@ -9,18 +9,36 @@
 namespace fastrec {
 namespace {
 
-inline std::ptrdiff_t n_head_blocks(std::ptrdiff_t n_items) noexcept { return n_items / bits_together; }
+constexpr std::ptrdiff_t block_rows = 16;      // that meet all later ones
+constexpr std::ptrdiff_t words_near = 1 << 7;  // of theirs, which stay in the nearest cache
 
-// Tiles of rows [rows.first, rows.last) against themselves and all later ones; counts are mirrored.
-inline void head_counts(Rows rows, Head head, std::uint8_t*, std::int32_t* counts) noexcept {
-  for (std::ptrdiff_t i = rows.first * bits_together; i < rows.last * bits_together; i += bits_together) {
-    for (std::ptrdiff_t j = i; j < head.n_items; j += bits_together) {
-      std::uint64_t tile[bits_together][bits_together];
-      common_bits(head.bits + i * head.n_words, head.bits + j * head.n_words, head.n_words, tile);
-      for (std::ptrdiff_t r = 0; r < bits_together; ++r) {
-        for (std::ptrdiff_t c = 0; c < bits_together; ++c) {
-          const std::int32_t count = static_cast<std::int32_t>(tile[r][c]);
-          counts[(i + r) * head.n_items + j + c] = counts[(j + c) * head.n_items + i + r] = count;
+inline std::ptrdiff_t n_head_blocks(std::ptrdiff_t n_items) noexcept { return n_items / block_rows; }
+
+// Four counts, beside those of the words before.
+inline void put_counts(const std::int32_t (&counts)[bits_together], bool adds, std::int32_t* to) noexcept {
+  std::int32_t before[bits_together] = {};
+  if (adds) __builtin_memcpy(before, to, sizeof before);
+  for (std::ptrdiff_t i = 0; i < bits_together; ++i) before[i] += counts[i];
+  __builtin_memcpy(to, before, sizeof before);
+}
+
+// Blocks of rows [blocks.first, blocks.last) against themselves and all later rows; counts are mirrored.
+inline void head_counts(Rows blocks, Head head, std::uint8_t*, std::int32_t* counts) noexcept {
+  for (std::ptrdiff_t first = blocks.first * block_rows; first < blocks.last * block_rows; first += block_rows) {
+    for (std::ptrdiff_t word = 0; word < head.n_words; word += words_near) {
+      const std::uint64_t* bits = head.bits + word;
+      const std::ptrdiff_t n = std::min(words_near, head.n_words - word);
+      for (std::ptrdiff_t j = first; j < head.n_items; j += bits_together) {
+        for (std::ptrdiff_t i = first; i < std::min(first + block_rows, j + 1); i += bits_together) {
+          std::int32_t tile[bits_together][bits_together], turned[bits_together][bits_together];
+          common_bits(bits + i * head.n_words, bits + j * head.n_words, head.n_words, n, tile);
+          for (std::ptrdiff_t r = 0; r < bits_together; ++r) {
+            for (std::ptrdiff_t c = 0; c < bits_together; ++c) turned[c][r] = tile[r][c];
+          }
+          for (std::ptrdiff_t r = 0; r < bits_together; ++r) {
+            put_counts(tile[r], word > 0, counts + (i + r) * head.n_items + j);
+            if (i < j) put_counts(turned[r], word > 0, counts + (j + r) * head.n_items + i);
+          }
         }
       }
     }

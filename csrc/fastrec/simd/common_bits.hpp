@@ -40,15 +40,15 @@ inline double cost_of_common_bits() noexcept {
 #endif
 }
 
-// counts[i][j] of rows a[i * n_words] and b[j * n_words].
-inline void common_bits(const std::uint64_t* a, const std::uint64_t* b, std::ptrdiff_t n_words,
-                        std::uint64_t (&counts)[bits_together][bits_together]) noexcept {
+// counts[i][j] of n words of rows a[i * step] and b[j * step].
+inline void common_bits(const std::uint64_t* a, const std::uint64_t* b, std::ptrdiff_t step, std::ptrdiff_t n,
+                        std::int32_t (&counts)[bits_together][bits_together]) noexcept {
 #if defined(__AVX512F__)
-  if (counts_bits_in_vectors()) return common_bits_by_vector(a, b, n_words, counts);
+  if (counts_bits_in_vectors()) return common_bits_by_vector(a, b, step, n, counts);
 #endif
   for (std::ptrdiff_t i = 0; i < bits_together; ++i) {
     for (std::ptrdiff_t j = 0; j < bits_together; ++j) {
-      counts[i][j] = common_bits_of(a + i * n_words, b + j * n_words, n_words);
+      counts[i][j] = static_cast<std::int32_t>(common_bits_of(a + i * step, b + j * step, n));
     }
   }
 }

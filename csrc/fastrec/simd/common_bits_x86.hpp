@@ -13,27 +13,41 @@ namespace fastrec {
 namespace {
 
 #if defined(__AVX512F__)
-__attribute__((target("avx512vpopcntdq"),
-               noinline)) void common_bits_by_vector(const std::uint64_t* a, const std::uint64_t* b,
-                                                     std::ptrdiff_t n_words,
-                                                     std::uint64_t (&counts)[bits_together][bits_together]) noexcept {
-  __m512i sums[bits_together][bits_together] = {};
-  for (std::ptrdiff_t w = 0; w < n_words; w += head_words) {
-    __m512i right[bits_together];
+// The sums of the lanes, below 2^31, of four vectors.
+inline __m128i sums_of_four(__m512i a, __m512i b, __m512i c, __m512i d) noexcept {
+  const __m512i even = _mm512_or_si512(a, _mm512_slli_epi64(b, 32)), odd = _mm512_or_si512(c, _mm512_slli_epi64(d, 32));
+  const __m512i lanes = _mm512_add_epi32(_mm512_unpacklo_epi64(even, odd), _mm512_unpackhi_epi64(even, odd));
+  const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64(lanes, 1));
+  return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+__attribute__((target("avx512vpopcntdq"), noinline)) void common_bits_by_vector(
+    const std::uint64_t* a, const std::uint64_t* b, std::ptrdiff_t step, std::ptrdiff_t n,
+    std::int32_t (&counts)[bits_together][bits_together]) noexcept {
+  static_assert(bits_together == 4);
+  __m512i sums[4][4];
 #pragma GCC unroll 4
-    for (int j = 0; j < bits_together; ++j) right[j] = _mm512_loadu_si512(b + j * n_words + w);
+  for (auto& row : sums) {
 #pragma GCC unroll 4
-    for (int i = 0; i < bits_together; ++i) {
-      const __m512i left = _mm512_loadu_si512(a + i * n_words + w);
+    for (__m512i& sum : row) sum = _mm512_setzero_si512();  // = {} goes through memory
+  }
+  for (std::ptrdiff_t w = 0; w < n; w += head_words) {
+    __m512i right[4];
 #pragma GCC unroll 4
-      for (int j = 0; j < bits_together; ++j) {
+    for (int j = 0; j < 4; ++j) right[j] = _mm512_loadu_si512(b + j * step + w);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const __m512i left = _mm512_loadu_si512(a + i * step + w);
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) {
         sums[i][j] = _mm512_add_epi64(sums[i][j], _mm512_popcnt_epi64(_mm512_and_si512(left, right[j])));
       }
     }
   }
-  for (int i = 0; i < bits_together; ++i) {
-    for (int j = 0; j < bits_together; ++j)
-      counts[i][j] = static_cast<std::uint64_t>(_mm512_reduce_add_epi64(sums[i][j]));
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const __m128i four = sums_of_four(sums[i][0], sums[i][1], sums[i][2], sums[i][3]);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(counts[i]), four);
   }
 }
 #endif
