@@ -8,12 +8,13 @@ from fastrec import _dispatch
 from fastrec._types import Csr, Ids
 
 
-def relabelled(x: Csr, labels: Ids, n_threads: int) -> Csr:
+def relabelled(x: Csr, labels: Ids, n_threads: int, *, value_bits: int = 0) -> Csr:
     """Column j as column ``labels[j]``, of which no two are the same; every row in ascending order of the new numbers.
 
-    The label of a column without entries may be anything. Values may be missing, as an empty array, for a pattern.
+    The label of a column without entries may be anything. Values may be missing, as an empty array, for a pattern. With
+    ``value_bits`` they are whole, and become so many of the lowest bits of the indices.
     """
-    out = x._replace(data=np.empty_like(x.data), indices=np.empty_like(x.indices))
+    out = x._replace(data=np.empty_like(x.data[:0] if value_bits else x.data), indices=np.empty_like(x.indices))
     kernel = _dispatch.kernel("relabel", x.data.dtype)
-    kernel(*x[:3], labels, out.data, out.indices, n_threads)
+    kernel(*x[:3], labels, value_bits, out.data, out.indices, n_threads)
     return out

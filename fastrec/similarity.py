@@ -310,17 +310,22 @@ class _Pairs(NamedTuple):
             dtype = np.dtype(np.int32)
         else:
             dtype = np.result_type(own.data, factors.data)
-        own, factors = (side._replace(data=side.data.astype(dtype, copy=False)) for side in (own, factors))
-        smallest = min((float(side.data.min()) for side in (own, factors) if len(side.data)), default=1.0)
+        own = own._replace(data=own.data.astype(dtype, copy=False))
+        same = others is items and measure.metric.values is None and measure.metric.factors is None
+        sides = (own,) if same else (own, factors)
+        smallest = min((float(side.data.min()) for side in sides if len(side.data)), default=1.0)
         n_others = others.shape[0]
         ids = allowed.ids if allowed is not None and allowed.shared else np.arange(n_others, dtype=np.int32)
         id_of_rank = ids[np.argsort(-np.diff(others.indptr)[ids], kind="stable")]
         rank_of_id = np.full(n_others, -1, np.int32)
         rank_of_id[id_of_rank] = np.arange(len(ids), dtype=np.int32)
         kept = factors if len(ids) == n_others else factors.where(rank_of_id[factors.indices] >= 0)
-        user_values = value_of_rows(kept, n_threads)
-        by_user = relabelled(kept._replace(data=kept.data[:0]) if len(user_values) else kept, rank_of_id, n_threads)
-        by_user, value_bits = _packed(by_user, smallest)
+        user_values = value_of_rows(kept, n_threads).astype(dtype, copy=False)
+        value_bits = _value_bits(kept, smallest) if dtype == np.int32 and not len(user_values) else 0
+        values = kept.data[:0] if len(user_values) else kept.data
+        by_user = kept._replace(data=values if value_bits else values.astype(dtype, copy=False))
+        by_user = relabelled(by_user, rank_of_id, n_threads, value_bits=value_bits)
+        by_user = by_user._replace(data=by_user.data.astype(dtype, copy=False))
         return cls(
             own, by_user, user_values, value_bits, id_of_rank, rank_of_id,
             first.items, first.given, second.items, second.given, smallest,
@@ -348,16 +353,12 @@ class _Pairs(NamedTuple):
         return {**found, "n_users": float(self.by_item.shape[1])}
 
 
-def _packed(x: Csr, smallest: float) -> tuple[Csr, int]:
-    """Ranks and whole values as one number each, if they fit, and in how many bits the values are."""
-    if x.data.dtype != np.int32 or not len(x.data) or smallest < 0:
-        return x, 0
+def _value_bits(x: Csr, smallest: float) -> int:
+    """In how many bits whole values go with ranks into one number each; 0 if they do not fit."""
+    if not len(x.data) or smallest < 0:
+        return 0
     value_bits = int(x.data.max()).bit_length()
-    if value_bits + (x.shape[1] - 1).bit_length() > _ENTRY_BITS:
-        return x, 0
-    np.left_shift(x.indices, value_bits, out=x.indices)
-    np.bitwise_or(x.indices, x.data, out=x.indices)
-    return x._replace(data=x.data[:0]), value_bits
+    return value_bits if value_bits + (x.shape[1] - 1).bit_length() <= _ENTRY_BITS else 0
 
 
 class _Side(NamedTuple):

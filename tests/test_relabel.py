@@ -24,6 +24,11 @@ def checked(matrix, seed, n_threads):
     pattern = relabelled(x._replace(data=x.data[:0]), labels, n_threads)
     np.testing.assert_array_equal(pattern.indices, expected.indices)
     assert len(pattern.data) == 0
+    whole = x._replace(data=np.floor(np.abs(x.data) % 16).astype(x.data.dtype))
+    packed = relabelled(whole, labels, n_threads, value_bits=4)
+    values = by_scipy(whole.to_scipy(), labels).data.astype(np.int32)
+    np.testing.assert_array_equal(packed.indices, expected.indices * 16 + values)
+    assert len(packed.data) == 0
 
 
 @given(sparse_matrices([*FLOATS, "int32"], forms=["csr_array"]), seeds, thread_counts)

@@ -374,8 +374,9 @@ constexpr std::ptrdiff_t fewest_keys = 32;  // sorted together
 
 template <class Value>
 struct RelabelKernels {
-  // keys: (twice the longest row and fewest_keys)
-  void (*relabel)(Rows, Csr<Value>, const std::int32_t* labels, double* keys, std::int32_t* indices,
+  // keys: (twice the longest row and fewest_keys). Values, which are whole then, become the lowest value_bits of the
+  // new numbers; or go to data, where there is any.
+  void (*relabel)(Rows, Csr<Value>, const std::int32_t* labels, int value_bits, double* keys, std::int32_t* indices,
                   Value* data) noexcept;
 };
 

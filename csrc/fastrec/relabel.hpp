@@ -7,10 +7,11 @@
 
 namespace fastrec {
 
-// labels: of every column, no two the same. What is written has the row pointers of x; data may be null on both sides.
+// labels: of every column, no two the same. What is written has the row pointers of x; data may be null on both sides,
+// and with value_bits, which says how many of an index its value takes, on that which is written.
 template <class Value>
-Status relabel(const Kernels& table, Csr<Value> x, const std::int32_t* labels, std::int32_t* indices, Value* data,
-               int n_threads, Poll poll) {
+Status relabel(const Kernels& table, Csr<Value> x, const std::int32_t* labels, int value_bits, std::int32_t* indices,
+               Value* data, int n_threads, Poll poll) {
   const RelabelKernels<Value>& kernels = table;
   std::int64_t longest = 0;
   for (std::ptrdiff_t row = 0; row < x.rows; ++row) longest = std::max(longest, x.indptr[row + 1] - x.indptr[row]);
@@ -23,7 +24,7 @@ Status relabel(const Kernels& table, Csr<Value> x, const std::int32_t* labels, s
   const std::ptrdiff_t length = block_length(x.rows, n_threads, 1 << 12, row_operations);
   return parallel_for_rows(0, x.rows, length, n_threads, poll,
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                             kernels.relabel({first, last}, x, labels, keys[worker], indices, data);
+                             kernels.relabel({first, last}, x, labels, value_bits, keys[worker], indices, data);
                            });
 }
 

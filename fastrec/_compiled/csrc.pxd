@@ -174,8 +174,8 @@ cdef extern from "fastrec/transpose.hpp" namespace "fastrec" nogil:
     Status transpose[Value](const Csr[Value]&, TransposedCsr[Value], bint narrow, int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/relabel.hpp" namespace "fastrec" nogil:
-    Status relabel[Value](const Kernels&, Csr[Value], const int32_t* labels, int32_t* indices, Value* data,
-                          int n_threads, Poll) noexcept
+    Status relabel[Value](const Kernels&, Csr[Value], const int32_t* labels, int value_bits, int32_t* indices,
+                          Value* data, int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/dense.hpp" namespace "fastrec" nogil:
     Status turn[Value](const Kernels&, ptrdiff_t n_rows, const Value* rows, ptrdiff_t depth, const Value* matrix,

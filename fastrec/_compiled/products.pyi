@@ -89,7 +89,14 @@ def transpose(
     n_threads: int,
 ) -> None: ...
 def relabel(
-    data: Array, indices: Ids, indptr: Offsets, labels: Ids, out_data: Array, out_indices: Ids, n_threads: int
+    data: Array,
+    indices: Ids,
+    indptr: Offsets,
+    labels: Ids,
+    value_bits: int,
+    out_data: Array,
+    out_indices: Ids,
+    n_threads: int,
 ) -> None: ...
 def terms_of_rows(indices: Ids, indptr: Offsets, of_inner: Offsets, terms: Offsets, n_threads: int) -> None: ...
 def sums_of_rows(data: Array, indptr: Offsets, sums: Array, squares: Array, whole: Array, n_threads: int) -> None: ...

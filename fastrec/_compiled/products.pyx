@@ -161,13 +161,13 @@ def transpose(const Stored[::1] data, const int32_t[::1] indices, const int64_t[
 
 # Without values the data are none.
 def relabel(const Stored[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr, const int32_t[::1] labels,
-            Stored[::1] out_data, int32_t[::1] out_indices, int n_threads):
+            int value_bits, Stored[::1] out_data, int32_t[::1] out_indices, int n_threads):
     cdef csrc.Csr[Stored] x = csr(data, indices, indptr, labels.shape[0])
     if not data.shape[0]:
         x.data = NULL
     cdef csrc.Status status
     with nogil:
-        status = csrc.relabel(kernels[0], x, &labels[0], &out_indices[0], &out_data[0], n_threads, poll)
+        status = csrc.relabel(kernels[0], x, &labels[0], value_bits, &out_indices[0], &out_data[0], n_threads, poll)
     finish(status)
 
 

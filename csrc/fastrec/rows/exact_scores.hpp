@@ -74,7 +74,9 @@ void exact_scores(const ScorePair<Value>* pairs, std::ptrdiff_t width, const Ite
   const std::ptrdiff_t step = items.rows.column_step, n_factors = items.rows.columns;
   const Factor* rows[pairs_together];
   for (int t = 0; t < pairs_together; ++t) rows[t] = items.rows.data + pairs[t].item * items.rows.row_step;
-  Lanes sums[pairs_together] = {};
+  Lanes sums[pairs_together];
+#pragma GCC unroll 4
+  for (Lanes& sum : sums) sum = Lanes{};  // = {} would go through memory
   std::ptrdiff_t j = 0;
   if (step == 1 && items.metric != Metric::euclidean) {
     for (; j + n_lanes <= n_factors; j += n_lanes) {
@@ -85,11 +87,13 @@ void exact_scores(const ScorePair<Value>* pairs, std::ptrdiff_t width, const Ite
     }
   }
   for (; j < width; j += n_lanes) {
+#pragma GCC unroll 4
     for (int t = 0; t < pairs_together; ++t) {
       const Lanes eight = load_eight(rows[t], step, j, n_factors);
       sums[t] = add_terms<Value>(items.metric, widened(pairs[t].query + j), eight, sums[t]);
     }
   }
+#pragma GCC unroll 4
   for (int t = 0; t < pairs_together; ++t) {
     const double item_norm = items.norms ? items.norms[pairs[t].item] : 0.0;
     scores[t] = finished<Value>(items.metric, sum_of(sums[t]), pairs[t].query_norm, item_norm);

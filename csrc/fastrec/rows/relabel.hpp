@@ -17,7 +17,7 @@ struct LargerFirst {  // a type, as RanksBefore is
 
 // A key is a label and the place of its entry, all bits turned, so that the largest key has the lowest label.
 template <class Value>
-void relabel(Rows rows, Csr<Value> x, const std::int32_t* labels, double* keys, std::int32_t* indices,
+void relabel(Rows rows, Csr<Value> x, const std::int32_t* labels, int value_bits, double* keys, std::int32_t* indices,
              Value* data) noexcept {
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     const std::int64_t first = x.indptr[row], n = x.indptr[row + 1] - first;
@@ -31,8 +31,15 @@ void relabel(Rows rows, Csr<Value> x, const std::int32_t* labels, double* keys, 
     } else {
       std::sort(keys, keys + n, LargerFirst{});
     }
-    for (std::int64_t i = 0; i < n; ++i) indices[first + i] = static_cast<std::int32_t>(~number_of(keys[i]) >> 31);
-    for (std::int64_t i = 0; x.data && i < n; ++i) data[first + i] = x.data[first + (~number_of(keys[i]) & 0x7fffffff)];
+    for (std::int64_t i = 0; i < n; ++i) {
+      const std::int64_t label = ~number_of(keys[i]) >> 31, at = ~number_of(keys[i]) & 0x7fffffff;
+      indices[first + i] = static_cast<std::int32_t>(label << value_bits);
+      if (value_bits > 0) {
+        indices[first + i] |= static_cast<std::int32_t>(x.data[first + at]);
+      } else if (x.data) {
+        data[first + i] = x.data[first + at];
+      }
+    }
   }
 }
 
