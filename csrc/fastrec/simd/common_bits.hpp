@@ -34,7 +34,7 @@ inline bool counts_bits_in_vectors() noexcept {
 // Of a word of a pair of rows, where adding to one of many counts costs 1.
 inline double cost_of_common_bits() noexcept {
 #if defined(__AVX2__)
-  return counts_bits_in_vectors() ? 1.0 / 8 : 1.0 / 3;
+  return counts_bits_in_vectors() ? 1.0 / 16 : 1.0 / 3;
 #else
   return 3.0 / 4;
 #endif
