@@ -222,7 +222,7 @@ def test_any_order_of_arrival(order, k):
     assert_same(fastrec.top_k(scores[None], k), reference.top_k(scores[None], k))
 
 
-@given(seeds, st.sampled_from(FLOATS), st.integers(50, 1100), st.sampled_from([2, 40, 3000]), st.booleans())
+@given(seeds, st.sampled_from(FLOATS), st.integers(50, 1100), st.sampled_from([2, 40, 3000, 40_000]), st.booleans())
 def test_scores_that_are_hardly_told_apart(seed, dtype, k, n_steps, best_last):
     """What is kept beside the k best while a row is read: as many steps of the last bit apart as are asked for."""
     rng = np.random.default_rng(seed)

@@ -62,11 +62,46 @@ inline Entry<Score> entry_of(double key) noexcept {
 template <class Score>
 constexpr bool sorts_as_keys = sizeof(Score) == sizeof(std::uint32_t);
 
+// A score of 64 bits as a number that is larger the better it is.
+template <class Score>
+inline std::int64_t ordered_bits(Score score) noexcept {
+  std::int64_t bits;
+  __builtin_memcpy(&bits, &score, sizeof bits);
+  return std::is_floating_point_v<Score> ? bits ^ ((bits >> 63) & std::numeric_limits<std::int64_t>::max()) : bits;
+}
+
+// Sorts up to most_network_keys entries that have no room in a key: by the lower bits of the score and the item, then,
+// as they stand, by its higher bits.
+template <class Score>
+void sort_wide_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
+  constexpr int place_bits = 11, item_bits = 31, low_bits = 13;  // of keys, which have 62
+  constexpr std::int64_t places = std::int64_t{1} << place_bits, lows = std::int64_t{1} << low_bits;
+  static_assert(most_network_keys <= places);
+  alignas(64) double keys[most_network_keys];
+  Entry<Score> by_low[most_network_keys];
+  const std::ptrdiff_t size = network_size(n);
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    const std::int64_t low = ordered_bits(entries[i].score) & (lows - 1);
+    keys[i] = key_of((((low << item_bits) + (0x7fffffff - entries[i].item)) << place_bits) + i);
+  }
+  std::fill(keys + n, keys + size, last_key);
+  sort_descending(keys, size);
+  for (std::ptrdiff_t i = 0; i < n; ++i) by_low[i] = entries[number_of(keys[i]) & (places - 1)];
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    keys[i] = key_of((ordered_bits(by_low[i].score) >> low_bits) * places + (places - 1 - i));
+  }
+  std::fill(keys + n, keys + size, last_key);
+  sort_descending(keys, size);
+  for (std::ptrdiff_t i = 0; i < n; ++i) entries[i] = by_low[places - 1 - (number_of(keys[i]) & (places - 1))];
+}
+
 // Sorts different entries, best first. Few are put where the number of better ones says, more go through a network,
 // which takes a third of the time of std::sort.
 template <class Score>
 void sort_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
-  if constexpr (sorts_as_keys<Score>) {
+  if constexpr (!sorts_as_keys<Score>) {
+    if (n <= most_network_keys) return sort_wide_entries(entries, n);
+  } else {
     if (n <= few_keys) {
       alignas(64) double keys[few_keys];
       alignas(64) std::int64_t places[few_keys];
@@ -151,8 +186,7 @@ class Selector {
 
   // Sorts the best, best first, and returns how many there are.
   std::ptrdiff_t finish() noexcept {
-    const bool smaller = !sorts_as_keys<Score> || network_size(k_) < network_size(state_.size);
-    if (state_.size > k_ && smaller) keep_best();
+    if (state_.size > k_ && network_size(k_) < network_size(state_.size)) keep_best();
     sort_entries(state_.entries, state_.size);
     return state_.size = std::min(state_.size, k_);
   }
@@ -173,7 +207,7 @@ class Selector {
     if constexpr (std::is_floating_point_v<Score>) {
       if (state_.size > few && state_.size <= most_told_apart && keep_by_steps()) return;
     }
-    if (sorts_as_keys<Score> && state_.size <= few) {
+    if (state_.size <= few) {
       sort_entries(state_.entries, state_.size);
     } else {
       std::nth_element(state_.entries, state_.entries + k_ - 1, state_.entries + state_.size, RanksBefore{});
