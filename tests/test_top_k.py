@@ -222,6 +222,18 @@ def test_any_order_of_arrival(order, k):
     assert_same(fastrec.top_k(scores[None], k), reference.top_k(scores[None], k))
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("k", [2047, 2048, 2049, 5000, 11_999, 12_000])
+def test_thousands_of_the_best(k, dtype):
+    """More than a network sorts, in orders that mislead a sample."""
+    n = 12_000
+    random = np.random.default_rng(k).normal(size=n)
+    rare = np.where(np.arange(n) % (n // 65) == 0, 2.0, random)
+    saw, up = np.arange(n) % 7.0, np.arange(1.0 * n)
+    scores = np.stack([random, rare, saw, np.zeros(n), up, -up, np.round(random), np.abs(up - n / 2)]).astype(dtype)
+    assert_same(fastrec.top_k(scores, k), reference.top_k(scores, k))
+
+
 @given(seeds, st.sampled_from(FLOATS), st.integers(50, 1100), st.sampled_from([2, 40, 3000, 40_000]), st.booleans())
 def test_scores_that_are_hardly_told_apart(seed, dtype, k, n_steps, best_last):
     """What is kept beside the k best while a row is read: as many steps of the last bit apart as are asked for."""

@@ -95,35 +95,60 @@ void sort_wide_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
   for (std::ptrdiff_t i = 0; i < n; ++i) entries[i] = by_low[places - 1 - (number_of(keys[i]) & (places - 1))];
 }
 
-// Sorts different entries, best first. Few are put where the number of better ones says, more go through a network,
-// which takes a third of the time of std::sort.
+// Sorts up to most_network_keys different entries. Few are put where the number of better ones says, more go through a
+// network, which takes a third of the time of std::sort. Not inlined, for the room that it takes.
 template <class Score>
-void sort_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
+__attribute__((noinline)) void sort_some_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
   if constexpr (!sorts_as_keys<Score>) {
-    if (n <= most_network_keys) return sort_wide_entries(entries, n);
+    sort_wide_entries(entries, n);
   } else {
+    alignas(64) double keys[most_network_keys];
+    for (std::ptrdiff_t i = 0; i < n; ++i) keys[i] = key_of(entries[i]);
     if (n <= few_keys) {
-      alignas(64) double keys[few_keys];
       alignas(64) std::int64_t places[few_keys];
       Entry<Score> sorted[few_keys];
-      for (std::ptrdiff_t i = 0; i < n; ++i) keys[i] = key_of(entries[i]);
       std::fill(keys + n, keys + few_keys, last_key);
       count_larger(keys, n, places);
       for (std::ptrdiff_t i = 0; i < n; ++i) sorted[places[i]] = entries[i];
       std::copy(sorted, sorted + n, entries);
       return;
     }
-    if (n <= most_network_keys) {
-      alignas(64) double keys[most_network_keys];
-      const std::ptrdiff_t size = network_size(n);
-      for (std::ptrdiff_t i = 0; i < n; ++i) keys[i] = key_of(entries[i]);
-      for (std::ptrdiff_t i = n; i < size; ++i) keys[i] = last_key;
-      sort_descending(keys, size);
-      for (std::ptrdiff_t i = 0; i < n; ++i) entries[i] = entry_of<Score>(keys[i]);
-      return;
-    }
+    const std::ptrdiff_t size = network_size(n);
+    std::fill(keys + n, keys + size, last_key);
+    sort_descending(keys, size);
+    for (std::ptrdiff_t i = 0; i < n; ++i) entries[i] = entry_of<Score>(keys[i]);
   }
-  std::sort(entries, entries + n, RanksBefore{});
+}
+
+// Moves what ranks before the middle of a sample to the front, without a branch that depends on an entry, and returns
+// how many those are.
+template <class Score>
+std::ptrdiff_t split_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
+  constexpr std::ptrdiff_t n_sampled = 65;
+  Entry<Score> sample[n_sampled];
+  for (std::ptrdiff_t i = 0; i < n_sampled; ++i) sample[i] = entries[i * (n / n_sampled)];
+  std::nth_element(sample, sample + n_sampled / 2, sample + n_sampled, RanksBefore{});
+  const Entry<Score> middle = sample[n_sampled / 2];
+  std::ptrdiff_t n_before = 0;
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    const Entry<Score> entry = entries[i];
+    entries[i] = entries[n_before];
+    entries[n_before] = entry;
+    n_before += (entry.score > middle.score) | ((entry.score == middle.score) & (entry.item < middle.item));
+  }
+  return n_before;
+}
+
+// Sorts different entries, best first: by halves until a network takes them.
+template <class Score>
+void sort_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
+  while (n > most_network_keys) {
+    const std::ptrdiff_t n_before = split_entries(entries, n);
+    if (std::min(n_before, n - n_before) < n / 16) return std::sort(entries, entries + n, RanksBefore{});
+    sort_entries(entries + n_before, n - n_before);
+    n = n_before;
+  }
+  sort_some_entries(entries, n);
 }
 
 // ---- selection ------------------------------------------------------------------------------------------------------
@@ -174,8 +199,11 @@ class Selector {
     }
   }
 
-  // Keeps the best, and few others, and tells what an entry must rank before from now on.
+  // Keeps the best, and few others, and tells what an entry must rank before from now on. Of thousands, not for the
+  // sake of few others.
   Entry<Score> tighten() noexcept {
+    const bool known = state_.worst.item != padding<Score>().item;
+    if (known && k_ > most_told_apart && state_.size <= k_ + k_ / 4) return state_.worst;
     if (state_.size > k_) {
       keep_best();
     } else if (state_.size == k_) {
@@ -205,7 +233,7 @@ class Selector {
   // Leaves the k best, or a few more where they are too near to each other.
   void keep_best() noexcept {
     if constexpr (std::is_floating_point_v<Score>) {
-      if (state_.size > few && state_.size <= most_told_apart && keep_by_steps()) return;
+      if (state_.size > few && keep_by_steps()) return;
     }
     if (state_.size <= few) {
       sort_entries(state_.entries, state_.size);
@@ -216,25 +244,30 @@ class Selector {
     state_.worst = state_.entries[k_ - 1];
   }
 
-  // Says no where ties would leave too many, or too many tie with what ranks no more.
+  // By a number that a little more than k scores reach; of many entries a sample tells it. Says no where ties would
+  // leave too many, or too many tie with what ranks no more.
   bool keep_by_steps() noexcept {
     Entry<Score>* const entries = state_.entries;
-    const std::ptrdiff_t n = state_.size;
+    const std::ptrdiff_t n = state_.size, stride = (n + most_told_apart - 1) / most_told_apart, n_told = n / stride;
+    const std::ptrdiff_t more = stride > 1 ? 3 * most_told_apart / 64 : 0;  // than three deviations of their number
+    const std::ptrdiff_t n_reaching = std::min(n_told, k_ / stride + more);
     Score scores[most_told_apart];
     std::int16_t steps[most_told_apart];
-    for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = entries[i].score;
-    const Score least = nearly_kth_largest(scores, n, k_, state_.worst.score, steps);
+    for (std::ptrdiff_t i = 0; i < n_told; ++i) scores[i] = entries[i * stride].score;
+    const Score least = nearly_kth_largest(scores, n_told, stride > 1 ? n_reaching : k_, state_.worst.score, steps);
+    const Score* const together = stride > 1 ? nullptr : scores;  // they lie closer than those of entries
+    const auto is_kept = [=](std::ptrdiff_t i) { return (together ? together[i] : entries[i].score) >= least; };
     std::int32_t n_kept = 0;
-    for (std::ptrdiff_t i = 0; i < n; ++i) n_kept += scores[i] >= least;
+    for (std::ptrdiff_t i = 0; i < n; ++i) n_kept += is_kept(i);
     if (n_kept < k_ || n_kept > k_ + (n - k_) / 4) return false;
     std::ptrdiff_t kept = 0;
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       entries[kept] = entries[i];
-      kept += scores[i] >= least;
+      kept += is_kept(i);
     }
-    state_.size = kept;
     Score lowest = entries[0].score;
     for (std::ptrdiff_t i = 1; i < kept; ++i) lowest = entries[i].score < lowest ? entries[i].score : lowest;
+    state_.size = kept;
     state_.worst = {lowest, padding<Score>().item - 1};  // whatever the items of that score are
     return true;
   }
