@@ -323,8 +323,7 @@ class _Pairs(NamedTuple):
         user_values = value_of_rows(kept, n_threads).astype(dtype, copy=False)
         value_bits = _value_bits(kept, smallest) if dtype == np.int32 and not len(user_values) else 0
         values = kept.data[:0] if len(user_values) else kept.data
-        by_user = kept._replace(data=values if value_bits else values.astype(dtype, copy=False))
-        by_user = relabelled(by_user, rank_of_id, n_threads, value_bits=value_bits)
+        by_user = relabelled(kept._replace(data=values), rank_of_id, n_threads, value_bits=value_bits)
         by_user = by_user._replace(data=by_user.data.astype(dtype, copy=False))
         return cls(
             own, by_user, user_values, value_bits, id_of_rank, rank_of_id,

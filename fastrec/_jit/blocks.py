@@ -69,19 +69,25 @@ def uniform_rows(first: int, last: int, out: Array, ids: Offsets, n_columns: int
 
 
 @kernel(part=True)
+def filter_start(user: Any, indptr: Any) -> Any:
+    """The first word of a user's filter, which has one for every four interactions and one more. Takes a pointer."""
+    return (indptr[user] >> 2) + user
+
+
+@kernel(part=True)
 def filter_word(user: Any, item: Any, indptr: Any) -> Any:
     """Which word of the filters has the bits of an item of a user, and these bits (Putze, Sanders and Singler 2007).
 
-    A user has a word for every four interactions and one more. Word and bits come of a product (Knuth 1973, section
-    6.4). Takes a pointer.
+    Word and bits come of a product (Knuth 1973, section 6.4). Takes a pointer.
     """
-    low, high = indptr[user] >> 2, indptr[user + 1] >> 2
+    start = filter_start(user, indptr)
+    n_words = np.uint64(filter_start(user + 1, indptr) - start)
     product = np.uint64(item) * _STEP
-    word = np.int64(((product >> _U32) * np.uint64(high - low + 1)) >> _U32)
+    word = np.int64(((product >> _U32) * n_words) >> _U32)
     bits = np.uint64(0)
     for shift in (_U8, _U14, _U20, _U26):
         bits |= _U1 << ((product >> shift) & _U63)
-    return low + user + word, bits
+    return start + word, bits
 
 
 @kernel()
@@ -89,7 +95,7 @@ def fill_filters(first: int, last: int, indices: Ids, indptr: Offsets, filters: 
     """Write the words of users [first, last)."""
     indices_, indptr_, filters_ = pointer(indices), pointer(indptr), pointer(filters)
     for user in range(first, last):
-        for word in range((indptr_[user] >> 2) + user, (indptr_[user + 1] >> 2) + user + 1):
+        for word in range(filter_start(user, indptr_), filter_start(user + 1, indptr_)):
             filters_[word] = 0
         for at in range(indptr_[user], indptr_[user + 1]):
             word, bits = filter_word(user, indices_[at], indptr_)
@@ -232,6 +238,15 @@ def unseen(
         word = mixed(word)
         item = draw(word, pool, n_pool, n_items)
     return np.int64(-1)
+
+
+@kernel(part=True)
+def draw_negative(
+    user: Any, word: Any, pool: Any, n_pool: Any, n_items: Any, indices: Any, indptr: Any, filters: Any
+) -> Any:  # fmt: skip
+    """What is drawn that the user has not; -1 when none was found."""
+    item = draw(word, pool, n_pool, n_items)
+    return unseen(item, user, word, pool, n_pool, n_items, indices, indptr, filters)
 
 
 @kernel(part=True)

@@ -13,6 +13,7 @@ from fastrec._jit.blocks import (
     Words,
     ask_for,
     draw,
+    draw_negative,
     filter_word,
     first_word,
     mixed,
@@ -103,8 +104,7 @@ def bpr_fold_in(
             for at in range(indptr[user], indptr[user + 1]):
                 positive = np.int64(indices[at])
                 word = mixed(key + np.uint64(positive))
-                negative = draw(word, pool_, len(pool), n_items)
-                negative = unseen(negative, user, word, pool_, len(pool), n_items, indices_, indptr_, filters_)
+                negative = draw_negative(user, word, pool_, len(pool), n_items, indices_, indptr_, filters_)
                 if negative < 0:
                     continue
                 apart = margin(x, user * width, y, positive * width, negative * width, width)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrec._jit.blocks import Words, ask_for, draw, mixed, stream, unseen
+from fastrec._jit.blocks import Words, ask_for, draw_negative, mixed, stream
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, aligned, fused, load, logistic, pointer, store, total, zeros
 from fastrec._jit.steps import adapt, adapt_number
@@ -61,8 +61,7 @@ def logistic_rows(
                     count = target
                 elif number < n_samples:
                     word = mixed(key + np.uint64(number))
-                    drawn = draw(word, pool_, n_pool, len(fixed))
-                    drawn = unseen(drawn, next_row, word, pool_, n_pool, len(fixed), indices_, indptr_, filters_)
+                    drawn = draw_negative(next_row, word, pool_, n_pool, len(fixed), indices_, indptr_, filters_)
                     if drawn >= 0:
                         other, count = drawn, _ONE
                 others[k], targets[k], counts[k] = other, target, count

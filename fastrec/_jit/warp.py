@@ -14,6 +14,7 @@ from fastrec._jit.blocks import (
     ask_for,
     below,
     draw,
+    filter_start,
     first_word,
     has,
     mixed,
@@ -70,7 +71,7 @@ def warp_cell(
             ask_for(y, positive * stride, stride)
             if biased:
                 prefetch(b, positive)
-            prefetch(filters_, (indptr_[user] >> 2) + user)  # where the user's filter begins; most end within a line
+            prefetch(filters_, filter_start(user, indptr_))  # most end within a line
             for _ in range(min(_ASKED_FOR, max_draws)):
                 negative = np.int64(pool_[below(word, n_pool)])
                 ask_for(y, negative * stride, width)

@@ -254,7 +254,7 @@ class Selector {
     Score scores[most_told_apart];
     std::int16_t steps[most_told_apart];
     for (std::ptrdiff_t i = 0; i < n_told; ++i) scores[i] = entries[i * stride].score;
-    const Score least = nearly_kth_largest(scores, n_told, stride > 1 ? n_reaching : k_, state_.worst.score, steps);
+    const Score least = nearly_kth_largest(scores, n_told, n_reaching, state_.worst.score, steps);
     const Score* const together = stride > 1 ? nullptr : scores;  // they lie closer than those of entries
     const auto is_kept = [=](std::ptrdiff_t i) { return (together ? together[i] : entries[i].score) >= least; };
     std::int32_t n_kept = 0;
