@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "fastrec/item_order.hpp"
 #include "fastrec/top_k.hpp"
 
 namespace fastrec {
@@ -68,8 +69,8 @@ struct ScreenShape {
 };
 
 template <class Value>
-ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::ptrdiff_t capacity, std::ptrdiff_t k,
-                         int n_threads) noexcept {
+ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::ptrdiff_t n_centers,
+                         std::ptrdiff_t capacity, std::ptrdiff_t k, int n_threads) noexcept {
   constexpr std::ptrdiff_t few_queries = 4, scratch_bytes = std::ptrdiff_t{24} << 20;
   constexpr std::ptrdiff_t product_bytes = std::ptrdiff_t{1} << 18;
   ScreenShape shape;
@@ -85,7 +86,8 @@ ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::p
   // Many queries share a panel while it lies in the cache; fewer where all of them would take long (Ctrl-C), where
   // there are few for each thread, or where they are large.
   const double row_operations = static_cast<double>(n_packed) * static_cast<double>(queries.columns);
-  const std::ptrdiff_t query_bytes = padded_width(queries.columns) * 10 + capacity * 12 + shape.first_panels * 4 + 200;
+  const std::ptrdiff_t query_bytes =
+      padded_width(queries.columns) * 10 + capacity * 12 + shape.first_panels * 4 + n_centers * 8 + 200;
   const std::ptrdiff_t longest = std::min({most_screened_queries, static_cast<std::ptrdiff_t>(2e10 / row_operations),
                                            queries.rows / (2 * n_threads), scratch_bytes / n_threads / query_bytes});
   shape.block = std::max<std::ptrdiff_t>(1, longest / tile_queries) * tile_queries;
@@ -96,16 +98,18 @@ template <class Value>
 class ScreenWorkspace {
  public:
   ScreenWorkspace(int n_workers, const ScreenShape& shape, std::ptrdiff_t n_factors, std::ptrdiff_t n_panels,
-                  std::ptrdiff_t capacity)
+                  const Centers& centers, std::ptrdiff_t capacity)
       : shape_(shape),
+        n_centers_(centers.n),
         capacity_(capacity),
         width_(padded_width(n_factors)),
         first_items_(std::min(shape.first_panels, n_panels) * panel_items),
         code_width_((width_ + tile_factors - 1) / tile_factors * (tile_factors + step_factors)),
         codes_(n_workers, 2 * shape.block * code_width_),
         queries_(n_workers, shape.block * width_, Fill::nothing),
-        reals_(n_workers, shape.block * 10, Fill::nothing),
-        integers_(n_workers, 5 * shape.block, Fill::nothing),
+        reals_(n_workers, shape.block * 11, Fill::nothing),
+        integers_(n_workers, (6 + panels_together) * shape.block + n_lanes, Fill::nothing),
+        floats_(n_workers, directions_together * (width_ + centers.n) + 2 * centers.n * shape.block),
         entries_(n_workers, shape.block * capacity, Fill::nothing),
         selections_(n_workers, shape.block, Fill::nothing),
         products_(n_workers, shape.group * first_items_, Fill::nothing),
@@ -114,8 +118,8 @@ class ScreenWorkspace {
         exact_(n_workers, 1, n_factors, capacity) {}
 
   explicit operator bool() const {
-    return codes_ && queries_ && reals_ && integers_ && entries_ && selections_ && products_ && marks_ && maxima_ &&
-           exact_;
+    return codes_ && queries_ && reals_ && integers_ && floats_ && entries_ && selections_ && products_ && marks_ &&
+           maxima_ && exact_;
   }
 
   ScreenScratch<Value> operator[](int worker) const {
@@ -124,9 +128,12 @@ class ScreenWorkspace {
     scratch.regrouped = scratch.codes + shape_.block * code_width_;
     scratch.queries = queries_[worker];
     scratch.per_query = reals_[worker];
-    scratch.moved = scratch.per_query + 9 * shape_.block;
+    scratch.moved = scratch.per_query + 10 * shape_.block;
     scratch.sums = integers_[worker];
-    scratch.order = scratch.sums + 3 * shape_.block;
+    scratch.least = scratch.sums + 3 * shape_.block;
+    scratch.order = scratch.least + panels_together * shape_.block;
+    scratch.directions = floats_[worker];
+    scratch.cosines = scratch.directions + directions_together * (width_ + n_centers_);
     scratch.entries = entries_[worker];
     scratch.selections = selections_[worker];
     scratch.products = products_[worker];
@@ -143,11 +150,12 @@ class ScreenWorkspace {
 
  private:
   ScreenShape shape_;
-  std::ptrdiff_t capacity_, width_, first_items_, code_width_;
+  std::ptrdiff_t n_centers_, capacity_, width_, first_items_, code_width_;
   Scratch<std::int8_t> codes_;
   Scratch<Value> queries_;
   Scratch<double> reals_;
   Scratch<std::int32_t> integers_;
+  Scratch<float> floats_;
   Scratch<Entry<Value>> entries_;
   Scratch<Selection<Value>> selections_;
   Scratch<std::int16_t> products_;
@@ -162,8 +170,8 @@ Status rank_by_screen(const Kernels& table, Strided<Value> queries, Items<Value>
   const ScreenKernels<Value>& kernels = table;
   const std::ptrdiff_t n_packed = packed.n_panels * panel_items;
   const std::ptrdiff_t capacity = selection_capacity(out.k, n_packed);
-  const ScreenShape shape = screen_shape(queries, n_packed, capacity, out.k, n_threads);
-  const ScreenWorkspace<Value> workspace(n_threads, shape, queries.columns, packed.n_panels, capacity);
+  const ScreenShape shape = screen_shape(queries, n_packed, packed.centers.n, capacity, out.k, n_threads);
+  const ScreenWorkspace<Value> workspace(n_threads, shape, queries.columns, packed.n_panels, packed.centers, capacity);
   if (!workspace) return Status::out_of_memory;
   const auto kernel = shape.tile == 1 ? kernels.single : kernels.block;
   return parallel_for_rows(0, queries.rows, shape.block, n_threads, progress,
@@ -173,30 +181,6 @@ Status rank_by_screen(const Kernels& table, Strided<Value> queries, Items<Value>
 }
 
 // ---- the index ------------------------------------------------------------------------------------------------------
-
-// Ids sorted by descending norm, to one part in two million, in linear time: three passes over 11 bits each of the
-// upper half of the norms.
-inline bool sort_by_norm(const double* norms, std::int32_t* ids, std::ptrdiff_t n) {
-  constexpr int bits = 11, n_passes = 3;
-  constexpr std::size_t n_buckets = std::size_t{1} << bits;
-  const Scratch<std::int32_t> other(1, n), starts(1, n_buckets + 1);
-  if (!other || !starts) return false;
-  const auto bucket = [norms](std::int32_t id, int pass) {
-    std::uint64_t key;
-    std::memcpy(&key, norms + id, sizeof key);
-    return (~static_cast<std::uint32_t>(key >> 31) >> pass * bits) & (n_buckets - 1);
-  };
-  std::int32_t *from = ids, *to = other[0];
-  for (int pass = 0; pass < n_passes; ++pass) {
-    std::fill(starts[0], starts[0] + n_buckets + 1, 0);
-    for (std::ptrdiff_t i = 0; i < n; ++i) ++starts[0][bucket(from[i], pass) + 1];
-    for (std::size_t b = 0; b < n_buckets; ++b) starts[0][b + 1] += starts[0][b];
-    for (std::ptrdiff_t i = 0; i < n; ++i) to[starts[0][bucket(from[i], pass)]++] = from[i];
-    std::swap(from, to);
-  }
-  std::copy(from, from + n, ids);
-  return true;
-}
 
 // Refers to items that the caller keeps, and owns what their metric and the screen need beside them. Any number of
 // threads may rank by it.
@@ -224,32 +208,40 @@ class ItemIndex {
     const double* norms = items_.norms ? items_.norms : norms_[0];
     if (!norms_allow(norms)) return Status::done;
 
-    packed_.n_panels =
-        (n_packed_ + panel_items * panels_together - 1) / (panel_items * panels_together) * panels_together;
+    const Scratch<std::int32_t> ids(1, n_packed_, Fill::nothing);
+    if (!ids) return Status::out_of_memory;
+    if (listed.indptr != nullptr) {
+      std::copy(listed.ids + listed.indptr[0], listed.ids + listed.indptr[1], ids[0]);
+    } else {
+      std::iota(ids[0], ids[0] + n_packed_, 0);
+    }
+    const Status ordered = order_.find(table, items_, norms, ids[0], n_packed_, n_threads, poll);
+    if (ordered != Status::done) return ordered;
+
+    packed_.centers = order_.centers();
+    packed_.n_panels = (order_.n_panels() + panels_together - 1) / panels_together * panels_together;
     packed_.n_steps = padded_width(rows.columns) / step_factors;
     packed_.listed = listed.indptr != nullptr;
     const std::ptrdiff_t n_places = packed_.n_panels * panel_items;
     // A tile may reach beyond the last panel, where queries have zeros.
     const std::ptrdiff_t n_codes = n_places * packed_.n_steps * step_factors + panel_items * tile_factors;
     codes_ = Scratch<std::uint8_t>(1, n_codes, Fill::nothing);
-    places_ = Scratch<std::int32_t>(1, n_places + rows.rows, Fill::nothing);
-    of_panels_ = Scratch<double>(1, 5 * packed_.n_panels);
+    places_ = Scratch<std::int32_t>(1, n_places + rows.rows + packed_.n_panels, Fill::nothing);
+    of_panels_ = Scratch<double>(1, 8 * packed_.n_panels);
     if (!codes_ || !places_ || !of_panels_) return Status::out_of_memory;
     packed_.codes = codes_[0];
     packed_.ids = places_[0];
     packed_.position_of = packed_.ids + n_places;
-    for (double** field : {&packed_.scale, &packed_.least_norm, &packed_.norm, &packed_.code_norm, &packed_.residual}) {
+    packed_.center = packed_.position_of + rows.rows;
+    for (double** field : {&packed_.scale, &packed_.least_norm, &packed_.norm, &packed_.least_along,
+                           &packed_.most_along, &packed_.across, &packed_.code_norm, &packed_.residual}) {
       *field = of_panels_[0] + (field - &packed_.scale) * packed_.n_panels;
     }
-    if (listed.indptr != nullptr) {
-      std::copy(listed.ids + listed.indptr[0], listed.ids + listed.indptr[1], packed_.ids);
-    } else {
-      std::iota(packed_.ids, packed_.ids + n_packed_, 0);
-    }
-    std::fill(packed_.ids + n_packed_, packed_.ids + n_places, -1);
-    if (items_.metric != Metric::cosine && !sort_by_norm(norms, packed_.ids, n_packed_)) return Status::out_of_memory;
+    order_.place(packed_);
     std::fill(packed_.position_of, packed_.position_of + rows.rows, -1);
-    for (std::ptrdiff_t i = 0; i < n_packed_; ++i) packed_.position_of[packed_.ids[i]] = static_cast<std::int32_t>(i);
+    for (std::ptrdiff_t i = 0; i < n_places; ++i) {
+      if (packed_.ids[i] >= 0) packed_.position_of[packed_.ids[i]] = static_cast<std::int32_t>(i);
+    }
 
     const ScreenKernels<Value>& kernels = table;
     const double panel_operations = static_cast<double>(panel_items) * static_cast<double>(rows.columns);
@@ -329,6 +321,7 @@ class ItemIndex {
   PackedItems packed_{};
   std::ptrdiff_t n_packed_ = 0;
   bool is_packed_ = false;
+  ItemOrder<Value> order_;
   Scratch<double> norms_, of_panels_;
   Scratch<std::uint8_t> codes_;
   Scratch<std::int32_t> places_;

@@ -134,15 +134,27 @@ constexpr std::ptrdiff_t most_screened_factors = 4096;
 constexpr double least_screened_norm = 1e-100;  // outside of these the squares could overflow, or be lost against the
 constexpr double most_screened_norm = 1e100;    // terms that cover rounding
 
+constexpr std::ptrdiff_t directions_together = 64;  // meet the centres at once
+
+struct Centers {            // of the directions of items
+  const float* directions;  // (n, padded factors), of length 1 or 0
+  std::ptrdiff_t n;         // 0 where norms tell items apart well enough
+};
+
 struct PackedItems {    // panels of items as 8-bit integers, by descending norm
   std::uint8_t* codes;  // (n_panels, n_steps, panel_items, step_factors): factor / scale, rounded, above zero_code
-  std::int32_t* ids;    // (n_panels * panel_items), -1 beyond the last
+  std::int32_t* ids;    // (n_panels * panel_items), -1 beyond the last of a panel
   std::int32_t* position_of;  // (n_items): place among the ids, -1 where an item is not packed
+  std::int32_t* center;       // (n_panels), that its items are near to
   double* scale;              // (n_panels)
   double* least_norm;         // (n_panels), of an item that is packed;
-  double* norm;               // the largest of the panel or of a later one; what follows in units of the scale:
+  double* norm;               // the largest of the panel or of a later one;
+  double* least_along;        // (n_panels): the parts of items along their centre,
+  double* most_along;         // from the least to the largest,
+  double* across;             // and the largest across it; what follows in units of the scale:
   double* code_norm;          // largest norm of what codes say,
   double* residual;           // and of what they leave out, with the rounding of an exact score
+  Centers centers;
   std::ptrdiff_t n_panels, n_steps;
   bool listed;  // whether only candidates are packed
 };
@@ -152,10 +164,13 @@ struct ScreenScratch {           // a group: the queries that meet the first pan
   std::int8_t* codes;            // (block, tile-padded factors), ordered as the products want them; 0 where padded
   std::int8_t* regrouped;        // the same
   Value* queries;                // (block, padded factors)
-  double* per_query;             // (9, block)
+  double* per_query;             // (10, block)
   std::int32_t* sums;            // (3, block)
-  std::int32_t* order;           // (2, block)
+  std::int32_t* order;           // (3, block), and n_lanes more
+  std::int32_t* least;           // (panels_together, block)
   double* moved;                 // (block)
+  float* directions;             // (padded factors + n_centers, directions_together)
+  float* cosines;                // (2, n_centers, block)
   Entry<Value>* entries;         // (block, capacity)
   Selection<Value>* selections;  // (block)
   std::int16_t* products;        // (first_panels, group, panel_items)
@@ -171,7 +186,11 @@ using Screening = void (*)(Rows, Strided<Value> queries, Items<Value>, PackedIte
 
 template <class Value>
 struct ScreenKernels {
-  // Fills panels [rows.first, rows.last), whose ids are given.
+  // Of items ids[rows.first] to ids[rows.last]: the centre whose direction is nearest, and a number that is alike for
+  // items that the same queries reach. directions: as in ScreenScratch.
+  void (*assign)(Rows, Items<Value>, const std::int32_t* ids, Centers, float* directions, std::int32_t* nearest,
+                 double* keys) noexcept;
+  // Fills panels [rows.first, rows.last), whose ids and centres are given.
   void (*pack)(Rows, Items<Value>, PackedItems) noexcept;
   Screening<Value> block, single;  // rank a block of queries, or queries one by one
 };

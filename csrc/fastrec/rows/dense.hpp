@@ -15,7 +15,7 @@ struct Constant {
   static constexpr int value = n;
 };
 
-constexpr int tile_rows = 6;
+constexpr int rows_at_once = 6;
 
 template <class Value, int n_rows, int n_vectors>
 struct Tile {
@@ -48,7 +48,7 @@ inline void for_tiles(std::ptrdiff_t n_rows, std::ptrdiff_t n_columns, const Vis
   constexpr int lanes = lanes_of<Value>;
   const auto for_rows = [&](std::ptrdiff_t column, auto n_vectors) {
     std::ptrdiff_t row = 0;
-    for (; row + tile_rows <= n_rows; row += tile_rows) visit(row, Constant<tile_rows>{}, column, n_vectors);
+    for (; row + rows_at_once <= n_rows; row += rows_at_once) visit(row, Constant<rows_at_once>{}, column, n_vectors);
     for (; row < n_rows; ++row) visit(row, Constant<1>{}, column, n_vectors);
   };
   std::ptrdiff_t column = 0;

@@ -1,10 +1,12 @@
-// Row-kernel that prepares items for the screen: panels of 8-bit codes, with what the codes leave out.
+// Row-kernels that prepare items for the screen: who is near to which centre, and panels of 8-bit codes, with what the
+// codes leave out.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "fastrec/rows/cones.hpp"
 #include "fastrec/simd/dot_tile.hpp"
 #include "fastrec/simd/lanes.hpp"
 
@@ -88,10 +90,48 @@ inline Coded code_item(const double* item, std::ptrdiff_t n_factors, double scal
   return {sum_of(squares), sum_of(code_squares), sum_of(residual_squares)};
 }
 
+// How far items reach towards queries at some such angle to their centre, as most are to most centres.
+inline double reach_of(double norm, double cosine) noexcept {
+  constexpr double along = 0.35, across = 0.94;
+  return norm * std::max(along * cosine + across * std::sqrt(std::max(1.0 - cosine * cosine, 0.0)), 0.0);
+}
+
+template <class Value>
+void assign_centers(Rows rows, Items<Value> items, const std::int32_t* ids, Centers centers, float* directions,
+                    std::int32_t* nearest, double* keys) noexcept {
+  const std::ptrdiff_t width = padded(items.rows.columns);
+  const float* cosines = directions + width * directions_together;
+  alignas(64) double item[most_screened_factors];
+  for (std::ptrdiff_t first = rows.first; first < rows.last; first += directions_together) {
+    const std::ptrdiff_t n = std::min(directions_together, rows.last - first);
+    double norms[directions_together];
+    for (std::ptrdiff_t t = 0; t < n; ++t) {
+      load_item(items, ids[first + t], item);
+      norms[t] = std::sqrt(product_of(item, item, width));
+      put_direction(item, width, norms[t], directions, t);
+    }
+    meet(centers, width, directions, n, directions + width * directions_together);
+    float largest[directions_together];
+    std::int32_t center[directions_together] = {};
+    std::copy_n(cosines, directions_together, largest);
+    for (std::int32_t c = 1; c < static_cast<std::int32_t>(centers.n); ++c) {
+      const float* of_center = cosines + c * directions_together;
+      for (std::ptrdiff_t t = 0; t < directions_together; ++t) {
+        center[t] = of_center[t] > largest[t] ? c : center[t];
+        largest[t] = of_center[t] > largest[t] ? of_center[t] : largest[t];
+      }
+    }
+    for (std::ptrdiff_t t = 0; t < n; ++t) {
+      nearest[first + t] = center[t];
+      keys[first + t] = reach_of(norms[t], static_cast<double>(largest[t]));
+    }
+  }
+}
+
 template <class Value>
 void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
   const std::ptrdiff_t n_factors = items.rows.columns, panel_bytes = packed.n_steps * panel_items * step_factors;
-  alignas(64) double item[most_screened_factors] = {};
+  alignas(64) double item[most_screened_factors] = {}, center[most_screened_factors];
   alignas(64) std::uint8_t codes[most_screened_factors];
   for (std::ptrdiff_t panel = rows.first; panel < rows.last; ++panel) {
     const std::int32_t* ids = packed.ids + panel * panel_items;
@@ -103,6 +143,10 @@ void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
     if (!(scale > 0.0)) scale = 1.0;
     std::uint8_t* panel_codes = packed.codes + panel * panel_bytes;
     std::fill(panel_codes, panel_codes + panel_bytes, static_cast<std::uint8_t>(zero_code));
+    const bool has_center = packed.centers.n > 0;
+    if (has_center)
+      load_center(packed.centers.directions + packed.center[panel] * padded(n_factors), padded(n_factors), center);
+    Cone cone;
     Coded most = {};
     double least_squares = ids[0] < 0 ? 0.0 : std::numeric_limits<double>::infinity();
     for (std::ptrdiff_t i = 0; i < panel_items && ids[i] >= 0; ++i) {
@@ -116,10 +160,14 @@ void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
       most.code_squares = std::max(most.code_squares, coded.code_squares);
       most.residual_squares = std::max(most.residual_squares, coded.residual_squares);
       least_squares = std::min(least_squares, coded.squares);
+      if (has_center) cone.add(item, coded.squares, center, padded(n_factors));
     }
     packed.scale[panel] = scale;
     packed.norm[panel] = norm_above(most.squares);
     packed.least_norm[panel] = std::max(0.0, std::sqrt(least_squares) * (1.0 - 1e-9) - 1e-150);
+    packed.least_along[panel] = ids[0] < 0 ? 0.0 : cone.least;
+    packed.most_along[panel] = ids[0] < 0 ? 0.0 : cone.most;
+    packed.across[panel] = cone.across;
     packed.code_norm[panel] = norm_above(most.code_squares);
     packed.residual[panel] = (norm_above(most.residual_squares) + rounding_of(n_factors) * packed.norm[panel]) / scale;
   }

@@ -5,8 +5,9 @@
 //     |x.y - x'.y'| <= |r| |x| + |y'| |s|.
 // Whatever the metric, an item ranks by its value f = x.y - h: the inner product itself; for cosine, where y is the
 // item's direction, |x| times the cosine; for the Euclidean distance h = |y|^2 / 2, so that the score is 2 f - |x|^2.
-// An item is dropped when the bound keeps its value below one that k other items are known to reach. Panels come by
-// descending norm, so that an inner product is done at the first panel whose largest norm cannot reach it.
+// An item is dropped when the bound keeps its value below one that k other items are known to reach. Of a panel, whose
+// items lie around one of some centres, only those queries are multiplied that its cone may reach (cones.hpp); panels
+// come by descending norm, so that a query is done at the first whose largest norm cannot reach it.
 #pragma once
 
 #include <limits>
@@ -14,6 +15,7 @@
 #include "fastrec/rows/exact_scores.hpp"
 #include "fastrec/rows/pack_items.hpp"
 #include "fastrec/simd/block_products.hpp"
+#include "fastrec/simd/compare.hpp"
 #include "fastrec/simd/kept_products.hpp"
 
 namespace fastrec {
@@ -21,8 +23,7 @@ namespace {
 
 constexpr double nothing_known = -std::numeric_limits<double>::infinity();
 constexpr double passes_nothing = std::numeric_limits<double>::infinity();
-constexpr std::int32_t most_product = 1 << 30;  // above any sum of products of codes
-constexpr int no_product_left = 28;             // shifted down by so much, a product reaches nothing
+constexpr int no_product_left = 28;  // shifted down by so much, a product reaches nothing
 
 // The number below `score` such that what stays under it is rounded to less than `score`.
 template <class Value>
@@ -42,6 +43,53 @@ inline PerQuery<n> load_each(const double* from) noexcept {
   } else {
     return load(from);
   }
+}
+template <int n>
+inline PerQuery<n> load_each(const float* from) noexcept {
+  if constexpr (n == 1) {
+    return static_cast<double>(*from);
+  } else {
+    return widened(from);
+  }
+}
+
+// The places of the bits of every number of eight.
+struct PlacesOfBits {
+  typedef std::int8_t Eight __attribute__((vector_size(8)));
+  alignas(64) std::int8_t of[256][8] = {};
+
+  constexpr PlacesOfBits() noexcept {
+    for (int bits = 0; bits < 256; ++bits) {
+      for (int bit = 0, n = 0; bit < 8; ++bit) {
+        if (bits >> bit & 1) of[bits][n++] = static_cast<std::int8_t>(bit);
+      }
+    }
+  }
+};
+constexpr PlacesOfBits places_of_bits;
+
+// Which of them are not negative, one a bit; NaN is.
+inline std::uint32_t not_negative(double number) noexcept { return number >= 0.0; }
+inline std::uint32_t not_negative(Lanes numbers) noexcept {
+  double eight[n_lanes];
+  store(eight, numbers);
+  std::uint32_t bits = 0;
+#pragma GCC unroll 8
+  for (int i = 0; i < n_lanes; i += lanes_of<double>) bits |= lanes_reaching(eight + i, 0.0) << i;
+  return bits;
+}
+
+// Writes the places of bits, the lowest at `first`, and says how many there are; there is room for n.
+template <int n>
+inline std::ptrdiff_t put_places(std::int32_t* to, std::uint32_t bits, std::int32_t first) noexcept {
+  if constexpr (n == 8) {
+    PlacesOfBits::Eight places;
+    __builtin_memcpy(&places, places_of_bits.of[bits], sizeof places);
+    put_whole<n>(to, __builtin_convertvector(places, Whole<n>) + first);
+  } else {
+    *to = first;
+  }
+  return __builtin_popcount(bits);
 }
 
 // A block of queries, multiplied by Products, which says how many of them meet how many panels at a time.
@@ -80,11 +128,14 @@ class Screen {
         threshold_(exact_norm_ + scratch.block),
         least_(threshold_ + scratch.block),
         stop_(least_ + scratch.block),
-        shifted_(stop_ + scratch.block),
+        nearby_(stop_ + scratch.block),
+        shifted_(nearby_ + scratch.block),
+        cosine_(scratch.cosines),
+        sine_(cosine_ + packed.centers.n * scratch.block),
         place_(scratch.order),
         codes_(scratch.codes),
         sums_(scratch.sums),
-        shift_(sums_ + 2 * scratch.block) {}
+        shift_(sums_ + scratch.block) {}
 
   void run() noexcept {
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) take(q);
@@ -99,12 +150,17 @@ class Screen {
     score_survivors();
     for (std::ptrdiff_t q = 0; q < n_rows_; ++q) tighten(q);
     if (together > 1) regroup();
-    other_panels(0, first_);
-    other_panels(first_ + n_first_, packed_.n_panels);
+    if (has_centers()) meet_centers();
+    for (const bool near : {true, false}) {
+      if (near && !has_centers()) continue;
+      other_panels(0, first_, near);
+      other_panels(first_ + n_first_, packed_.n_panels, near);
+    }
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) finish(q);
   }
 
  private:
+  bool has_centers() const noexcept { return packed_.centers.n > 0; }
   bool euclidean() const noexcept { return items_.metric == Metric::euclidean; }
 
   // ---- queries ------------------------------------------------------------------------------------------------------
@@ -196,7 +252,8 @@ class Screen {
     if (!(threshold > threshold_[q])) return;
     threshold_[q] = threshold;
     least_[q] = value_of(q, threshold) / scale_[q] / unit_;
-    if (items_.metric == Metric::inner_product) stop_[q] = least_[q] * unit_ / norm_[q] * (1.0 - 1e-9);
+    const double norm = least_[q] * unit_ / norm_[q];
+    stop_[q] = norm - 4e-9 * std::abs(norm);
   }
 
   bool row_leaves_out(std::ptrdiff_t row, std::int32_t id) const noexcept {
@@ -264,7 +321,7 @@ class Screen {
   // largest value that is sure is kept.
   void multiply_first_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
     for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
-      std::fill(marks(panel) + from, marks(panel) + last, wanted_.indptr == nullptr ? 0u : ~0u);
+      std::fill(marks(panel) + from, marks(panel) + last, wanted_.indptr == nullptr ? beyond_last(panel) : ~0u);
     }
     for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); ++q) mark_left_out(q);
     std::fill(scratch_.maxima, scratch_.maxima + (last - from) * scratch_.n_maxima, left_out);
@@ -308,17 +365,20 @@ class Screen {
                          n_maxima);
   }
 
-  // Excluded items of the first panels, what is no candidate, and places beyond the last item.
+  // Places of one of the first panels beyond its last item.
+  std::uint32_t beyond_last(std::ptrdiff_t panel) const noexcept {
+    const std::int32_t* ids = packed_.ids + (first_ + panel) * panel_items;
+    std::uint32_t bits = 0;
+    for (std::ptrdiff_t i = panel_items; i-- > 0 && ids[i] < 0;) bits |= 1u << i;
+    return bits;
+  }
+
+  // Excluded items of the first panels, and what is no candidate.
   void mark_left_out(std::ptrdiff_t q) noexcept {
     const auto bits = [this, q](std::ptrdiff_t panel) -> std::uint32_t& { return marks(panel)[q]; };
     const std::ptrdiff_t row = rows_.first + q;
     for_each_listed(wanted_, row, [bits](std::ptrdiff_t at) { bits(at / panel_items) &= ~(1u << at % panel_items); });
     for_each_listed(exclude_, row, [bits](std::ptrdiff_t at) { bits(at / panel_items) |= 1u << at % panel_items; });
-    for (std::ptrdiff_t panel = n_first_; panel-- > 0 && packed_.ids[(first_ + panel + 1) * panel_items - 1] < 0;) {
-      for (int i = 0; i < panel_items; ++i) {
-        if (packed_.ids[(first_ + panel) * panel_items + i] < 0) bits(panel) |= 1u << i;
-      }
-    }
   }
 
   template <class Body>
@@ -457,56 +517,107 @@ class Screen {
       std::copy(scratch_.moved, scratch_.moved + scratch_.block, field);
     }
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) {
-      scratch_.sums[scratch_.block + q] = scratch_.sums[order[q]];
+      scratch_.sums[2 * scratch_.block + q] = scratch_.sums[order[q]];
       products_.copy(scratch_.codes, order[q], scratch_.regrouped, q);
     }
     place_ = order;
     codes_ = scratch_.regrouped;
-    sums_ = scratch_.sums + scratch_.block;
+    sums_ = scratch_.sums + 2 * scratch_.block;
   }
 
-  double stop_together(std::ptrdiff_t first) const noexcept {
-    double stop = stop_[first];
-    for (int t = 1; t < together; ++t) stop = std::min(stop, stop_[first + t]);
-    return stop;
-  }
-
-  // Whether the norms let an item of these panels be near enough to one of the queries: x.y - |y|^2 / 2 is at most
-  // |x| |y| - |y|^2 / 2, which is largest where the norms are equal.
-  bool within_reach(std::ptrdiff_t panel, std::ptrdiff_t first) const noexcept {
-    const double* each = packed_.least_norm + panel;  // which need not descend as those norms do that are the largest
-    const double least = *std::min_element(each, each + n_panels), most = packed_.norm[panel];
-    for (int t = 0; t < together; ++t) {
-      const double norm = norm_[first + t] * scale_[first + t], nearest = std::min(std::max(norm, least), most);
-      const double value = norm * nearest - nearest * nearest / 2 + 1e-8 * (norm + nearest) * (norm + nearest);
-      if (value * inverse_[first + t] >= least_[first + t]) return true;
+  // Cosines of the queries with the centres, and the sines, which are no less than what they stand for.
+  void meet_centers() noexcept {
+    const Centers& centers = packed_.centers;
+    const auto slack = static_cast<float>(2.5 * cosine_error(width_));
+    float* met = scratch_.directions + width_ * directions_together;
+    for (std::ptrdiff_t first = 0; first < scratch_.block; first += directions_together) {
+      const std::ptrdiff_t n = std::min(directions_together, scratch_.block - first);
+      for (std::ptrdiff_t t = 0; t < n; ++t) {
+        put_direction(scratch_.queries + place_[first + t] * width_, width_, exact_norm_[first + t],
+                      scratch_.directions, t);
+      }
+      meet(centers, width_, scratch_.directions, n, met);
+      float largest[directions_together];
+      std::fill_n(largest, directions_together, -2.0f);
+      for (std::ptrdiff_t c = 0; c < centers.n; ++c) {
+        const float* of_center = met + c * directions_together;
+        for (std::ptrdiff_t t = 0; t < directions_together; ++t) {
+          largest[t] = of_center[t] > largest[t] ? of_center[t] : largest[t];
+        }
+        float *cosine = cosine_ + c * scratch_.block + first, *sine = sine_ + c * scratch_.block + first;
+        for (std::ptrdiff_t t = 0; t < n; ++t) {
+          const float square = 1.0f - of_center[t] * of_center[t];
+          cosine[t] = of_center[t];
+          sine[t] = std::sqrt((square > 0.0f ? square : 0.0f) + slack);
+        }
+      }
+      for (std::ptrdiff_t t = 0; t < n; ++t) nearby_[first + t] = static_cast<double>(largest[t]);
     }
-    return false;
   }
 
-  void other_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
+  // Which of n_queries queries the items of a panel may reach by its norm and its cone, among those that its centre is
+  // near to, or among the others.
+  std::uint32_t within_reach(std::ptrdiff_t panel, std::ptrdiff_t first, bool near) const noexcept {
+    const double norm = packed_.norm[panel];
+    const Each stop = load_each<n_queries>(stop_ + first);
+    if (euclidean()) {
+      const Each norms = load_each<n_queries>(norm_ + first), inverse = load_each<n_queries>(inverse_ + first);
+      return not_negative(norm - inverse * (unit_ * least_half(panel) * (1.0 - 1e-8)) / norms - stop);
+    }
+    if (!has_centers()) return not_negative(norm - stop);
+    const std::ptrdiff_t at = packed_.center[panel] * scratch_.block + first;
+    const Each cosine = load_each<n_queries>(cosine_ + at), sine = load_each<n_queries>(sine_ + at);
+    const Each along = larger_of(cosine * packed_.least_along[panel], cosine * packed_.most_along[panel]);
+    const Each reach = along + sine * packed_.across[panel] + norm * (cosine_error(width_) + 1e-6);
+    const std::uint32_t nearby = not_negative(cosine - load_each<n_queries>(nearby_ + first));
+    return not_negative(smaller_of(reach, Each{} + norm) - stop) & (near ? nearby : ~nearby);
+  }
+
+  void other_panels(std::ptrdiff_t from, std::ptrdiff_t last, bool near) noexcept {
+    std::int32_t* listed = scratch_.order + 2 * scratch_.block;
     std::ptrdiff_t active = 0;  // queries before it are done: they are sorted by where they stop
     for (std::ptrdiff_t panel = from; panel < last; panel += n_panels) {
-      while (active < scratch_.block && packed_.norm[panel] < stop_together(active)) active += together;
+      while (active < scratch_.block && packed_.norm[panel] < stop_[active]) ++active;
       if (active >= scratch_.block) return;
       Bar bars[n_panels];
       for (int p = 0; p < n_panels; ++p) bars[p] = bar(panel + p);
-      for (std::ptrdiff_t first = active; first < scratch_.block; first += together) {
-        if (euclidean() && !within_reach(panel, first)) continue;
-        std::int32_t least[n_panels * together];
-        for (int i = 0; i < n_panels * together; i += n_queries) {
-          const std::ptrdiff_t q = first + i % together;
-          least_products(bars[i / together], q, least + i);
-          const Whole<n_queries> surplus = surplus_code * whole_at<n_queries>(sums_ + q);
-          put_whole<n_queries>(least + i, whole_at<n_queries>(least + i) + surplus);
+      std::ptrdiff_t n_listed = 0;
+      for (std::ptrdiff_t first = active / n_queries * n_queries; first < scratch_.block; first += n_queries) {
+        std::uint32_t reached[n_panels], by_any = 0;
+        for (int p = 0; p < n_panels; ++p) by_any |= reached[p] = within_reach(panel + p, first, near);
+        if (by_any == 0) continue;
+        const Whole<n_queries> surplus = surplus_code * whole_at<n_queries>(sums_ + first);
+        for (int p = 0; p < n_panels; ++p) {
+          std::int32_t least[n_queries];
+          least_products(bars[p], first, least);
+          std::int32_t* bars_of_panel = scratch_.least + p * scratch_.block + first;
+          put_whole<n_queries>(bars_of_panel, products_.as_bar(whole_at<n_queries>(least) + surplus));
+          for (std::uint32_t left = by_any & ~reached[p]; left != 0; left &= left - 1) {
+            bars_of_panel[__builtin_ctz(left)] = Products::passes_no_product;
+          }
         }
-        products_.find(packed_.codes + panel * panel_bytes_, codes_, first, least,
-                       [&](int p, int t, std::uint32_t bits) {
-                         survive<true>(bits, packed_.ids + (panel + p) * panel_items, first + t);
-                       });
+        n_listed += put_places<n_queries>(listed + n_listed, by_any, static_cast<std::int32_t>(first));
+      }
+      for (std::ptrdiff_t i = 0; i < n_listed; i += together) {
+        look_at(panel, listed + i, std::min<std::ptrdiff_t>(n_listed - i, together));
       }
       score_pairs();
     }
+  }
+
+  // Products of some panels with up to `together` queries.
+  void look_at(std::ptrdiff_t panel, const std::int32_t* queries, std::ptrdiff_t n) noexcept {
+    std::int32_t which[together], bars[n_panels * together];
+    for (int t = 0; t < together; ++t) {
+      which[t] = queries[t < n ? t : 0];
+      for (int p = 0; p < n_panels; ++p) {
+        const std::int32_t bar = scratch_.least[p * scratch_.block + which[t]];
+        bars[p * together + t] = t < n ? bar : Products::passes_no_product;
+      }
+    }
+    products_.find(packed_.codes + panel * panel_bytes_, codes_, which, bars, [&](int p, int t, std::uint32_t bits) {
+      survive<true>(bits, packed_.ids + (panel + p) * panel_items, which[t]);
+    });
   }
 
   void finish(std::ptrdiff_t q) noexcept {
@@ -536,7 +647,8 @@ class Screen {
   std::ptrdiff_t first_ = 0;
   double first_scale_ = 1.0, inverse_first_scale_ = 1.0, first_half_ = 0.0;
   // By place, like codes_, sums_ and shift_; place_ is the query of a place. shifted_ is 2^-shift_.
-  double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_, *shifted_;
+  double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_, *nearby_, *shifted_;
+  float *cosine_, *sine_;  // (n_centers, block)
   std::int32_t* place_;
   std::int8_t* codes_;
   std::int32_t *sums_, *shift_;

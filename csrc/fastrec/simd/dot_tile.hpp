@@ -23,6 +23,8 @@ constexpr int panel_vectors = panel_items * step_factors / static_cast<int>(size
 constexpr std::ptrdiff_t short_steps = 16;
 constexpr int surplus_code = short_sums ? 0 : zero_code;
 
+constexpr std::int32_t most_product = 1 << 30;  // above any sum of products of codes
+
 // The codes of a query come in parts: of a step each, and before those of short sums what both halves of these begin
 // with.
 constexpr std::ptrdiff_t n_parts(std::ptrdiff_t n_steps) noexcept {
@@ -32,13 +34,15 @@ constexpr std::ptrdiff_t n_parts(std::ptrdiff_t n_steps) noexcept {
 // dot_tile of no more queries and panels than registers hold. Not inlined: elsewhere compilers keep less in registers.
 template <int n_queries, int n_panels>
 __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std::ptrdiff_t panel_bytes,
-                                                const std::int8_t* parts, std::ptrdiff_t part_bytes,
-                                                std::ptrdiff_t n_steps, const std::int32_t* start,
-                                                std::ptrdiff_t start_step, std::int32_t* out,
+                                                const std::int8_t* const* queries, std::ptrdiff_t n_steps,
+                                                const std::int32_t* start, std::ptrdiff_t start_step, std::int32_t* out,
                                                 std::ptrdiff_t out_step) noexcept {
   constexpr int lanes = static_cast<int>(sizeof(Bytes) / sizeof(std::int32_t));
+  const std::int8_t* parts[n_queries];
+#pragma GCC unroll 8
+  for (int q = 0; q < n_queries; ++q) parts[q] = queries[q];
   Bytes signs;
-  std::ptrdiff_t step = 0;
+  std::ptrdiff_t step = 0, part = 0;
   do {
     const bool begins = step == 0;
     const std::ptrdiff_t last = short_sums && n_steps - step > short_steps ? step + short_steps : n_steps;
@@ -47,16 +51,17 @@ __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std:
     for (int p = 0; p < n_panels; ++p) {
 #pragma GCC unroll 8
       for (int q = 0; q < n_queries; ++q) {
-        const Bytes begin = short_sums ? four_codes(parts + q * step_factors) : broadcast(start[p * start_step + q]);
+        const Bytes begin = short_sums ? four_codes(parts[q] + part) : broadcast(start[p * start_step + q]);
 #pragma GCC unroll 8
         for (int v = 0; v < panel_vectors; ++v) sums[p][q][v] = begin;
       }
     }
-    if (short_sums) parts += part_bytes;
-    for (; step < last; ++step, parts += part_bytes) {
+    if (short_sums) part += step_factors;
+#pragma GCC unroll 2
+    for (; step < last; ++step, part += step_factors) {
       Bytes fours[n_queries];
 #pragma GCC unroll 8
-      for (int q = 0; q < n_queries; ++q) fours[q] = four_codes(parts + q * step_factors);
+      for (int q = 0; q < n_queries; ++q) fours[q] = four_codes(parts[q] + part);
 #pragma GCC unroll 8
       for (int p = 0; p < n_panels; ++p) {
         const std::uint8_t* at = panels + p * panel_bytes + step * panel_items * step_factors;
@@ -91,7 +96,7 @@ __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std:
 // out[p][q][i] = start[p][q] + codes of query q times codes of item i of panel p, for n_queries queries and n_panels
 // panels, which are start_step and out_step apart; whether one of them is not negative.
 template <int n_queries, int n_panels>
-inline bool dot_tile(const std::uint8_t* panels, std::ptrdiff_t panel_bytes, const std::int8_t* queries,
+inline bool dot_tile(const std::uint8_t* panels, std::ptrdiff_t panel_bytes, const std::int8_t* const* queries,
                      std::ptrdiff_t n_steps, const std::int32_t* start, std::ptrdiff_t start_step, std::int32_t* out,
                      std::ptrdiff_t out_step) noexcept {
   constexpr int at_once = vectors_at_once / panel_vectors;
@@ -100,9 +105,9 @@ inline bool dot_tile(const std::uint8_t* panels, std::ptrdiff_t panel_bytes, con
   bool any = false;
   for (int p = 0; p < n_panels; p += p_at_once) {
     for (int q = 0; q < n_queries; q += q_at_once) {
-      any |= dot_in_registers<q_at_once, p_at_once>(panels + p * panel_bytes, panel_bytes, queries + q * step_factors,
-                                                    n_queries * step_factors, n_steps, start + p * start_step + q,
-                                                    start_step, out + p * out_step + q * panel_items, out_step);
+      any |= dot_in_registers<q_at_once, p_at_once>(panels + p * panel_bytes, panel_bytes, queries + q, n_steps,
+                                                    start + p * start_step + q, start_step,
+                                                    out + p * out_step + q * panel_items, out_step);
     }
   }
   return any;
@@ -126,7 +131,8 @@ class VectorProducts {
 
   // Sets the codes of query q.
   void put(const std::int8_t* query, std::int8_t* codes, std::ptrdiff_t q) const noexcept {
-    for (std::ptrdiff_t step = 0, part = 0; step < n_steps_; ++step, ++part) {
+    std::int8_t* to = codes + q * query_bytes();
+    for (std::ptrdiff_t step = 0; step < n_steps_; ++step, to += step_factors) {
       if (short_sums && step % short_steps == 0) {
         const std::ptrdiff_t last = std::min(step + short_steps, n_steps_);
         std::int32_t begin[2] = {};
@@ -134,36 +140,43 @@ class VectorProducts {
           begin[j % step_factors / 2] -= zero_code * query[j];
         }
         const std::uint16_t halves[2] = {static_cast<std::uint16_t>(begin[0]), static_cast<std::uint16_t>(begin[1])};
-        __builtin_memcpy(at(codes, q, part++), halves, sizeof halves);
+        __builtin_memcpy(to, halves, sizeof halves);
+        to += step_factors;
       }
-      __builtin_memcpy(at(codes, q, part), query + step * step_factors, step_factors);
+      __builtin_memcpy(to, query + step * step_factors, step_factors);
     }
+  }
+
+  // out[p * out_step + t * panel_items + i] = start[t] + the product of query q + t with item i of panel p.
+  void multiply(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q, const std::int32_t* start,
+                std::int32_t* out, std::ptrdiff_t out_step) const noexcept {
+    const std::int8_t* of_queries[n_queries];
+    for (int t = 0; t < n_queries; ++t) of_queries[t] = codes + (q + t) * query_bytes();
+    dot_tile<n_queries, n_panels>(items, panel_bytes(), of_queries, n_steps_, start, 0, out, out_step);
   }
 
   // The codes of query `from` become those of query q of `to`.
   void copy(const std::int8_t* codes, std::ptrdiff_t from, std::int8_t* to, std::ptrdiff_t q) const noexcept {
-    for (std::ptrdiff_t part = 0; part < n_parts(n_steps_); ++part) {
-      __builtin_memcpy(at(to, q, part), at(codes, from, part), step_factors);
-    }
+    std::copy_n(codes + from * query_bytes(), query_bytes(), to + q * query_bytes());
   }
 
-  // out[p * out_step + t * panel_items + i] = start[t] + the product of query q + t, a multiple of n_queries, with item
-  // i of panel p.
-  void multiply(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q, const std::int32_t* start,
-                std::int32_t* out, std::ptrdiff_t out_step) const noexcept {
-    dot_tile<n_queries, n_panels>(items, panel_bytes(), tile(codes, q), n_steps_, start, 0, out, out_step);
+  // What products are to reach, as `find` takes it.
+  static constexpr std::int32_t passes_no_product = -most_product;
+  template <class Numbers>
+  static Numbers as_bar(Numbers least) noexcept {
+    return -least;
   }
 
-  // found(p, t, bits) for the items of panel p, a bit each, whose product with query q + t reaches
-  // least[p * n_queries + t], where there are some.
+  // found(p, t, bits) for the items of panel p, a bit each, whose product with query which[t] reaches
+  // bars[p * n_queries + t], where there are some.
   template <class Found>
-  void find(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q, const std::int32_t* least,
+  void find(const std::uint8_t* items, const std::int8_t* codes, const std::int32_t* which, const std::int32_t* bars,
             const Found& found) const noexcept {
     constexpr int n = n_panels * n_queries;
+    const std::int8_t* of_queries[n_queries];
+    for (int t = 0; t < n_queries; ++t) of_queries[t] = codes + which[t] * query_bytes();
     alignas(64) std::int32_t above[n * panel_items];
-    std::int32_t start[n];
-    put_whole<n>(start, -whole_at<n>(least));
-    if (!dot_tile<n_queries, n_panels>(items, panel_bytes(), tile(codes, q), n_steps_, start, n_queries, above,
+    if (!dot_tile<n_queries, n_panels>(items, panel_bytes(), of_queries, n_steps_, bars, n_queries, above,
                                        n_queries * panel_items)) {
       return;
     }
@@ -175,13 +188,7 @@ class VectorProducts {
 
  private:
   std::ptrdiff_t panel_bytes() const noexcept { return n_steps_ * panel_items * step_factors; }
-  const std::int8_t* tile(const std::int8_t* codes, std::ptrdiff_t q) const noexcept {
-    return codes + q * n_parts(n_steps_) * step_factors;
-  }
-  template <class Code>
-  Code* at(Code* codes, std::ptrdiff_t q, std::ptrdiff_t part) const noexcept {
-    return codes + ((q / n_queries * n_parts(n_steps_) + part) * n_queries + q % n_queries) * step_factors;
-  }
+  std::ptrdiff_t query_bytes() const noexcept { return n_parts(n_steps_) * step_factors; }
 
   std::ptrdiff_t n_steps_;
 };

@@ -21,10 +21,12 @@ struct Twice {
   friend Twice operator+(Twice a, Twice b) noexcept { return {a.low + b.low, a.high + b.high}; }
   friend Twice operator-(Twice a, Twice b) noexcept { return {a.low - b.low, a.high - b.high}; }
   friend Twice operator*(Twice a, Twice b) noexcept { return {a.low * b.low, a.high * b.high}; }
+  friend Twice operator/(Twice a, Twice b) noexcept { return {a.low / b.low, a.high / b.high}; }
   friend Twice operator+(Twice a, double b) noexcept { return {a.low + b, a.high + b}; }
   friend Twice operator-(Twice a, double b) noexcept { return {a.low - b, a.high - b}; }
   friend Twice operator*(Twice a, double b) noexcept { return {a.low * b, a.high * b}; }
   friend Twice operator*(double a, Twice b) noexcept { return b * a; }
+  friend Twice operator-(double a, Twice b) noexcept { return {a - b.low, a - b.high}; }
 };
 
 #if defined(__AVX512F__)

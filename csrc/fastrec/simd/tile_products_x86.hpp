@@ -26,8 +26,13 @@ class TileProducts {
   }
 
   void copy(const std::int8_t* codes, std::ptrdiff_t from, std::int8_t* to, std::ptrdiff_t q) const noexcept {
-    const std::int8_t* query = codes + from * n_blocks_ * row_bytes;
-    std::copy(query, query + n_blocks_ * row_bytes, to + q * n_blocks_ * row_bytes);
+    std::copy_n(codes + from * n_blocks_ * row_bytes, n_blocks_ * row_bytes, to + q * n_blocks_ * row_bytes);
+  }
+
+  static constexpr std::int32_t passes_no_product = most_product;
+  template <class Numbers>
+  static Numbers as_bar(Numbers least) noexcept {
+    return least;
   }
 
   void multiply(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q, const std::int32_t* start,
@@ -39,41 +44,46 @@ class TileProducts {
     _tile_loadd(1, starts, row_bytes);
     _tile_loadd(2, starts, row_bytes);
     _tile_loadd(3, starts, row_bytes);
-    add_products(items, codes, q);
+    add_products(items, codes + q * n_blocks_ * row_bytes, n_blocks_ * row_bytes);
     store_sums(out, out_step);
   }
 
   template <class Found>
-  void find(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q, const std::int32_t* least,
+  void find(const std::uint8_t* items, const std::int8_t* codes, const std::int32_t* which, const std::int32_t* bars,
             const Found& found) const noexcept {
+    const std::ptrdiff_t query_bytes = n_blocks_ * row_bytes;
+    for (int t = 0; t < n_rows; ++t) {
+      for (std::ptrdiff_t at = 0; at < query_bytes; at += row_bytes) {
+        store_bytes(together_ + t * query_bytes + at, load_bytes(codes + which[t] * query_bytes + at));
+      }
+    }
+    tiles_read_memory();
     alignas(64) std::int32_t sums[n_panels][n_rows][panel_items];
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    add_products(items, codes, q);
+    add_products(items, together_, query_bytes);
     store_sums(sums[0][0], n_rows * panel_items);
     alignas(32) std::uint16_t reached[n_rows];  // by the largest in each place of a row
     for (int t = 0; t < n_rows; ++t) {
       const Bytes a = larger(load_bytes(sums[0][t]), load_bytes(sums[0][t] + row_sums));
       const Bytes b = larger(load_bytes(sums[1][t]), load_bytes(sums[1][t] + row_sums));
-      const std::int32_t less = least[t] < least[n_rows + t] ? least[t] : least[n_rows + t];
+      const std::int32_t less = bars[t] < bars[n_rows + t] ? bars[t] : bars[n_rows + t];
       reached[t] = static_cast<std::uint16_t>(reaching(larger(a, b), broadcast(less)));
     }
     const __m256i rows = _mm256_load_si256(reinterpret_cast<const __m256i*>(reached));
     for (std::uint32_t left = _mm256_test_epi16_mask(rows, rows); left != 0; left &= left - 1) {
       const int t = __builtin_ctz(left);
       for (int p = 0; p < n_panels; ++p) {
-        const std::uint32_t bits = at_least(sums[p][t], least[p * n_rows + t]);
+        const std::uint32_t bits = at_least(sums[p][t], bars[p * n_rows + t]);
         if (bits != 0) found(p, t, bits);
       }
     }
   }
 
  private:
-  void add_products(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q) const noexcept {
-    const std::ptrdiff_t query_bytes = n_blocks_ * row_bytes;
-    const std::int8_t* queries = codes + q * query_bytes;
+  void add_products(const std::uint8_t* items, const std::int8_t* queries, std::ptrdiff_t query_bytes) const noexcept {
     for (std::ptrdiff_t block = 0; block < n_blocks_; ++block) {
       const std::uint8_t* at = items + block * tile_bytes;
       _tile_loadd(4, queries + block * row_bytes, query_bytes);
@@ -96,6 +106,7 @@ class TileProducts {
   }
 
   const TileRegisters registers_;
+  alignas(64) mutable std::int8_t together_[n_rows * most_screened_factors];  // codes of the queries of a find
   const std::ptrdiff_t n_blocks_, panel_bytes_;
 };
 
