@@ -107,7 +107,7 @@ class ScreenWorkspace {
         code_width_((width_ + tile_factors - 1) / tile_factors * (tile_factors + step_factors)),
         codes_(n_workers, 2 * shape.block * code_width_),
         queries_(n_workers, shape.block * width_, Fill::nothing),
-        reals_(n_workers, shape.block * 11, Fill::nothing),
+        reals_(n_workers, shape.block * 10, Fill::nothing),
         integers_(n_workers, (6 + panels_together) * shape.block + n_lanes, Fill::nothing),
         floats_(n_workers, directions_together * (width_ + centers.n) + 2 * centers.n * shape.block),
         entries_(n_workers, shape.block * capacity, Fill::nothing),
@@ -115,7 +115,13 @@ class ScreenWorkspace {
         products_(n_workers, shape.group * first_items_, Fill::nothing),
         marks_(n_workers, shape.block * first_items_ / panel_items, Fill::nothing),
         maxima_(n_workers, shape.group * shape.n_maxima, Fill::nothing),
-        exact_(n_workers, 1, n_factors, capacity) {}
+        centers_(n_workers, centers.n),
+        panels_(n_workers, shape.first_panels + n_panels),
+        exact_(n_workers, 1, n_factors, capacity) {
+    for (int worker = 0; panels_ && worker < n_workers; ++worker) {
+      std::fill_n(panels_[worker] + shape.first_panels, n_panels, -1);
+    }
+  }
 
   explicit operator bool() const {
     return codes_ && queries_ && reals_ && integers_ && floats_ && entries_ && selections_ && products_ && marks_ &&
@@ -128,7 +134,7 @@ class ScreenWorkspace {
     scratch.regrouped = scratch.codes + shape_.block * code_width_;
     scratch.queries = queries_[worker];
     scratch.per_query = reals_[worker];
-    scratch.moved = scratch.per_query + 10 * shape_.block;
+    scratch.moved = scratch.per_query + 9 * shape_.block;
     scratch.sums = integers_[worker];
     scratch.least = scratch.sums + 3 * shape_.block;
     scratch.order = scratch.least + panels_together * shape_.block;
@@ -139,6 +145,9 @@ class ScreenWorkspace {
     scratch.products = products_[worker];
     scratch.marks = marks_[worker];
     scratch.maxima = maxima_[worker];
+    scratch.centers = centers_[worker];
+    scratch.first = panels_[worker];
+    scratch.place_of_panel = scratch.first + shape_.first_panels;
     scratch.block = shape_.block;
     scratch.group = shape_.group;
     scratch.n_maxima = shape_.n_maxima;
@@ -161,6 +170,8 @@ class ScreenWorkspace {
   Scratch<std::int16_t> products_;
   Scratch<std::uint32_t> marks_;
   Scratch<std::int16_t> maxima_;
+  Scratch<Entry<float>> centers_;
+  Scratch<std::int32_t> panels_;
   ExactWorkspace<Value> exact_;
 };
 
@@ -174,10 +185,37 @@ Status rank_by_screen(const Kernels& table, Strided<Value> queries, Items<Value>
   const ScreenWorkspace<Value> workspace(n_threads, shape, queries.columns, packed.n_panels, packed.centers, capacity);
   if (!workspace) return Status::out_of_memory;
   const auto kernel = shape.tile == 1 ? kernels.single : kernels.block;
-  return parallel_for_rows(0, queries.rows, shape.block, n_threads, progress,
-                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                             kernel({first, last}, queries, items, packed, exclude, candidates, workspace[worker], out);
-                           });
+  const auto rank = [&](Rows rows, const std::int64_t* order) {
+    return parallel_for_rows(rows.first, rows.last, shape.block, n_threads, progress,
+                             [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                               kernel({first, last}, order, queries, items, packed, exclude, candidates,
+                                      workspace[worker], out);
+                             });
+  };
+  if (packed.centers.n == 0 || queries.rows <= shape.block) return rank({0, queries.rows}, nullptr);
+  // Queries that are near to the same centre come together: their best items share panels.
+  constexpr std::ptrdiff_t most_ordered = std::ptrdiff_t{1} << 16;
+  const std::ptrdiff_t n_ordered = std::min(queries.rows, most_ordered);
+  const Scratch<std::int32_t> nearest(1, n_ordered), places(1, n_ordered);
+  const Scratch<double> keys(1, n_ordered);
+  const Scratch<std::int64_t> order(1, n_ordered), ends(1, packed.centers.n + 1);
+  if (!nearest || !places || !keys || !order || !ends) return Status::out_of_memory;
+  std::iota(places[0], places[0] + n_ordered, 0);
+  for (std::ptrdiff_t first = 0; first < queries.rows; first += n_ordered) {
+    const std::ptrdiff_t n = std::min(n_ordered, queries.rows - first);
+    Items<Value> some = {queries, Metric::inner_product, nullptr};
+    some.rows.data += first * queries.row_step;
+    Status status =
+        nearest_centers(kernels, some, places[0], n, packed.centers, n_threads, progress.poll, nearest[0], keys[0]);
+    if (status != Status::done) return status;
+    std::fill_n(ends[0], packed.centers.n + 1, 0);
+    for (std::ptrdiff_t i = 0; i < n; ++i) ++ends[0][nearest[0][i] + 1];
+    std::partial_sum(ends[0], ends[0] + packed.centers.n, ends[0]);
+    for (std::ptrdiff_t i = 0; i < n; ++i) order[0][ends[0][nearest[0][i]]++] = first + i;
+    status = rank({0, n}, order[0]);
+    if (status != Status::done) return status;
+  }
+  return Status::done;
 }
 
 // ---- the index ------------------------------------------------------------------------------------------------------
@@ -226,13 +264,15 @@ class ItemIndex {
     // A tile may reach beyond the last panel, where queries have zeros.
     const std::ptrdiff_t n_codes = n_places * packed_.n_steps * step_factors + panel_items * tile_factors;
     codes_ = Scratch<std::uint8_t>(1, n_codes, Fill::nothing);
-    places_ = Scratch<std::int32_t>(1, n_places + rows.rows + packed_.n_panels, Fill::nothing);
+    const std::ptrdiff_t n_groups = std::max<std::ptrdiff_t>(packed_.centers.n, 1);
+    places_ = Scratch<std::int32_t>(1, n_places + rows.rows + packed_.n_panels + n_groups + 1, Fill::nothing);
     of_panels_ = Scratch<double>(1, 8 * packed_.n_panels);
     if (!codes_ || !places_ || !of_panels_) return Status::out_of_memory;
     packed_.codes = codes_[0];
     packed_.ids = places_[0];
     packed_.position_of = packed_.ids + n_places;
     packed_.center = packed_.position_of + rows.rows;
+    packed_.panels_of_center = packed_.center + packed_.n_panels;
     for (double** field : {&packed_.scale, &packed_.least_norm, &packed_.norm, &packed_.least_along,
                            &packed_.most_along, &packed_.across, &packed_.code_norm, &packed_.residual}) {
       *field = of_panels_[0] + (field - &packed_.scale) * packed_.n_panels;

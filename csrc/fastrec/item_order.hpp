@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
-#include <vector>
 
 #include "fastrec/parallel.hpp"
 #include "fastrec/scratch.hpp"
@@ -37,157 +36,150 @@ inline bool sort_by_keys(const double* keys, std::int32_t* places, std::ptrdiff_
   return true;
 }
 
-// The centres of the directions, found among a sample, and which items come together.
+// The nearest centre of some rows, and keys, both by place among them.
+template <class Value>
+Status nearest_centers(const ScreenKernels<Value>& kernels, const Items<Value>& items, const std::int32_t* ids,
+                       std::ptrdiff_t n, const Centers& centers, int n_threads, Poll poll, std::int32_t* nearest,
+                       double* keys) {
+  constexpr std::ptrdiff_t length = 8 * directions_together;
+  const std::ptrdiff_t width = padded_width(items.rows.columns);
+  n_threads = worthwhile_threads(static_cast<double>(n) * static_cast<double>(width * centers.n) / 16, n_threads);
+  const Scratch<float> directions(n_threads, directions_together * (width + centers.n));
+  if (!directions) return Status::out_of_memory;
+  return parallel_for_rows(0, n, length, n_threads, poll,
+                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             kernels.assign({first, last}, items, ids, centers, directions[worker], nearest, keys);
+                           });
+}
+
+// The order of packed items: by centre, and around it by how far they reach; or by descending norm.
 template <class Value>
 class ItemOrder {
  public:
   // Of the items that ids list, which are all finite. norms: of every item.
   Status find(const Kernels& table, const Items<Value>& items, const double* norms, const std::int32_t* ids,
               std::ptrdiff_t n, int n_threads, Poll poll) {
-    centers_.n = norms_alike(items.metric, norms, ids, n) ? n_centers(n) : 0;
+    const ScreenKernels<Value>& kernels = table;
     const std::ptrdiff_t width = padded_width(items.rows.columns);
+    centers_.n = norms_alike(items.metric, norms, ids, n) ? n_centers(n) : 0;
+    n_groups_ = std::max<std::ptrdiff_t>(centers_.n, 1);
     directions_ = Scratch<float>(1, centers_.n * width);
     ids_ = Scratch<std::int32_t>(1, n, Fill::nothing);
+    ends_ = Scratch<std::int64_t>(1, n_groups_ + 1);
     const Scratch<std::int32_t> nearest(1, n), places(1, n, Fill::nothing);
-    const Scratch<double> keys(1, n, Fill::nothing);
-    const Scratch<float> scratch(n_threads, directions_together * (width + centers_.n));
-    if (!directions_ || !ids_ || !nearest || !places || !keys || !scratch) return Status::out_of_memory;
+    const Scratch<double> keys(1, n, Fill::nothing), sums(1, centers_.n * width, Fill::nothing);
+    if (!directions_ || !ids_ || !ends_ || !nearest || !places || !keys || !sums) return Status::out_of_memory;
     centers_.directions = directions_[0];
 
-    const ScreenKernels<Value>& kernels = table;
     const auto assign = [&](const std::int32_t* some, std::ptrdiff_t n_some) {
-      const double operations = static_cast<double>(width) * static_cast<double>(centers_.n);
-      const std::ptrdiff_t blocks_together = 8;
-      return parallel_for_rows(0, n_some, directions_together * blocks_together,
-                               worthwhile_threads(operations * static_cast<double>(n_some) / 16, n_threads), poll,
-                               [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                                 kernels.assign({first, last}, items, some, centers_, scratch[worker], nearest[0],
-                                                keys[0]);
-                               });
+      return nearest_centers(kernels, items, some, n_some, centers_, n_threads, poll, nearest[0], keys[0]);
     };
     if (centers_.n > 0) {
-      const Status status = find_centers(items, norms, ids, n, width, nearest[0], places[0], assign);
+      const std::ptrdiff_t n_sample = choose_sample(ids, n, places[0], nearest[0]);
+      for (int round = 0; round < n_rounds; ++round) {
+        find_means(items, norms, places[0], n_sample, nearest[0], sums[0]);
+        const Status status = assign(places[0], n_sample);
+        if (status != Status::done) return status;
+      }
+      const Status status = assign(ids, n);
       if (status != Status::done) return status;
-      const Status assigned = assign(ids, n);
-      if (assigned != Status::done) return assigned;
     } else {
       for (std::ptrdiff_t i = 0; i < n; ++i) keys[0][i] = items.metric == Metric::cosine ? 1.0 : norms[ids[i]];
     }
     std::iota(places[0], places[0] + n, 0);
     if (!sort_by_keys(keys[0], places[0], n)) return Status::out_of_memory;
-    make_panels(items.metric == Metric::cosine ? nullptr : norms, ids, n, nearest[0], places[0]);
+
+    std::int64_t* ends = ends_[0];
+    for (std::ptrdiff_t i = 0; i < n; ++i) ++ends[nearest[0][i] + 1];
+    std::partial_sum(ends, ends + n_groups_ + 1, ends);
+    for (std::ptrdiff_t i = 0; i < n; ++i) ids_[0][ends[nearest[0][places[0][i]]]++] = ids[places[0][i]];
     return Status::done;
   }
 
   const Centers& centers() const noexcept { return centers_; }
-  std::ptrdiff_t n_panels() const noexcept { return static_cast<std::ptrdiff_t>(panels_.size()); }
+  std::ptrdiff_t n_panels() const noexcept {
+    std::ptrdiff_t n = 0;
+    for (std::ptrdiff_t group = 0; group < n_groups_; ++group) n += n_panels(group);
+    return n;
+  }
 
-  // Writes ids and centres of the panels, by descending norm.
+  // Writes the ids and centres of panels, and where those of a centre begin.
   void place(const PackedItems& packed) const noexcept {
     std::fill(packed.ids, packed.ids + packed.n_panels * panel_items, -1);
     std::fill(packed.center, packed.center + packed.n_panels, 0);
-    for (std::size_t p = 0; p < panels_.size(); ++p) {
-      std::copy_n(ids_[0] + panels_[p].first, panels_[p].n, packed.ids + static_cast<std::ptrdiff_t>(p) * panel_items);
-      packed.center[p] = panels_[p].center;
+    std::ptrdiff_t panel = 0;
+    for (std::ptrdiff_t group = 0; group < n_groups_; ++group) {
+      packed.panels_of_center[group] = static_cast<std::int32_t>(panel);
+      std::copy(ids_[0] + start(group), ids_[0] + ends_[0][group], packed.ids + panel * panel_items);
+      std::fill_n(packed.center + panel, n_panels(group), static_cast<std::int32_t>(group));
+      panel += n_panels(group);
     }
+    packed.panels_of_center[n_groups_] = static_cast<std::int32_t>(panel);
   }
 
  private:
-  struct Panel {
-    double norm;        // the largest
-    std::int32_t rank;  // among the panels of the centre
-    std::int32_t center;
-    std::ptrdiff_t first, n;
-
-    bool operator<(const Panel& other) const noexcept {
-      if (norm != other.norm) return norm > other.norm;
-      return rank != other.rank ? rank < other.rank : center < other.center;
-    }
-  };
-
   static constexpr std::ptrdiff_t items_a_center = 320, most_centers = 120, sample_a_center = 16;
-  static constexpr int n_rounds = 4;
+  static constexpr int n_rounds = 5;
 
   // Whether norms tell items so little apart that directions must.
   static bool norms_alike(Metric metric, const double* norms, const std::int32_t* ids, std::ptrdiff_t n) {
+    constexpr std::ptrdiff_t most_looked_at = 1024;
     if (metric != Metric::inner_product) return metric == Metric::cosine;
-    std::vector<double> some(static_cast<std::size_t>(std::min<std::ptrdiff_t>(n, 1024)));
-    const auto n_some = static_cast<std::ptrdiff_t>(some.size());
-    for (std::ptrdiff_t i = 0; i < n_some; ++i) some[static_cast<std::size_t>(i)] = norms[ids[i * n / n_some]];
-    std::sort(some.begin(), some.end());
-    return some[some.size() / 4] >= some.back() / 2;
+    double some[most_looked_at];
+    const std::ptrdiff_t n_some = std::min(n, most_looked_at);
+    for (std::ptrdiff_t i = 0; i < n_some; ++i) some[i] = norms[ids[i * n / n_some]];
+    std::sort(some, some + n_some);
+    return some[n_some / 4] >= some[n_some - 1] / 2;
   }
 
-  // As many as tiles of dense products take well, unless they are few.
+  // As many as tiles of dense products take well.
   static std::ptrdiff_t n_centers(std::ptrdiff_t n) noexcept {
-    const std::ptrdiff_t wanted = std::min(n / items_a_center, most_centers);
-    return wanted / 6 * 6;
+    return std::min(n / items_a_center, most_centers) / 6 * 6;
   }
 
-  // Means of directions (spherical k-means, Dhillon & Modha 2001) of an evenly spaced sample.
-  template <class Assign>
-  Status find_centers(const Items<Value>& items, const double* norms, const std::int32_t* ids, std::ptrdiff_t n,
-                      std::ptrdiff_t width, std::int32_t* nearest, std::int32_t* sample, const Assign& assign) {
-    const std::ptrdiff_t n_sample = std::min(n, centers_.n * sample_a_center);
-    for (std::ptrdiff_t i = 0; i < n_sample; ++i) sample[i] = ids[i * n / n_sample];
+  // An evenly spaced sample, some of which are the first centres.
+  std::ptrdiff_t choose_sample(const std::int32_t* ids, std::ptrdiff_t n, std::int32_t* sample,
+                               std::int32_t* nearest) const noexcept {
+    const std::ptrdiff_t n_sample = centers_.n * sample_a_center;
     for (std::ptrdiff_t i = 0; i < n_sample; ++i) {
-      nearest[i] = static_cast<std::int32_t>(i % sample_a_center == 0 ? i / sample_a_center : -1);
+      sample[i] = ids[i * n / n_sample];
+      nearest[i] = i % sample_a_center == 0 ? static_cast<std::int32_t>(i / sample_a_center) : -1;
     }
-    std::vector<double> sums;
-    for (int round = 0;; ++round) {
-      sums.assign(static_cast<std::size_t>(centers_.n * width), 0.0);
-      for (std::ptrdiff_t i = 0; i < n_sample; ++i) {
-        const double norm = norms[sample[i]];
-        if (nearest[i] < 0 || nearest[i] >= centers_.n || !(norm > 0.0)) continue;
-        const Value* item = items.rows.data + sample[i] * items.rows.row_step;
-        double* sum = sums.data() + nearest[i] * width;
-        for (std::ptrdiff_t j = 0; j < items.rows.columns; ++j) {
-          sum[j] += static_cast<double>(item[j * items.rows.column_step]) / norm;
-        }
+    return n_sample;
+  }
+
+  // Centres become the means of the directions near to them (spherical k-means: Dhillon & Modha 2001).
+  void find_means(const Items<Value>& items, const double* norms, const std::int32_t* sample, std::ptrdiff_t n_sample,
+                  const std::int32_t* nearest, double* sums) const noexcept {
+    const std::ptrdiff_t width = padded_width(items.rows.columns);
+    std::fill(sums, sums + centers_.n * width, 0.0);
+    for (std::ptrdiff_t i = 0; i < n_sample; ++i) {
+      const double norm = norms[sample[i]];
+      if (nearest[i] < 0 || norm < least_screened_norm) continue;
+      const Value* item = items.rows.data + sample[i] * items.rows.row_step;
+      double* sum = sums + nearest[i] * width;
+      for (std::ptrdiff_t j = 0; j < items.rows.columns; ++j) {
+        sum[j] += static_cast<double>(item[j * items.rows.column_step]) / norm;
       }
-      for (std::ptrdiff_t c = 0; c < centers_.n; ++c) {
-        const double* sum = sums.data() + c * width;
-        double square = 0.0;
-        for (std::ptrdiff_t j = 0; j < width; ++j) square += sum[j] * sum[j];
-        if (!(square > 0.0)) continue;  // nobody is near: what it was
-        for (std::ptrdiff_t j = 0; j < width; ++j) {
-          directions_[0][c * width + j] = static_cast<float>(sum[j] / std::sqrt(square));
-        }
-      }
-      if (round == n_rounds) return Status::done;
-      const Status status = assign(sample, n_sample);
-      if (status != Status::done) return status;
+    }
+    for (std::ptrdiff_t c = 0; c < centers_.n; ++c) {
+      const double* sum = sums + c * width;
+      const double length = std::sqrt(std::inner_product(sum, sum + width, sum, 0.0));
+      if (length < 1e-6) continue;  // of nobody, or of opposites: as it was
+      for (std::ptrdiff_t j = 0; j < width; ++j) directions_[0][c * width + j] = static_cast<float>(sum[j] / length);
     }
   }
 
-  void make_panels(const double* norms, const std::int32_t* ids, std::ptrdiff_t n, const std::int32_t* nearest,
-                   const std::int32_t* places) {
-    std::vector<std::ptrdiff_t> ends(static_cast<std::size_t>(std::max<std::ptrdiff_t>(centers_.n, 1)) + 1, 0);
-    for (std::ptrdiff_t i = 0; i < n; ++i) ++ends[static_cast<std::size_t>(nearest[i]) + 1];
-    std::partial_sum(ends.begin(), ends.end(), ends.begin());
-    const std::vector<std::ptrdiff_t> starts = ends;
-    for (std::ptrdiff_t i = 0; i < n; ++i) {
-      ids_[0][ends[static_cast<std::size_t>(nearest[places[i]])]++] = ids[places[i]];
-    }
-    panels_.clear();
-    for (std::int32_t c = 0; c + 1 < static_cast<std::int32_t>(starts.size()); ++c) {
-      const std::ptrdiff_t start = starts[static_cast<std::size_t>(c)], end = starts[static_cast<std::size_t>(c) + 1];
-      for (std::ptrdiff_t first = start; first < end; first += panel_items) {
-        const std::ptrdiff_t n_items = std::min(panel_items, end - first);
-        double norm = norms == nullptr ? 1.0 : 0.0;
-        for (std::ptrdiff_t i = 0; norms != nullptr && i < n_items; ++i) {
-          norm = std::max(norm, norms[ids_[0][first + i]]);
-        }
-        panels_.push_back({norm, static_cast<std::int32_t>((first - start) / panel_items), c, first, n_items});
-      }
-    }
-    std::sort(panels_.begin(), panels_.end());
+  std::int64_t start(std::ptrdiff_t group) const noexcept { return group == 0 ? 0 : ends_[0][group - 1]; }
+  std::ptrdiff_t n_panels(std::ptrdiff_t group) const noexcept {
+    return (ends_[0][group] - start(group) + panel_items - 1) / panel_items;
   }
 
   Centers centers_{};
+  std::ptrdiff_t n_groups_ = 1;  // of items: those of each centre, or all
   Scratch<float> directions_;
   Scratch<std::int32_t> ids_;
-  std::vector<Panel> panels_;
+  Scratch<std::int64_t> ends_;  // of the groups
 };
 
 }  // namespace fastrec

@@ -144,16 +144,17 @@ struct Centers {            // of the directions of items
 struct PackedItems {    // panels of items as 8-bit integers, by descending norm
   std::uint8_t* codes;  // (n_panels, n_steps, panel_items, step_factors): factor / scale, rounded, above zero_code
   std::int32_t* ids;    // (n_panels * panel_items), -1 beyond the last of a panel
-  std::int32_t* position_of;  // (n_items): place among the ids, -1 where an item is not packed
-  std::int32_t* center;       // (n_panels), that its items are near to
-  double* scale;              // (n_panels)
-  double* least_norm;         // (n_panels), of an item that is packed;
-  double* norm;               // the largest of the panel or of a later one;
-  double* least_along;        // (n_panels): the parts of items along their centre,
-  double* most_along;         // from the least to the largest,
-  double* across;             // and the largest across it; what follows in units of the scale:
-  double* code_norm;          // largest norm of what codes say,
-  double* residual;           // and of what they leave out, with the rounding of an exact score
+  std::int32_t* position_of;       // (n_items): place among the ids, -1 where an item is not packed
+  std::int32_t* center;            // (n_panels), that its items are near to
+  std::int32_t* panels_of_center;  // (n_centers + 1): where they begin
+  double* scale;                   // (n_panels)
+  double* least_norm;              // (n_panels), of an item that is packed;
+  double* norm;                    // the largest of the panel or of a later one;
+  double* least_along;             // (n_panels): the parts of items along their centre,
+  double* most_along;              // from the least to the largest,
+  double* across;                  // and the largest across it; what follows in units of the scale:
+  double* code_norm;               // largest norm of what codes say,
+  double* residual;                // and of what they leave out, with the rounding of an exact score
   Centers centers;
   std::ptrdiff_t n_panels, n_steps;
   bool listed;  // whether only candidates are packed
@@ -164,25 +165,28 @@ struct ScreenScratch {           // a group: the queries that meet the first pan
   std::int8_t* codes;            // (block, tile-padded factors), ordered as the products want them; 0 where padded
   std::int8_t* regrouped;        // the same
   Value* queries;                // (block, padded factors)
-  double* per_query;             // (10, block)
+  double* per_query;             // (9, block)
   std::int32_t* sums;            // (3, block)
   std::int32_t* order;           // (3, block), and n_lanes more
   std::int32_t* least;           // (panels_together, block)
   double* moved;                 // (block)
   float* directions;             // (padded factors + n_centers, directions_together)
   float* cosines;                // (2, n_centers, block)
+  Entry<float>* centers;         // (n_centers)
   Entry<Value>* entries;         // (block, capacity)
   Selection<Value>* selections;  // (block)
   std::int16_t* products;        // (first_panels, group, panel_items)
   std::uint32_t* marks;          // (first_panels, block): a bit an item
   std::int16_t* maxima;          // (group, n_maxima)
+  std::int32_t* first;           // (first_panels)
+  std::int32_t* place_of_panel;  // (n_panels): among the first panels of a block; -1 elsewhere and between blocks
   std::ptrdiff_t block, group, n_maxima, first_panels, capacity;
   ExactScratch<Value> exact;  // for one query
 };
 
 template <class Value>
-using Screening = void (*)(Rows, Strided<Value> queries, Items<Value>, PackedItems, Pattern exclude, Pattern candidates,
-                           ScreenScratch<Value>, TopKRows<Value>) noexcept;
+using Screening = void (*)(Rows, const std::int64_t* order, Strided<Value> queries, Items<Value>, PackedItems,
+                           Pattern exclude, Pattern candidates, ScreenScratch<Value>, TopKRows<Value>) noexcept;
 
 template <class Value>
 struct ScreenKernels {
@@ -192,7 +196,8 @@ struct ScreenKernels {
                  double* keys) noexcept;
   // Fills panels [rows.first, rows.last), whose ids and centres are given.
   void (*pack)(Rows, Items<Value>, PackedItems) noexcept;
-  Screening<Value> block, single;  // rank a block of queries, or queries one by one
+  Screening<Value> block, single;  // rank queries order[rows.first] to order[rows.last], or those of the rows
+                                   // themselves without an order: a block of them, or one by one
 };
 
 // ---- sparse_top_k_product -------------------------------------------------------------------------------------------

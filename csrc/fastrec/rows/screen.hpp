@@ -101,10 +101,11 @@ class Screen {
   static constexpr std::ptrdiff_t enough_pairs = 96;  // are scored at once
 
  public:
-  Screen(Rows rows, const Strided<Value>& queries, const Items<Value>& items, const PackedItems& packed,
-         const Pattern& exclude, const Pattern& candidates, const ScreenScratch<Value>& scratch,
-         const TopKRows<Value>& out) noexcept
+  Screen(Rows rows, const std::int64_t* order, const Strided<Value>& queries, const Items<Value>& items,
+         const PackedItems& packed, const Pattern& exclude, const Pattern& candidates,
+         const ScreenScratch<Value>& scratch, const TopKRows<Value>& out) noexcept
       : rows_(rows),
+        order_(order),
         queries_(queries),
         items_(items),
         packed_(packed),
@@ -128,10 +129,10 @@ class Screen {
         threshold_(exact_norm_ + scratch.block),
         least_(threshold_ + scratch.block),
         stop_(least_ + scratch.block),
-        nearby_(stop_ + scratch.block),
-        shifted_(nearby_ + scratch.block),
+        shifted_(stop_ + scratch.block),
         cosine_(scratch.cosines),
         sine_(cosine_ + packed.centers.n * scratch.block),
+        first_(scratch.first),
         place_(scratch.order),
         codes_(scratch.codes),
         sums_(scratch.sums),
@@ -139,7 +140,8 @@ class Screen {
 
   void run() noexcept {
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) take(q);
-    first_ = euclidean() ? nearest_panels() : 0;
+    if (has_centers()) meet_centers();
+    choose_first_panels();
     look_at_first_panels();
     for (std::ptrdiff_t q = 0; q < n_rows_; q += scratch_.group) {
       const std::ptrdiff_t last = std::min(q + scratch_.group, scratch_.block);
@@ -149,18 +151,17 @@ class Screen {
     }
     score_survivors();
     for (std::ptrdiff_t q = 0; q < n_rows_; ++q) tighten(q);
-    if (together > 1) regroup();
-    if (has_centers()) meet_centers();
-    for (const bool near : {true, false}) {
-      if (near && !has_centers()) continue;
-      other_panels(0, first_, near);
-      other_panels(first_ + n_first_, packed_.n_panels, near);
-    }
+    if (together > 1 && !has_centers()) regroup();
+    other_panels();
+    for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) scratch_.place_of_panel[first_[panel]] = -1;
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) finish(q);
   }
 
  private:
   bool has_centers() const noexcept { return packed_.centers.n > 0; }
+  std::ptrdiff_t row_of(std::ptrdiff_t q) const noexcept {
+    return order_ != nullptr ? order_[rows_.first + q] : rows_.first + q;
+  }
   bool euclidean() const noexcept { return items_.metric == Metric::euclidean; }
 
   // ---- queries ------------------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ class Screen {
     sums_[q] = 0;
     if (q >= n_rows_) return;
     alignas(64) double exact[most_screened_factors];
-    load_row(queries_, rows_.first + q, width_, exact);
+    load_row(queries_, row_of(q), width_, exact);
     scratch_.selections[q] = Selector<Value>::empty(scratch_.entries + q * scratch_.capacity);
     for (std::ptrdiff_t j = 0; j < width_; ++j) scratch_.queries[q * width_ + j] = static_cast<Value>(exact[j]);
     exact_norm_[q] = norm_of<Value>(exact, 1, width_);
@@ -268,6 +269,43 @@ class Screen {
 
   // ---- the first panels: find thresholds ----------------------------------------------------------------------------
 
+  // Those of the centres nearest to the queries, or of the norms nearest to theirs for distances, or of the largest.
+  void choose_first_panels() noexcept {
+    if (has_centers()) {
+      choose_by_centers();
+    } else {
+      const std::ptrdiff_t begin = euclidean() ? nearest_panels() : 0;
+      for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel)
+        first_[panel] = static_cast<std::int32_t>(begin + panel);
+    }
+    for (std::int32_t panel = 0; panel < static_cast<std::int32_t>(n_first_); ++panel) {
+      scratch_.place_of_panel[first_[panel]] = panel;
+    }
+  }
+
+  void choose_by_centers() noexcept {
+    Entry<float>* best = scratch_.centers;
+    for (std::int32_t c = 0; c < static_cast<std::int32_t>(packed_.centers.n); ++c) {
+      float sum = 0.0f;
+      for (std::ptrdiff_t q = 0; q < n_rows_; ++q) {
+        const float cosine = cosine_[c * scratch_.block + q];
+        if (threshold_[q] != passes_nothing) sum += cosine;
+      }
+      best[c] = {sum, c};
+    }
+    sort_entries(best, packed_.centers.n);
+    std::ptrdiff_t n = 0;
+    for (std::ptrdiff_t c = 0; c < packed_.centers.n; ++c) {
+      const std::int32_t* panels = packed_.panels_of_center + best[c].item;
+      for (std::int32_t panel = panels[0] / n_panels * n_panels; panel < panels[1] || panel % n_panels > 0; ++panel) {
+        if (n == n_first_) return;
+        if (scratch_.place_of_panel[panel] >= 0) continue;
+        scratch_.place_of_panel[panel] = 0;
+        first_[n++] = panel;
+      }
+    }
+  }
+
   // Where the panels begin whose norms are nearest to those of the queries.
   std::ptrdiff_t nearest_panels() const noexcept {
     double sum = 0.0, count = 1e-300;
@@ -294,11 +332,11 @@ class Screen {
     first_scale_ = 0.0;
     first_half_ = euclidean() ? std::numeric_limits<double>::infinity() : 0.0;
     for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
-      const double code_norm = packed_.code_norm[first_ + panel];
+      const double code_norm = packed_.code_norm[first_[panel]];
       most_code_norm = std::max(most_code_norm, code_norm);
-      if (euclidean()) first_half_ = std::min(first_half_, most_half(first_ + panel));
+      if (euclidean()) first_half_ = std::min(first_half_, most_half(first_[panel]));
       const bool counts = panel >= n_first_ / 16 && code_norm >= 1.0;  // zero items have any scale
-      if (counts) first_scale_ = std::max(first_scale_, packed_.scale[first_ + panel]);
+      if (counts) first_scale_ = std::max(first_scale_, packed_.scale[first_[panel]]);
     }
     if (first_scale_ == 0.0) first_scale_ = unit_;
     inverse_first_scale_ = 1.0 / first_scale_;
@@ -330,7 +368,7 @@ class Screen {
       for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); q += together) {
         alignas(64) std::int32_t start[together], products[n_panels][together][panel_items];
         for (int t = 0; t < together; ++t) start[t] = -surplus_code * sums_[q + t];
-        products_.multiply(packed_.codes + (first_ + panel) * panel_bytes_, codes_, q, start, products[0][0],
+        products_.multiply(packed_.codes + first_[panel] * panel_bytes_, codes_, q, start, products[0][0],
                            together * panel_items);
         for (int p = 0; p < n_panels; ++p) {
           for (int t = 0; t < together; t += n_queries) raise_maxima(panel + p, q + t, from, hand, products[p] + t);
@@ -345,7 +383,7 @@ class Screen {
                     const std::int32_t (*products)[panel_items]) noexcept {
     constexpr double most = 0x7fff;
     constexpr int most_doublings = 15;
-    const std::ptrdiff_t panel = first_ + place;
+    const std::ptrdiff_t panel = first_[place];
     const double scale = packed_.scale[panel] * inverse_first_scale_;
     double ratio = scale;
     int doublings = 0;
@@ -367,7 +405,7 @@ class Screen {
 
   // Places of one of the first panels beyond its last item.
   std::uint32_t beyond_last(std::ptrdiff_t panel) const noexcept {
-    const std::int32_t* ids = packed_.ids + (first_ + panel) * panel_items;
+    const std::int32_t* ids = packed_.ids + first_[panel] * panel_items;
     std::uint32_t bits = 0;
     for (std::ptrdiff_t i = panel_items; i-- > 0 && ids[i] < 0;) bits |= 1u << i;
     return bits;
@@ -376,7 +414,7 @@ class Screen {
   // Excluded items of the first panels, and what is no candidate.
   void mark_left_out(std::ptrdiff_t q) noexcept {
     const auto bits = [this, q](std::ptrdiff_t panel) -> std::uint32_t& { return marks(panel)[q]; };
-    const std::ptrdiff_t row = rows_.first + q;
+    const std::ptrdiff_t row = row_of(q);
     for_each_listed(wanted_, row, [bits](std::ptrdiff_t at) { bits(at / panel_items) &= ~(1u << at % panel_items); });
     for_each_listed(exclude_, row, [bits](std::ptrdiff_t at) { bits(at / panel_items) |= 1u << at % panel_items; });
   }
@@ -385,8 +423,10 @@ class Screen {
   void for_each_listed(const Pattern& pattern, std::ptrdiff_t row, const Body& body) const noexcept {
     if (pattern.indptr == nullptr) return;
     for (std::int64_t at = pattern.indptr[row * pattern.step]; at < pattern.indptr[row * pattern.step + 1]; ++at) {
-      const std::ptrdiff_t position = packed_.position_of[pattern.ids[at]] - first_ * panel_items;
-      if (position >= 0 && position < n_first_ * panel_items) body(position);
+      const std::int32_t position = packed_.position_of[pattern.ids[at]];
+      if (position < 0) continue;
+      const std::int32_t place = scratch_.place_of_panel[position / panel_items];
+      if (place >= 0) body(place * panel_items + position % panel_items);
     }
   }
 
@@ -408,7 +448,7 @@ class Screen {
   // Instead of what was left out the marks then say what survives.
   void mark_survivors(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
     for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
-      const Bar of_panel = bar(first_ + panel);
+      const Bar of_panel = bar(first_[panel]);
       for (std::ptrdiff_t first = from; first < std::min(last, n_rows_); first += n_queries) {
         std::int32_t least[n_queries];
         least_products(of_panel, first, least);
@@ -421,7 +461,7 @@ class Screen {
   void score_survivors() noexcept {
     std::int32_t* marked = scratch_.order + scratch_.block;
     for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
-      const std::int32_t* ids = packed_.ids + (first_ + panel) * panel_items;
+      const std::int32_t* ids = packed_.ids + first_[panel] * panel_items;
       const std::uint32_t* bits = marks(panel);
       std::ptrdiff_t n_marked = 0;
       for (std::ptrdiff_t q = 0; q < n_rows_; ++q) {
@@ -429,9 +469,8 @@ class Screen {
         n_marked += bits[q] != 0;
       }
       if (panel + 1 < n_first_ && n_rows_ > 1) {
-        for (int i = 0; i < panel_items; ++i) {
-          if (ids[panel_items + i] >= 0) fetch(ids[panel_items + i]);
-        }
+        const std::int32_t* next = packed_.ids + first_[panel + 1] * panel_items;
+        for (int i = 0; i < panel_items && next[i] >= 0; ++i) fetch(next[i]);
       }
       if (n_marked >= panel_items) widen(ids);
       for (std::ptrdiff_t i = 0; i < n_marked; ++i) survive<false>(bits[marked[i]], ids, marked[i]);
@@ -473,7 +512,7 @@ class Screen {
     }
     for (; bits != 0; bits &= bits - 1) {
       const std::int32_t place = __builtin_ctz(bits), id = near_ids_ != nullptr ? place : ids[place];
-      if (late && (id < 0 || row_leaves_out(rows_.first + place_[q], id))) continue;
+      if (late && (id < 0 || row_leaves_out(row_of(place_[q]), id))) continue;
       if (late) fetch(id);
       pairs_[n_pairs_++] = {query, exact_norm_[q], static_cast<std::int32_t>(q), id};
     }
@@ -533,17 +572,11 @@ class Screen {
     for (std::ptrdiff_t first = 0; first < scratch_.block; first += directions_together) {
       const std::ptrdiff_t n = std::min(directions_together, scratch_.block - first);
       for (std::ptrdiff_t t = 0; t < n; ++t) {
-        put_direction(scratch_.queries + place_[first + t] * width_, width_, exact_norm_[first + t],
-                      scratch_.directions, t);
+        put_direction(scratch_.queries + (first + t) * width_, width_, exact_norm_[first + t], scratch_.directions, t);
       }
       meet(centers, width_, scratch_.directions, n, met);
-      float largest[directions_together];
-      std::fill_n(largest, directions_together, -2.0f);
       for (std::ptrdiff_t c = 0; c < centers.n; ++c) {
         const float* of_center = met + c * directions_together;
-        for (std::ptrdiff_t t = 0; t < directions_together; ++t) {
-          largest[t] = of_center[t] > largest[t] ? of_center[t] : largest[t];
-        }
         float *cosine = cosine_ + c * scratch_.block + first, *sine = sine_ + c * scratch_.block + first;
         for (std::ptrdiff_t t = 0; t < n; ++t) {
           const float square = 1.0f - of_center[t] * of_center[t];
@@ -551,13 +584,11 @@ class Screen {
           sine[t] = std::sqrt((square > 0.0f ? square : 0.0f) + slack);
         }
       }
-      for (std::ptrdiff_t t = 0; t < n; ++t) nearby_[first + t] = static_cast<double>(largest[t]);
     }
   }
 
-  // Which of n_queries queries the items of a panel may reach by its norm and its cone, among those that its centre is
-  // near to, or among the others.
-  std::uint32_t within_reach(std::ptrdiff_t panel, std::ptrdiff_t first, bool near) const noexcept {
+  // Which of n_queries queries the items of a panel may reach by its norm and its cone.
+  std::uint32_t within_reach(std::ptrdiff_t panel, std::ptrdiff_t first) const noexcept {
     const double norm = packed_.norm[panel];
     const Each stop = load_each<n_queries>(stop_ + first);
     if (euclidean()) {
@@ -569,14 +600,14 @@ class Screen {
     const Each cosine = load_each<n_queries>(cosine_ + at), sine = load_each<n_queries>(sine_ + at);
     const Each along = larger_of(cosine * packed_.least_along[panel], cosine * packed_.most_along[panel]);
     const Each reach = along + sine * packed_.across[panel] + norm * (cosine_error(width_) + 1e-6);
-    const std::uint32_t nearby = not_negative(cosine - load_each<n_queries>(nearby_ + first));
-    return not_negative(smaller_of(reach, Each{} + norm) - stop) & (near ? nearby : ~nearby);
+    return not_negative(smaller_of(reach, Each{} + norm) - stop);
   }
 
-  void other_panels(std::ptrdiff_t from, std::ptrdiff_t last, bool near) noexcept {
+  void other_panels() noexcept {
     std::int32_t* listed = scratch_.order + 2 * scratch_.block;
     std::ptrdiff_t active = 0;  // queries before it are done: they are sorted by where they stop
-    for (std::ptrdiff_t panel = from; panel < last; panel += n_panels) {
+    for (std::ptrdiff_t panel = 0; panel < packed_.n_panels; panel += n_panels) {
+      if (scratch_.place_of_panel[panel] >= 0) continue;
       while (active < scratch_.block && packed_.norm[panel] < stop_[active]) ++active;
       if (active >= scratch_.block) return;
       Bar bars[n_panels];
@@ -584,7 +615,7 @@ class Screen {
       std::ptrdiff_t n_listed = 0;
       for (std::ptrdiff_t first = active / n_queries * n_queries; first < scratch_.block; first += n_queries) {
         std::uint32_t reached[n_panels], by_any = 0;
-        for (int p = 0; p < n_panels; ++p) by_any |= reached[p] = within_reach(panel + p, first, near);
+        for (int p = 0; p < n_panels; ++p) by_any |= reached[p] = within_reach(panel + p, first);
         if (by_any == 0) continue;
         const Whole<n_queries> surplus = surplus_code * whole_at<n_queries>(sums_ + first);
         for (int p = 0; p < n_panels; ++p) {
@@ -621,8 +652,9 @@ class Screen {
   }
 
   void finish(std::ptrdiff_t q) noexcept {
-    const std::ptrdiff_t own = place_[q], row = rows_.first + own;
+    const std::ptrdiff_t own = place_[q];
     if (own >= n_rows_) return;
+    const std::ptrdiff_t row = row_of(own);
     if (threshold_[q] == passes_nothing) {
       rank_exactly({row, row + 1}, queries_, items_, exclude_, candidates_, scratch_.exact, out_);
       return;
@@ -631,6 +663,7 @@ class Screen {
   }
 
   const Rows rows_;
+  const std::int64_t* order_;  // the query of a row, or nullptr where it is the row
   const Strided<Value>& queries_;
   const Items<Value>& items_;
   const PackedItems& packed_;
@@ -644,10 +677,10 @@ class Screen {
   const std::ptrdiff_t enough_arrivals_, n_first_;
   const double unit_;
   // Of the first panels: the first, a scale for all, and the least of their most_half.
-  std::ptrdiff_t first_ = 0;
+  std::int32_t* first_;
   double first_scale_ = 1.0, inverse_first_scale_ = 1.0, first_half_ = 0.0;
   // By place, like codes_, sums_ and shift_; place_ is the query of a place. shifted_ is 2^-shift_.
-  double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_, *nearby_, *shifted_;
+  double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_, *shifted_;
   float *cosine_, *sine_;  // (n_centers, block)
   std::int32_t* place_;
   std::int8_t* codes_;
@@ -661,17 +694,17 @@ class Screen {
 };
 
 template <class Value>
-void screen_block(Rows rows, Strided<Value> queries, Items<Value> items, PackedItems packed, Pattern exclude,
-                  Pattern candidates, ScreenScratch<Value> scratch, TopKRows<Value> out) noexcept {
-  Screen<Value, BlockProducts>(rows, queries, items, packed, exclude, candidates, scratch, out).run();
+void screen_block(Rows rows, const std::int64_t* order, Strided<Value> queries, Items<Value> items, PackedItems packed,
+                  Pattern exclude, Pattern candidates, ScreenScratch<Value> scratch, TopKRows<Value> out) noexcept {
+  Screen<Value, BlockProducts>(rows, order, queries, items, packed, exclude, candidates, scratch, out).run();
 }
 
 template <class Value>
-void screen_single(Rows rows, Strided<Value> queries, Items<Value> items, PackedItems packed, Pattern exclude,
-                   Pattern candidates, ScreenScratch<Value> scratch, TopKRows<Value> out) noexcept {
+void screen_single(Rows rows, const std::int64_t* order, Strided<Value> queries, Items<Value> items, PackedItems packed,
+                   Pattern exclude, Pattern candidates, ScreenScratch<Value> scratch, TopKRows<Value> out) noexcept {
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    Screen<Value, VectorProducts<1, panels_together>>({row, row + 1}, queries, items, packed, exclude, candidates,
-                                                      scratch, out)
+    Screen<Value, VectorProducts<1, panels_together>>({row, row + 1}, order, queries, items, packed, exclude,
+                                                      candidates, scratch, out)
         .run();
   }
 }
