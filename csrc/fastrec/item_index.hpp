@@ -105,10 +105,10 @@ class ScreenWorkspace {
         width_(padded_width(n_factors)),
         first_items_(std::min(shape.first_panels, n_panels) * panel_items),
         code_width_((width_ + tile_factors - 1) / tile_factors * (tile_factors + step_factors)),
-        codes_(n_workers, 2 * shape.block * code_width_),
+        codes_(n_workers, 2 * (shape.block + 1) * code_width_),
         queries_(n_workers, shape.block * width_, Fill::nothing),
         reals_(n_workers, shape.block * 10, Fill::nothing),
-        integers_(n_workers, (6 + panels_together) * shape.block + n_lanes, Fill::nothing),
+        integers_(n_workers, 6 * shape.block + panels_together * (shape.block + 1) + tile_queries, Fill::nothing),
         floats_(n_workers, directions_together * (width_ + centers.n) + 2 * centers.n * shape.block),
         entries_(n_workers, shape.block * capacity, Fill::nothing),
         selections_(n_workers, shape.block, Fill::nothing),
@@ -131,13 +131,13 @@ class ScreenWorkspace {
   ScreenScratch<Value> operator[](int worker) const {
     ScreenScratch<Value> scratch;
     scratch.codes = codes_[worker];
-    scratch.regrouped = scratch.codes + shape_.block * code_width_;
+    scratch.regrouped = scratch.codes + (shape_.block + 1) * code_width_;
     scratch.queries = queries_[worker];
     scratch.per_query = reals_[worker];
     scratch.moved = scratch.per_query + 9 * shape_.block;
-    scratch.sums = integers_[worker];
-    scratch.least = scratch.sums + 3 * shape_.block;
-    scratch.order = scratch.least + panels_together * shape_.block;
+    scratch.start = integers_[worker];
+    scratch.bars = scratch.start + 3 * shape_.block;
+    scratch.order = scratch.bars + panels_together * (shape_.block + 1);
     scratch.directions = floats_[worker];
     scratch.cosines = scratch.directions + directions_together * (width_ + n_centers_);
     scratch.entries = entries_[worker];
@@ -197,16 +197,16 @@ Status rank_by_screen(const Kernels& table, Strided<Value> queries, Items<Value>
   constexpr std::ptrdiff_t most_ordered = std::ptrdiff_t{1} << 16;
   const std::ptrdiff_t n_ordered = std::min(queries.rows, most_ordered);
   const Scratch<std::int32_t> nearest(1, n_ordered), places(1, n_ordered);
-  const Scratch<double> keys(1, n_ordered);
+  const Scratch<float> cosines(1, n_ordered);
   const Scratch<std::int64_t> order(1, n_ordered), ends(1, packed.centers.n + 1);
-  if (!nearest || !places || !keys || !order || !ends) return Status::out_of_memory;
+  if (!nearest || !places || !cosines || !order || !ends) return Status::out_of_memory;
   std::iota(places[0], places[0] + n_ordered, 0);
   for (std::ptrdiff_t first = 0; first < queries.rows; first += n_ordered) {
     const std::ptrdiff_t n = std::min(n_ordered, queries.rows - first);
     Items<Value> some = {queries, Metric::inner_product, nullptr};
     some.rows.data += first * queries.row_step;
     Status status =
-        nearest_centers(kernels, some, places[0], n, packed.centers, n_threads, progress.poll, nearest[0], keys[0]);
+        nearest_centers(kernels, some, places[0], n, packed.centers, n_threads, progress.poll, nearest[0], cosines[0]);
     if (status != Status::done) return status;
     std::fill_n(ends[0], packed.centers.n + 1, 0);
     for (std::ptrdiff_t i = 0; i < n; ++i) ++ends[0][nearest[0][i] + 1];
@@ -235,7 +235,7 @@ class ItemIndex {
 
   // Packs all items, or those listed, unless there are few of them, an item is not finite, or norms are so large or
   // so small that their squares might not be held.
-  Status pack(const Kernels& table, int n_threads, Poll poll, Pattern listed = {}) {
+  Status pack(const Kernels& table, int n_threads, Poll poll, Pattern listed = {}, bool for_many = true) {
     const Strided<Value>& rows = items_.rows;
     n_packed_ = n_listed(listed, rows.rows);
     if (n_packed_ < least_packed || rows.columns < 1 || rows.columns > most_screened_factors) return Status::done;
@@ -253,7 +253,7 @@ class ItemIndex {
     } else {
       std::iota(ids[0], ids[0] + n_packed_, 0);
     }
-    const Status ordered = order_.find(table, items_, norms, ids[0], n_packed_, n_threads, poll);
+    const Status ordered = order_.find(table, items_, norms, ids[0], n_packed_, for_many, n_threads, poll);
     if (ordered != Status::done) return ordered;
 
     packed_.centers = order_.centers();
@@ -310,7 +310,7 @@ class ItemIndex {
         screen_pays(one_list ? Pattern{} : candidates, queries.rows, n_listed(listed, rows.rows), out.k)) {
       ItemIndex packed;
       packed.items_ = items_;
-      const Status status = packed.pack(table, n_threads, progress.poll, listed);
+      const Status status = packed.pack(table, n_threads, progress.poll, listed, queries.rows >= many_queries);
       if (status != Status::done) return status;
       if (packed.is_packed_) {
         return rank_by_screen(table, queries, items_, packed.packed_, exclude, candidates, out, n_threads, progress);
@@ -320,8 +320,9 @@ class ItemIndex {
   }
 
  private:
-  // From here on packing costs less than the exact scores that it saves.
-  static constexpr std::ptrdiff_t least_packed = 1024, least_queries = 32;
+  // From here on packing costs less than the exact scores that it saves, and to look for centres than what they leave
+  // out.
+  static constexpr std::ptrdiff_t least_packed = 1024, least_queries = 32, many_queries = 2048;
 
   static std::ptrdiff_t n_listed(Pattern listed, std::ptrdiff_t n_items) noexcept {
     return listed.indptr == nullptr ? n_items : listed.indptr[1] - listed.indptr[0];

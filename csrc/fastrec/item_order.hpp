@@ -36,11 +36,11 @@ inline bool sort_by_keys(const double* keys, std::int32_t* places, std::ptrdiff_
   return true;
 }
 
-// The nearest centre of some rows, and keys, both by place among them.
+// The centres nearest to some rows, and the cosines between them.
 template <class Value>
 Status nearest_centers(const ScreenKernels<Value>& kernels, const Items<Value>& items, const std::int32_t* ids,
                        std::ptrdiff_t n, const Centers& centers, int n_threads, Poll poll, std::int32_t* nearest,
-                       double* keys) {
+                       float* cosines) {
   constexpr std::ptrdiff_t length = 8 * directions_together;
   const std::ptrdiff_t width = padded_width(items.rows.columns);
   n_threads = worthwhile_threads(static_cast<double>(n) * static_cast<double>(width * centers.n) / 16, n_threads);
@@ -48,7 +48,7 @@ Status nearest_centers(const ScreenKernels<Value>& kernels, const Items<Value>& 
   if (!directions) return Status::out_of_memory;
   return parallel_for_rows(0, n, length, n_threads, poll,
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                             kernels.assign({first, last}, items, ids, centers, directions[worker], nearest, keys);
+                             kernels.assign({first, last}, items, ids, centers, directions[worker], nearest, cosines);
                            });
 }
 
@@ -56,23 +56,26 @@ Status nearest_centers(const ScreenKernels<Value>& kernels, const Items<Value>& 
 template <class Value>
 class ItemOrder {
  public:
-  // Of the items that ids list, which are all finite. norms: of every item.
+  // Of the items that ids list, which are all finite; norms: of every item. Centres are looked for only where `many`
+  // queries will come, norms are alike and directions are not.
   Status find(const Kernels& table, const Items<Value>& items, const double* norms, const std::int32_t* ids,
-              std::ptrdiff_t n, int n_threads, Poll poll) {
-    const ScreenKernels<Value>& kernels = table;
+              std::ptrdiff_t n, bool many, int n_threads, Poll poll) {
     const std::ptrdiff_t width = padded_width(items.rows.columns);
-    centers_.n = norms_alike(items.metric, norms, ids, n) ? n_centers(n) : 0;
-    n_groups_ = std::max<std::ptrdiff_t>(centers_.n, 1);
+    centers_.n = many && norms_alike(items.metric, norms, ids, n) ? n_centers(n) : 0;
     directions_ = Scratch<float>(1, centers_.n * width);
     ids_ = Scratch<std::int32_t>(1, n, Fill::nothing);
-    ends_ = Scratch<std::int64_t>(1, n_groups_ + 1);
+    ends_ = Scratch<std::int64_t>(1, centers_.n + 2);
     const Scratch<std::int32_t> nearest(1, n), places(1, n, Fill::nothing);
+    const Scratch<float> cosines(1, n, Fill::nothing);
     const Scratch<double> keys(1, n, Fill::nothing), sums(1, centers_.n * width, Fill::nothing);
-    if (!directions_ || !ids_ || !ends_ || !nearest || !places || !keys || !sums) return Status::out_of_memory;
+    if (!directions_ || !ids_ || !ends_ || !nearest || !places || !cosines || !keys || !sums) {
+      return Status::out_of_memory;
+    }
     centers_.directions = directions_[0];
 
     const auto assign = [&](const std::int32_t* some, std::ptrdiff_t n_some) {
-      return nearest_centers(kernels, items, some, n_some, centers_, n_threads, poll, nearest[0], keys[0]);
+      const ScreenKernels<Value>& kernels = table;
+      return nearest_centers(kernels, items, some, n_some, centers_, n_threads, poll, nearest[0], cosines[0]);
     };
     if (centers_.n > 0) {
       const std::ptrdiff_t n_sample = choose_sample(ids, n, places[0], nearest[0]);
@@ -81,17 +84,25 @@ class ItemOrder {
         const Status status = assign(places[0], n_sample);
         if (status != Status::done) return status;
       }
+      if (std::accumulate(cosines[0], cosines[0] + n_sample, 0.0f) < least_cosine * static_cast<float>(n_sample)) {
+        centers_.n = 0;
+        std::fill_n(nearest[0], n_sample, 0);
+      }
+    }
+    if (centers_.n > 0) {
       const Status status = assign(ids, n);
       if (status != Status::done) return status;
-    } else {
-      for (std::ptrdiff_t i = 0; i < n; ++i) keys[0][i] = items.metric == Metric::cosine ? 1.0 : norms[ids[i]];
+    }
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      const double norm = items.metric == Metric::cosine ? 1.0 : norms[ids[i]];
+      keys[0][i] = centers_.n > 0 ? norm * reach_of(static_cast<double>(cosines[0][i])) : norm;
     }
     std::iota(places[0], places[0] + n, 0);
     if (!sort_by_keys(keys[0], places[0], n)) return Status::out_of_memory;
 
     std::int64_t* ends = ends_[0];
     for (std::ptrdiff_t i = 0; i < n; ++i) ++ends[nearest[0][i] + 1];
-    std::partial_sum(ends, ends + n_groups_ + 1, ends);
+    std::partial_sum(ends, ends + n_groups() + 1, ends);
     for (std::ptrdiff_t i = 0; i < n; ++i) ids_[0][ends[nearest[0][places[0][i]]]++] = ids[places[0][i]];
     return Status::done;
   }
@@ -99,7 +110,7 @@ class ItemOrder {
   const Centers& centers() const noexcept { return centers_; }
   std::ptrdiff_t n_panels() const noexcept {
     std::ptrdiff_t n = 0;
-    for (std::ptrdiff_t group = 0; group < n_groups_; ++group) n += n_panels(group);
+    for (std::ptrdiff_t group = 0; group < n_groups(); ++group) n += n_panels(group);
     return n;
   }
 
@@ -108,18 +119,22 @@ class ItemOrder {
     std::fill(packed.ids, packed.ids + packed.n_panels * panel_items, -1);
     std::fill(packed.center, packed.center + packed.n_panels, 0);
     std::ptrdiff_t panel = 0;
-    for (std::ptrdiff_t group = 0; group < n_groups_; ++group) {
+    for (std::ptrdiff_t group = 0; group < n_groups(); ++group) {
       packed.panels_of_center[group] = static_cast<std::int32_t>(panel);
       std::copy(ids_[0] + start(group), ids_[0] + ends_[0][group], packed.ids + panel * panel_items);
       std::fill_n(packed.center + panel, n_panels(group), static_cast<std::int32_t>(group));
       panel += n_panels(group);
     }
-    packed.panels_of_center[n_groups_] = static_cast<std::int32_t>(panel);
+    packed.panels_of_center[n_groups()] = static_cast<std::int32_t>(panel);
   }
 
  private:
-  static constexpr std::ptrdiff_t items_a_center = 320, most_centers = 120, sample_a_center = 16;
+  static constexpr std::ptrdiff_t least_items = 8192, items_a_center = 320, most_centers = 120, sample_a_center = 16;
   static constexpr int n_rounds = 5;
+  static constexpr float least_cosine = 0.65f;  // in the mean: cones that are wider leave hardly a query out
+
+  // Of items: those of each centre, or all.
+  std::ptrdiff_t n_groups() const noexcept { return std::max<std::ptrdiff_t>(centers_.n, 1); }
 
   // Whether norms tell items so little apart that directions must.
   static bool norms_alike(Metric metric, const double* norms, const std::int32_t* ids, std::ptrdiff_t n) {
@@ -129,12 +144,18 @@ class ItemOrder {
     const std::ptrdiff_t n_some = std::min(n, most_looked_at);
     for (std::ptrdiff_t i = 0; i < n_some; ++i) some[i] = norms[ids[i * n / n_some]];
     std::sort(some, some + n_some);
-    return some[n_some / 4] >= some[n_some - 1] / 2;
+    return some[n_some / 4] >= 0.75 * some[n_some - 1];
   }
 
   // As many as tiles of dense products take well.
   static std::ptrdiff_t n_centers(std::ptrdiff_t n) noexcept {
-    return std::min(n / items_a_center, most_centers) / 6 * 6;
+    return n < least_items ? 0 : std::min(n / items_a_center, most_centers) / 6 * 6;
+  }
+
+  // How far an item reaches towards a query at some such angle to its centre, as most are to most centres, in its norm.
+  static double reach_of(double cosine) noexcept {
+    constexpr double along = 0.35, across = 0.94;
+    return std::max(along * cosine + across * std::sqrt(std::max(1.0 - cosine * cosine, 0.0)), 0.0);
   }
 
   // An evenly spaced sample, some of which are the first centres.
@@ -176,7 +197,6 @@ class ItemOrder {
   }
 
   Centers centers_{};
-  std::ptrdiff_t n_groups_ = 1;  // of items: those of each centre, or all
   Scratch<float> directions_;
   Scratch<std::int32_t> ids_;
   Scratch<std::int64_t> ends_;  // of the groups

@@ -162,13 +162,13 @@ struct PackedItems {    // panels of items as 8-bit integers, by descending norm
 
 template <class Value>
 struct ScreenScratch {           // a group: the queries that meet the first panels together
-  std::int8_t* codes;            // (block, tile-padded factors), ordered as the products want them; 0 where padded
+  std::int8_t* codes;            // (block + 1, tile-padded factors), as the products want them; 0 where padded
   std::int8_t* regrouped;        // the same
   Value* queries;                // (block, padded factors)
   double* per_query;             // (9, block)
-  std::int32_t* sums;            // (3, block)
-  std::int32_t* order;           // (3, block), and n_lanes more
-  std::int32_t* least;           // (panels_together, block)
+  std::int32_t* start;           // (3, block)
+  std::int32_t* order;           // (3, block), and tile_queries more
+  std::int32_t* bars;            // (panels_together, block + 1)
   double* moved;                 // (block)
   float* directions;             // (padded factors + n_centers, directions_together)
   float* cosines;                // (2, n_centers, block)
@@ -190,10 +190,10 @@ using Screening = void (*)(Rows, const std::int64_t* order, Strided<Value> queri
 
 template <class Value>
 struct ScreenKernels {
-  // Of items ids[rows.first] to ids[rows.last]: the centre whose direction is nearest, and a number that is alike for
-  // items that the same queries reach. directions: as in ScreenScratch.
+  // Of items ids[rows.first] to ids[rows.last]: the centre nearest to its direction, and the cosine between them.
+  // directions: as in ScreenScratch.
   void (*assign)(Rows, Items<Value>, const std::int32_t* ids, Centers, float* directions, std::int32_t* nearest,
-                 double* keys) noexcept;
+                 float* cosines) noexcept;
   // Fills panels [rows.first, rows.last), whose ids and centres are given.
   void (*pack)(Rows, Items<Value>, PackedItems) noexcept;
   Screening<Value> block, single;  // rank queries order[rows.first] to order[rows.last], or those of the rows

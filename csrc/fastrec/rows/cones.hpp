@@ -27,11 +27,9 @@ inline void put_direction(const Value* x, std::ptrdiff_t width, double norm, flo
   }
 }
 
-// cosines[c][t] of the centres with directions 0 to n and some beyond.
-inline void meet(const Centers& centers, std::ptrdiff_t width, const float* directions, std::ptrdiff_t n,
-                 float* cosines) noexcept {
+// cosines[c][t] of the centres with the directions.
+inline void meet(const Centers& centers, std::ptrdiff_t width, const float* directions, float* cosines) noexcept {
   turn<float>({0, centers.n}, centers.directions, width, directions, directions_together, cosines);
-  static_cast<void>(n);
 }
 
 inline double product_of(const double* x, const double* y, std::ptrdiff_t width) noexcept {

@@ -90,41 +90,31 @@ inline Coded code_item(const double* item, std::ptrdiff_t n_factors, double scal
   return {sum_of(squares), sum_of(code_squares), sum_of(residual_squares)};
 }
 
-// How far items reach towards queries at some such angle to their centre, as most are to most centres.
-inline double reach_of(double norm, double cosine) noexcept {
-  constexpr double along = 0.35, across = 0.94;
-  return norm * std::max(along * cosine + across * std::sqrt(std::max(1.0 - cosine * cosine, 0.0)), 0.0);
-}
-
 template <class Value>
 void assign_centers(Rows rows, Items<Value> items, const std::int32_t* ids, Centers centers, float* directions,
-                    std::int32_t* nearest, double* keys) noexcept {
+                    std::int32_t* nearest, float* cosines) noexcept {
   const std::ptrdiff_t width = padded(items.rows.columns);
-  const float* cosines = directions + width * directions_together;
+  float* met = directions + width * directions_together;
   alignas(64) double item[most_screened_factors];
   for (std::ptrdiff_t first = rows.first; first < rows.last; first += directions_together) {
     const std::ptrdiff_t n = std::min(directions_together, rows.last - first);
-    double norms[directions_together];
     for (std::ptrdiff_t t = 0; t < n; ++t) {
       load_item(items, ids[first + t], item);
-      norms[t] = std::sqrt(product_of(item, item, width));
-      put_direction(item, width, norms[t], directions, t);
+      put_direction(item, width, std::sqrt(product_of(item, item, width)), directions, t);
     }
-    meet(centers, width, directions, n, directions + width * directions_together);
+    meet(centers, width, directions, met);
     float largest[directions_together];
     std::int32_t center[directions_together] = {};
-    std::copy_n(cosines, directions_together, largest);
+    std::copy_n(met, directions_together, largest);
     for (std::int32_t c = 1; c < static_cast<std::int32_t>(centers.n); ++c) {
-      const float* of_center = cosines + c * directions_together;
+      const float* of_center = met + c * directions_together;
       for (std::ptrdiff_t t = 0; t < directions_together; ++t) {
         center[t] = of_center[t] > largest[t] ? c : center[t];
         largest[t] = of_center[t] > largest[t] ? of_center[t] : largest[t];
       }
     }
-    for (std::ptrdiff_t t = 0; t < n; ++t) {
-      nearest[first + t] = center[t];
-      keys[first + t] = reach_of(norms[t], static_cast<double>(largest[t]));
-    }
+    std::copy_n(center, n, nearest + first);
+    std::copy_n(largest, n, cosines + first);
   }
 }
 

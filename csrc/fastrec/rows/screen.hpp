@@ -135,8 +135,8 @@ class Screen {
         first_(scratch.first),
         place_(scratch.order),
         codes_(scratch.codes),
-        sums_(scratch.sums),
-        shift_(sums_ + scratch.block) {}
+        start_(scratch.start),
+        shift_(start_ + scratch.block) {}
 
   void run() noexcept {
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) take(q);
@@ -175,7 +175,7 @@ class Screen {
     scale_[q] = inverse_[q] = 1.0;
     norm_[q] = residual_[q] = exact_norm_[q] = 0.0;
     threshold_[q] = least_[q] = stop_[q] = passes_nothing;
-    sums_[q] = 0;
+    start_[q] = 0;
     if (q >= n_rows_) return;
     alignas(64) double exact[most_screened_factors];
     load_row(queries_, row_of(q), width_, exact);
@@ -193,7 +193,7 @@ class Screen {
       sum += codes[j];
     }
     products_.put(codes, codes_, q);
-    sums_[q] = sum;
+    start_[q] = -surplus_code * sum;
     scale_[q] = scale;
     inverse_[q] = 1.0 / scale / unit_;
     norm_[q] = norm_above(coded.squares) / scale;
@@ -366,9 +366,8 @@ class Screen {
     std::ptrdiff_t hand = 0;
     for (std::ptrdiff_t panel = 0; panel < n_first_; panel += n_panels) {
       for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); q += together) {
-        alignas(64) std::int32_t start[together], products[n_panels][together][panel_items];
-        for (int t = 0; t < together; ++t) start[t] = -surplus_code * sums_[q + t];
-        products_.multiply(packed_.codes + first_[panel] * panel_bytes_, codes_, q, start, products[0][0],
+        alignas(64) std::int32_t products[n_panels][together][panel_items];
+        products_.multiply(packed_.codes + first_[panel] * panel_bytes_, codes_, q, start_ + q, products[0][0],
                            together * panel_items);
         for (int p = 0; p < n_panels; ++p) {
           for (int t = 0; t < together; t += n_queries) raise_maxima(panel + p, q + t, from, hand, products[p] + t);
@@ -556,12 +555,12 @@ class Screen {
       std::copy(scratch_.moved, scratch_.moved + scratch_.block, field);
     }
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) {
-      scratch_.sums[2 * scratch_.block + q] = scratch_.sums[order[q]];
+      scratch_.start[2 * scratch_.block + q] = scratch_.start[order[q]];
       products_.copy(scratch_.codes, order[q], scratch_.regrouped, q);
     }
     place_ = order;
     codes_ = scratch_.regrouped;
-    sums_ = scratch_.sums + 2 * scratch_.block;
+    start_ = scratch_.start + 2 * scratch_.block;
   }
 
   // Cosines of the queries with the centres, and the sines, which are no less than what they stand for.
@@ -574,7 +573,7 @@ class Screen {
       for (std::ptrdiff_t t = 0; t < n; ++t) {
         put_direction(scratch_.queries + (first + t) * width_, width_, exact_norm_[first + t], scratch_.directions, t);
       }
-      meet(centers, width_, scratch_.directions, n, met);
+      meet(centers, width_, scratch_.directions, met);
       for (std::ptrdiff_t c = 0; c < centers.n; ++c) {
         const float* of_center = met + c * directions_together;
         float *cosine = cosine_ + c * scratch_.block + first, *sine = sine_ + c * scratch_.block + first;
@@ -605,6 +604,8 @@ class Screen {
 
   void other_panels() noexcept {
     std::int32_t* listed = scratch_.order + 2 * scratch_.block;
+    const std::ptrdiff_t bars_step = scratch_.block + 1;  // nothing passes the last
+    for (int p = 0; p < n_panels; ++p) scratch_.bars[p * bars_step + scratch_.block] = Products::passes_no_product;
     std::ptrdiff_t active = 0;  // queries before it are done: they are sorted by where they stop
     for (std::ptrdiff_t panel = 0; panel < packed_.n_panels; panel += n_panels) {
       if (scratch_.place_of_panel[panel] >= 0) continue;
@@ -617,38 +618,26 @@ class Screen {
         std::uint32_t reached[n_panels], by_any = 0;
         for (int p = 0; p < n_panels; ++p) by_any |= reached[p] = within_reach(panel + p, first);
         if (by_any == 0) continue;
-        const Whole<n_queries> surplus = surplus_code * whole_at<n_queries>(sums_ + first);
         for (int p = 0; p < n_panels; ++p) {
           std::int32_t least[n_queries];
           least_products(bars[p], first, least);
-          std::int32_t* bars_of_panel = scratch_.least + p * scratch_.block + first;
-          put_whole<n_queries>(bars_of_panel, products_.as_bar(whole_at<n_queries>(least) + surplus));
+          std::int32_t* to = scratch_.bars + p * bars_step + first;
+          put_whole<n_queries>(to, Products::as_bar(whole_at<n_queries>(least) - whole_at<n_queries>(start_ + first)));
           for (std::uint32_t left = by_any & ~reached[p]; left != 0; left &= left - 1) {
-            bars_of_panel[__builtin_ctz(left)] = Products::passes_no_product;
+            to[__builtin_ctz(left)] = Products::passes_no_product;
           }
         }
         n_listed += put_places<n_queries>(listed + n_listed, by_any, static_cast<std::int32_t>(first));
       }
+      std::fill_n(listed + n_listed, together, static_cast<std::int32_t>(scratch_.block));
       for (std::ptrdiff_t i = 0; i < n_listed; i += together) {
-        look_at(panel, listed + i, std::min<std::ptrdiff_t>(n_listed - i, together));
+        products_.find(packed_.codes + panel * panel_bytes_, codes_, listed + i, scratch_.bars, bars_step,
+                       [&](int p, int t, std::uint32_t bits) {
+                         survive<true>(bits, packed_.ids + (panel + p) * panel_items, listed[i + t]);
+                       });
       }
       score_pairs();
     }
-  }
-
-  // Products of some panels with up to `together` queries.
-  void look_at(std::ptrdiff_t panel, const std::int32_t* queries, std::ptrdiff_t n) noexcept {
-    std::int32_t which[together], bars[n_panels * together];
-    for (int t = 0; t < together; ++t) {
-      which[t] = queries[t < n ? t : 0];
-      for (int p = 0; p < n_panels; ++p) {
-        const std::int32_t bar = scratch_.least[p * scratch_.block + which[t]];
-        bars[p * together + t] = t < n ? bar : Products::passes_no_product;
-      }
-    }
-    products_.find(packed_.codes + panel * panel_bytes_, codes_, which, bars, [&](int p, int t, std::uint32_t bits) {
-      survive<true>(bits, packed_.ids + (panel + p) * panel_items, which[t]);
-    });
   }
 
   void finish(std::ptrdiff_t q) noexcept {
@@ -679,12 +668,12 @@ class Screen {
   // Of the first panels: the first, a scale for all, and the least of their most_half.
   std::int32_t* first_;
   double first_scale_ = 1.0, inverse_first_scale_ = 1.0, first_half_ = 0.0;
-  // By place, like codes_, sums_ and shift_; place_ is the query of a place. shifted_ is 2^-shift_.
+  // By place, like codes_, start_ and shift_; place_ is the query of a place. shifted_ is 2^-shift_.
   double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_, *shifted_;
   float *cosine_, *sine_;  // (n_centers, block)
   std::int32_t* place_;
   std::int8_t* codes_;
-  std::int32_t *sums_, *shift_;
+  std::int32_t *start_, *shift_;  // start_: of a query's products, which takes off what zero_code adds to them
   std::ptrdiff_t n_pairs_ = 0;
   const std::int32_t* near_ids_ = nullptr;  // of widened items, which pairs name by their places
   Items<double> near_{};

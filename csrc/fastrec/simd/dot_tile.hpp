@@ -34,13 +34,14 @@ constexpr std::ptrdiff_t n_parts(std::ptrdiff_t n_steps) noexcept {
 // dot_tile of no more queries and panels than registers hold. Not inlined: elsewhere compilers keep less in registers.
 template <int n_queries, int n_panels>
 __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std::ptrdiff_t panel_bytes,
-                                                const std::int8_t* const* queries, std::ptrdiff_t n_steps,
+                                                const std::int8_t* codes, std::ptrdiff_t query_bytes,
+                                                const std::int32_t* places, std::ptrdiff_t n_steps,
                                                 const std::int32_t* start, std::ptrdiff_t start_step, std::int32_t* out,
                                                 std::ptrdiff_t out_step) noexcept {
   constexpr int lanes = static_cast<int>(sizeof(Bytes) / sizeof(std::int32_t));
   const std::int8_t* parts[n_queries];
 #pragma GCC unroll 8
-  for (int q = 0; q < n_queries; ++q) parts[q] = queries[q];
+  for (int q = 0; q < n_queries; ++q) parts[q] = codes + places[q] * query_bytes;
   Bytes signs;
   std::ptrdiff_t step = 0, part = 0;
   do {
@@ -51,7 +52,7 @@ __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std:
     for (int p = 0; p < n_panels; ++p) {
 #pragma GCC unroll 8
       for (int q = 0; q < n_queries; ++q) {
-        const Bytes begin = short_sums ? four_codes(parts[q] + part) : broadcast(start[p * start_step + q]);
+        const Bytes begin = short_sums ? four_codes(parts[q] + part) : broadcast(start[p * start_step + places[q]]);
 #pragma GCC unroll 8
         for (int v = 0; v < panel_vectors; ++v) sums[p][q][v] = begin;
       }
@@ -83,7 +84,8 @@ __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std:
         for (int v = 0; v < panel_vectors; ++v) {
           std::int32_t* to = out + p * out_step + q * panel_items + v * lanes;
           Bytes sum = sums[p][q][v];
-          if (short_sums) sum = add(pairs_32(sum), begins ? broadcast(start[p * start_step + q]) : load_bytes(to));
+          if (short_sums)
+            sum = add(pairs_32(sum), begins ? broadcast(start[p * start_step + places[q]]) : load_bytes(to));
           signs = both(signs, sum);
           store_bytes(to, sum);
         }
@@ -93,11 +95,12 @@ __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std:
   return !all_negative(signs);
 }
 
-// out[p][q][i] = start[p][q] + codes of query q times codes of item i of panel p, for n_queries queries and n_panels
-// panels, which are start_step and out_step apart; whether one of them is not negative.
+// out[p][q][i] = start[p][place of q] + codes of query q times codes of item i of panel p, for n_queries queries at
+// these places and n_panels panels, which are start_step and out_step apart; whether one of them is not negative.
 template <int n_queries, int n_panels>
-inline bool dot_tile(const std::uint8_t* panels, std::ptrdiff_t panel_bytes, const std::int8_t* const* queries,
-                     std::ptrdiff_t n_steps, const std::int32_t* start, std::ptrdiff_t start_step, std::int32_t* out,
+inline bool dot_tile(const std::uint8_t* panels, std::ptrdiff_t panel_bytes, const std::int8_t* codes,
+                     std::ptrdiff_t query_bytes, const std::int32_t* places, std::ptrdiff_t n_steps,
+                     const std::int32_t* start, std::ptrdiff_t start_step, std::int32_t* out,
                      std::ptrdiff_t out_step) noexcept {
   constexpr int at_once = vectors_at_once / panel_vectors;
   constexpr int q_at_once = n_queries < at_once ? n_queries : at_once;
@@ -105,8 +108,8 @@ inline bool dot_tile(const std::uint8_t* panels, std::ptrdiff_t panel_bytes, con
   bool any = false;
   for (int p = 0; p < n_panels; p += p_at_once) {
     for (int q = 0; q < n_queries; q += q_at_once) {
-      any |= dot_in_registers<q_at_once, p_at_once>(panels + p * panel_bytes, panel_bytes, queries + q, n_steps,
-                                                    start + p * start_step + q, start_step,
+      any |= dot_in_registers<q_at_once, p_at_once>(panels + p * panel_bytes, panel_bytes, codes, query_bytes,
+                                                    places + q, n_steps, start + p * start_step, start_step,
                                                     out + p * out_step + q * panel_items, out_step);
     }
   }
@@ -147,17 +150,18 @@ class VectorProducts {
     }
   }
 
-  // out[p * out_step + t * panel_items + i] = start[t] + the product of query q + t with item i of panel p.
-  void multiply(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q, const std::int32_t* start,
-                std::int32_t* out, std::ptrdiff_t out_step) const noexcept {
-    const std::int8_t* of_queries[n_queries];
-    for (int t = 0; t < n_queries; ++t) of_queries[t] = codes + (q + t) * query_bytes();
-    dot_tile<n_queries, n_panels>(items, panel_bytes(), of_queries, n_steps_, start, 0, out, out_step);
-  }
-
   // The codes of query `from` become those of query q of `to`.
   void copy(const std::int8_t* codes, std::ptrdiff_t from, std::int8_t* to, std::ptrdiff_t q) const noexcept {
     std::copy_n(codes + from * query_bytes(), query_bytes(), to + q * query_bytes());
+  }
+
+  // out[p * out_step + t * panel_items + i] = start[t] + the product of query q + t with item i of panel p.
+  void multiply(const std::uint8_t* items, const std::int8_t* codes, std::ptrdiff_t q, const std::int32_t* start,
+                std::int32_t* out, std::ptrdiff_t out_step) const noexcept {
+    std::int32_t places[n_queries];
+    for (int t = 0; t < n_queries; ++t) places[t] = t;
+    dot_tile<n_queries, n_panels>(items, panel_bytes(), codes + q * query_bytes(), query_bytes(), places, n_steps_,
+                                  start, 0, out, out_step);
   }
 
   // What products are to reach, as `find` takes it.
@@ -167,22 +171,25 @@ class VectorProducts {
     return -least;
   }
 
-  // found(p, t, bits) for the items of panel p, a bit each, whose product with query which[t] reaches
-  // bars[p * n_queries + t], where there are some.
+  // found(p, t, bits) for the items of panel p, a bit each, whose product with the query at places[t] reaches
+  // bars[p * bars_step + places[t]], where there are some.
   template <class Found>
-  void find(const std::uint8_t* items, const std::int8_t* codes, const std::int32_t* which, const std::int32_t* bars,
-            const Found& found) const noexcept {
+  void find(const std::uint8_t* items, const std::int8_t* codes, const std::int32_t* places, const std::int32_t* bars,
+            std::ptrdiff_t bars_step, const Found& found) const noexcept {
     constexpr int n = n_panels * n_queries;
-    const std::int8_t* of_queries[n_queries];
-    for (int t = 0; t < n_queries; ++t) of_queries[t] = codes + which[t] * query_bytes();
     alignas(64) std::int32_t above[n * panel_items];
-    if (!dot_tile<n_queries, n_panels>(items, panel_bytes(), of_queries, n_steps_, bars, n_queries, above,
-                                       n_queries * panel_items)) {
+    if (!dot_tile<n_queries, n_panels>(items, panel_bytes(), codes, query_bytes(), places, n_steps_, bars, bars_step,
+                                       above, n_queries * panel_items)) {
       return;
     }
+    std::uint32_t bits[n], rows = 0;
     for (int i = 0; i < n; ++i) {
-      const std::uint32_t bits = at_least(above + i * panel_items, 0);
-      if (bits != 0) found(i / n_queries, i % n_queries, bits);
+      bits[i] = at_least(above + i * panel_items, 0);
+      rows |= static_cast<std::uint32_t>(bits[i] != 0) << i;
+    }
+    for (; rows != 0; rows &= rows - 1) {
+      const int i = __builtin_ctz(rows);
+      found(i / n_queries, i % n_queries, bits[i]);
     }
   }
 

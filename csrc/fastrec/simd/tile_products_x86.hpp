@@ -49,12 +49,12 @@ class TileProducts {
   }
 
   template <class Found>
-  void find(const std::uint8_t* items, const std::int8_t* codes, const std::int32_t* which, const std::int32_t* bars,
-            const Found& found) const noexcept {
+  void find(const std::uint8_t* items, const std::int8_t* codes, const std::int32_t* places, const std::int32_t* bars,
+            std::ptrdiff_t bars_step, const Found& found) const noexcept {
     const std::ptrdiff_t query_bytes = n_blocks_ * row_bytes;
     for (int t = 0; t < n_rows; ++t) {
       for (std::ptrdiff_t at = 0; at < query_bytes; at += row_bytes) {
-        store_bytes(together_ + t * query_bytes + at, load_bytes(codes + which[t] * query_bytes + at));
+        store_bytes(together_ + t * query_bytes + at, load_bytes(codes + places[t] * query_bytes + at));
       }
     }
     tiles_read_memory();
@@ -69,14 +69,14 @@ class TileProducts {
     for (int t = 0; t < n_rows; ++t) {
       const Bytes a = larger(load_bytes(sums[0][t]), load_bytes(sums[0][t] + row_sums));
       const Bytes b = larger(load_bytes(sums[1][t]), load_bytes(sums[1][t] + row_sums));
-      const std::int32_t less = bars[t] < bars[n_rows + t] ? bars[t] : bars[n_rows + t];
+      const std::int32_t less = std::min(bars[places[t]], bars[bars_step + places[t]]);
       reached[t] = static_cast<std::uint16_t>(reaching(larger(a, b), broadcast(less)));
     }
     const __m256i rows = _mm256_load_si256(reinterpret_cast<const __m256i*>(reached));
     for (std::uint32_t left = _mm256_test_epi16_mask(rows, rows); left != 0; left &= left - 1) {
       const int t = __builtin_ctz(left);
       for (int p = 0; p < n_panels; ++p) {
-        const std::uint32_t bits = at_least(sums[p][t], bars[p * n_rows + t]);
+        const std::uint32_t bits = at_least(sums[p][t], bars[p * bars_step + places[t]]);
         if (bits != 0) found(p, t, bits);
       }
     }
