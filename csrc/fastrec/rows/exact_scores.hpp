@@ -20,6 +20,15 @@ void load_row(Strided<Value> matrix, std::ptrdiff_t row, std::ptrdiff_t width, d
   }
 }
 
+// Brings a row near, to be there when it is asked for.
+template <class Value>
+inline void fetch_row(const Strided<Value>& matrix, std::ptrdiff_t row) noexcept {
+  const Value* from = matrix.data + row * matrix.row_step;
+  for (std::ptrdiff_t j = 0; j < matrix.columns; j += 64 / static_cast<std::ptrdiff_t>(sizeof(Value))) {
+    __builtin_prefetch(from + j * matrix.column_step);
+  }
+}
+
 // Products of two floats are exact in double, so for them one rounding or two is the same number.
 template <class Value>
 inline Lanes add_product(Lanes a, Lanes b, Lanes sum) noexcept {

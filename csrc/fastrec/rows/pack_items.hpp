@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "fastrec/rows/cones.hpp"
+#include "fastrec/rows/exact_scores.hpp"
 #include "fastrec/simd/dot_tile.hpp"
 #include "fastrec/simd/lanes.hpp"
 
@@ -127,6 +128,7 @@ void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
     const std::int32_t* ids = packed.ids + panel * panel_items;
     double scale = 0.0;
     for (std::ptrdiff_t i = 0; i < panel_items && ids[i] >= 0; ++i) {
+      if (panel + 1 < rows.last && ids[panel_items + i] >= 0) fetch_row(items.rows, ids[panel_items + i]);
       load_item(items, ids[i], item);
       scale = std::max(scale, scale_of(item, n_factors, largest_code, longest_item_part));
     }

@@ -469,7 +469,7 @@ class Screen {
       }
       if (panel + 1 < n_first_ && n_rows_ > 1) {
         const std::int32_t* next = packed_.ids + first_[panel + 1] * panel_items;
-        for (int i = 0; i < panel_items && next[i] >= 0; ++i) fetch(next[i]);
+        for (int i = 0; i < panel_items && next[i] >= 0; ++i) fetch_row(items_.rows, next[i]);
       }
       if (n_marked >= panel_items) widen(ids);
       for (std::ptrdiff_t i = 0; i < n_marked; ++i) survive<false>(bits[marked[i]], ids, marked[i]);
@@ -493,14 +493,6 @@ class Screen {
 
   // ---- exact scores -------------------------------------------------------------------------------------------------
 
-  // Brings the factors of an item near, to be there when its score is due.
-  void fetch(std::int32_t id) const noexcept {
-    const Value* item = items_.rows.data + id * items_.rows.row_step;
-    for (std::ptrdiff_t j = 0; j < items_.rows.columns; j += 64 / static_cast<std::ptrdiff_t>(sizeof(Value))) {
-      __builtin_prefetch(item + j * items_.rows.column_step);
-    }
-  }
-
   // Queues the items that bits name for their exact scores with the query at place q. Among the others of the first
   // panels nothing is left that must not be ranked.
   template <bool late>
@@ -512,7 +504,7 @@ class Screen {
     for (; bits != 0; bits &= bits - 1) {
       const std::int32_t place = __builtin_ctz(bits), id = near_ids_ != nullptr ? place : ids[place];
       if (late && (id < 0 || row_leaves_out(row_of(place_[q]), id))) continue;
-      if (late) fetch(id);
+      if (late) fetch_row(items_.rows, id);
       pairs_[n_pairs_++] = {query, exact_norm_[q], static_cast<std::int32_t>(q), id};
     }
     if (n_pairs_ > enough_pairs) score_pairs();
