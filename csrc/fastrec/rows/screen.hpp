@@ -68,6 +68,9 @@ struct PlacesOfBits {
 };
 constexpr PlacesOfBits places_of_bits;
 
+inline double total(double number) noexcept { return number; }
+inline double total(Lanes numbers) noexcept { return sum_of(numbers); }
+
 // Which of them are not negative, one a bit; NaN is.
 inline std::uint32_t not_negative(double number) noexcept { return number >= 0.0; }
 inline std::uint32_t not_negative(Lanes numbers) noexcept {
@@ -177,6 +180,7 @@ class Screen {
     threshold_[q] = least_[q] = stop_[q] = passes_nothing;
     start_[q] = 0;
     if (q >= n_rows_) return;
+    if (order_ != nullptr && q + 1 < n_rows_) fetch_row(queries_, row_of(q + 1));
     alignas(64) double exact[most_screened_factors];
     load_row(queries_, row_of(q), width_, exact);
     scratch_.selections[q] = Selector<Value>::empty(scratch_.entries + q * scratch_.capacity);
@@ -286,12 +290,11 @@ class Screen {
   void choose_by_centers() noexcept {
     Entry<float>* best = scratch_.centers;
     for (std::int32_t c = 0; c < static_cast<std::int32_t>(packed_.centers.n); ++c) {
-      float sum = 0.0f;
-      for (std::ptrdiff_t q = 0; q < n_rows_; ++q) {
-        const float cosine = cosine_[c * scratch_.block + q];
-        if (threshold_[q] != passes_nothing) sum += cosine;
+      Each sums = {};
+      for (std::ptrdiff_t q = 0; q < scratch_.block; q += n_queries) {
+        sums += load_each<n_queries>(cosine_ + c * scratch_.block + q);
       }
-      best[c] = {sum, c};
+      best[c] = {static_cast<float>(total(sums)), c};
     }
     sort_entries(best, packed_.centers.n);
     std::ptrdiff_t n = 0;
@@ -563,7 +566,8 @@ class Screen {
     for (std::ptrdiff_t first = 0; first < scratch_.block; first += directions_together) {
       const std::ptrdiff_t n = std::min(directions_together, scratch_.block - first);
       for (std::ptrdiff_t t = 0; t < n; ++t) {
-        put_direction(scratch_.queries + (first + t) * width_, width_, exact_norm_[first + t], scratch_.directions, t);
+        const double norm = threshold_[first + t] == passes_nothing ? 0.0 : exact_norm_[first + t];
+        put_direction(scratch_.queries + (first + t) * width_, width_, norm, scratch_.directions, t);
       }
       meet(centers, width_, scratch_.directions, met);
       for (std::ptrdiff_t c = 0; c < centers.n; ++c) {
