@@ -146,6 +146,7 @@ class Screen {
     if (has_centers()) meet_centers();
     choose_first_panels();
     look_at_first_panels();
+    mark_left_out();
     for (std::ptrdiff_t q = 0; q < n_rows_; q += scratch_.group) {
       const std::ptrdiff_t last = std::min(q + scratch_.group, scratch_.block);
       multiply_first_panels(q, last);
@@ -358,50 +359,79 @@ class Screen {
   }
   std::uint32_t* marks(std::ptrdiff_t panel) const noexcept { return scratch_.marks + panel * scratch_.block; }
 
+  // What is left out of the first panels: excluded items, what is no candidate, and places beyond a panel's last item.
+  void mark_left_out() noexcept {
+    if (!leaves_out()) return;
+    for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
+      std::fill_n(marks(panel), scratch_.block, wanted_.indptr == nullptr ? beyond_last(panel) : ~0u);
+    }
+    for (std::ptrdiff_t q = 0; q < n_rows_; ++q) {
+      const auto bits = [this, q](std::ptrdiff_t panel) -> std::uint32_t& { return marks(panel)[q]; };
+      const std::ptrdiff_t row = row_of(q);
+      for_each_listed(wanted_, row, [bits](std::ptrdiff_t at) { bits(at / panel_items) &= ~(1u << at % panel_items); });
+      for_each_listed(exclude_, row, [bits](std::ptrdiff_t at) { bits(at / panel_items) |= 1u << at % panel_items; });
+    }
+  }
+  bool leaves_out() const noexcept { return exclude_.indptr != nullptr || wanted_.indptr != nullptr; }
+
+  // How the values of a panel are compared with those of the other first panels.
+  struct Share {
+    std::ptrdiff_t place, hand;
+    bool begins;           // the hand
+    double scale;          // in the common one,
+    std::int16_t ratio;    // as a number of 15 bits
+    int doublings;         // and so many powers of two
+    std::uint32_t beyond;  // places after the last item
+  };
+
+  Share share_of(std::ptrdiff_t place, std::ptrdiff_t hand, bool begins) const noexcept {
+    constexpr double most = 0x7fff;
+    constexpr int most_doublings = 15;
+    const double scale = packed_.scale[first_[place]] * inverse_first_scale_;
+    double ratio = scale;
+    int doublings = 0;
+    for (; ratio > 1.0 && doublings < most_doublings; ++doublings) ratio /= 2;
+    const auto numerator = static_cast<std::int16_t>(std::min(ratio * 0x8000 + 0.5, most));
+    return {place, hand, begins, scale, numerator, doublings, beyond_last(place)};
+  }
+
   // Products of queries [from, last) with the first panels. Items are dealt into n_maxima hands, and of each hand the
   // largest value that is sure is kept.
   void multiply_first_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
-    for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
-      std::fill(marks(panel) + from, marks(panel) + last, wanted_.indptr == nullptr ? beyond_last(panel) : ~0u);
-    }
-    for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); ++q) mark_left_out(q);
-    std::fill(scratch_.maxima, scratch_.maxima + (last - from) * scratch_.n_maxima, left_out);
-    std::ptrdiff_t hand = 0;
+    const std::ptrdiff_t n_hands = scratch_.n_maxima / panel_items;
+    if (n_first_ < n_hands * n_panels) std::fill_n(scratch_.maxima, (last - from) * scratch_.n_maxima, left_out);
     for (std::ptrdiff_t panel = 0; panel < n_first_; panel += n_panels) {
+      const std::ptrdiff_t deal = panel / n_panels;
+      Share shares[n_panels];
+      for (int p = 0; p < n_panels; ++p) shares[p] = share_of(panel + p, deal % n_hands, deal < n_hands && p == 0);
       for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); q += together) {
         alignas(64) std::int32_t products[n_panels][together][panel_items];
         products_.multiply(packed_.codes + first_[panel] * panel_bytes_, codes_, q, start_ + q, products[0][0],
                            together * panel_items);
         for (int p = 0; p < n_panels; ++p) {
-          for (int t = 0; t < together; t += n_queries) raise_maxima(panel + p, q + t, from, hand, products[p] + t);
+          for (int t = 0; t < together; t += n_queries) raise_maxima(shares[p], q + t, from, products[p] + t);
         }
       }
-      if (++hand == scratch_.n_maxima / panel_items) hand = 0;
     }
   }
 
   // Two units cover what is rounded: the ratio, its product, and what is lost.
-  void raise_maxima(std::ptrdiff_t place, std::ptrdiff_t first, std::ptrdiff_t from, std::ptrdiff_t hand,
+  void raise_maxima(const Share& share, std::ptrdiff_t first, std::ptrdiff_t from,
                     const std::int32_t (*products)[panel_items]) noexcept {
-    constexpr double most = 0x7fff;
-    constexpr int most_doublings = 15;
-    const std::ptrdiff_t panel = first_[place];
-    const double scale = packed_.scale[panel] * inverse_first_scale_;
-    double ratio = scale;
-    int doublings = 0;
-    for (; ratio > 1.0 && doublings < most_doublings; ++doublings) ratio /= 2;
-    const auto numerator = static_cast<std::int16_t>(std::min(ratio * 0x8000 + 0.5, most));
-    Each lost = slack(packed_.residual[panel], packed_.code_norm[panel], first) * scale;
+    const std::ptrdiff_t panel = first_[share.place], n_maxima = scratch_.n_maxima;
+    Each lost = slack(packed_.residual[panel], packed_.code_norm[panel], first) * share.scale;
     if (euclidean()) {
       const double more = (most_half(panel) - first_half_) * (unit_ * inverse_first_scale_);
       lost += load_each<n_queries>(inverse_ + first) * more;
     }
-    const Each units = lost * load_each<n_queries>(shifted_ + first) * (1.0 / whole(doublings)) + 3.0;
+    const Each units = lost * load_each<n_queries>(shifted_ + first) * (1.0 / whole(share.doublings)) + 3.0;
     std::int32_t less[n_queries];
     store_whole(less, smaller_of(units, Each{} + too_much_lost));
-    const std::ptrdiff_t n_maxima = scratch_.n_maxima;
-    keep_sure<n_queries>(products[0], shift_ + first, numerator, doublings, less, marks(place) + first,
-                         kept(place, first - from), scratch_.maxima + (first - from) * n_maxima + hand * panel_items,
+    std::uint32_t beyond[n_queries];
+    std::fill_n(beyond, n_queries, share.beyond);
+    keep_sure<n_queries>(products[0], shift_ + first, share.ratio, share.doublings, less,
+                         leaves_out() ? marks(share.place) + first : beyond, kept(share.place, first - from),
+                         share.begins, scratch_.maxima + (first - from) * n_maxima + share.hand * panel_items,
                          n_maxima);
   }
 
@@ -411,14 +441,6 @@ class Screen {
     std::uint32_t bits = 0;
     for (std::ptrdiff_t i = panel_items; i-- > 0 && ids[i] < 0;) bits |= 1u << i;
     return bits;
-  }
-
-  // Excluded items of the first panels, and what is no candidate.
-  void mark_left_out(std::ptrdiff_t q) noexcept {
-    const auto bits = [this, q](std::ptrdiff_t panel) -> std::uint32_t& { return marks(panel)[q]; };
-    const std::ptrdiff_t row = row_of(q);
-    for_each_listed(wanted_, row, [bits](std::ptrdiff_t at) { bits(at / panel_items) &= ~(1u << at % panel_items); });
-    for_each_listed(exclude_, row, [bits](std::ptrdiff_t at) { bits(at / panel_items) |= 1u << at % panel_items; });
   }
 
   template <class Body>

@@ -214,13 +214,27 @@ class Selector {
 
   // Sorts the best, best first, and returns how many there are.
   std::ptrdiff_t finish() noexcept {
-    if (state_.size > k_ && network_size(k_) < network_size(state_.size)) keep_best();
-    sort_entries(state_.entries, state_.size);
+    Entry<Score>* const entries = state_.entries;
+    const std::ptrdiff_t n_sorted = std::is_sorted_until(entries, entries + state_.size, RanksBefore{}) - entries;
+    if (n_sorted + few_new >= state_.size) {
+      for (std::ptrdiff_t i = n_sorted; i < state_.size; ++i) insert(i);
+    } else {
+      if (state_.size > k_ && network_size(k_) < network_size(state_.size)) keep_best();
+      sort_entries(entries, state_.size);
+    }
     return state_.size = std::min(state_.size, k_);
   }
 
  private:
   static constexpr std::ptrdiff_t few = 64, most_told_apart = 2048;  // few are sorted sooner than they are told apart
+  static constexpr std::ptrdiff_t few_new = 4;  // after sorted ones are inserted sooner than sorted
+
+  // Brings entry i among those before it, which are sorted.
+  void insert(std::ptrdiff_t i) noexcept {
+    const Entry<Score> entry = state_.entries[i];
+    for (; i > 0 && ranks_before(entry, state_.entries[i - 1]); --i) state_.entries[i] = state_.entries[i - 1];
+    state_.entries[i] = entry;
+  }
 
   // As far as it is known without further work.
   template <bool ascending>

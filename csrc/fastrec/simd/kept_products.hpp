@@ -23,7 +23,8 @@ inline void put_twice(std::int32_t* to, Whole<n> numbers) noexcept {
   put_whole<n>(to, (numbers & 0xffff) | (numbers << 16));
 }
 
-// Keeps the products of n_queries queries with the items of a panel, and raises maxima to what they are sure of:
+// Keeps the products of n_queries queries with the items of a panel, and raises maxima, unless they begin with it, to
+// what they are sure of:
 //     kept = products / 2^shift, rounded down,
 //     sure = (ratio / 2^15 * kept - lost) * 2^doublings,
 // rounded to the nearest before `lost` and ended at the limits after it. Items that bits of `without` name are left
@@ -32,7 +33,7 @@ inline void put_twice(std::int32_t* to, Whole<n> numbers) noexcept {
 template <int n_queries>
 __attribute__((noinline)) void keep_sure(const std::int32_t* products, const std::int32_t* shift, std::int16_t ratio,
                                          int doublings, std::int32_t* lost, const std::uint32_t* without,
-                                         std::int16_t* kept, std::int16_t* maxima,
+                                         std::int16_t* kept, bool begins, std::int16_t* maxima,
                                          std::ptrdiff_t maxima_step) noexcept {
   constexpr int together = kept_together;
   put_twice<n_queries>(lost, whole_at<n_queries>(lost));
@@ -52,10 +53,12 @@ __attribute__((noinline)) void keep_sure(const std::int32_t* products, const std
     for (std::uint32_t left = without[t]; left != 0; left &= left - 1) {
       kept[__builtin_ctz(left)] = sure[__builtin_ctz(left)] = left_out;
     }
-    if (lost[t] < 0) continue;  // too_much_lost, twice
+    const bool none_sure = lost[t] < 0;  // too_much_lost, twice
+    if (none_sure && !begins) continue;
 #pragma GCC unroll 8
     for (int i = 0; i < panel_items; i += together) {
-      store_bytes(maxima + i, larger_16(load_bytes(maxima + i), load_bytes(sure + i)));
+      const Bytes before = begins ? broadcast_16(left_out) : load_bytes(maxima + i);
+      store_bytes(maxima + i, none_sure ? before : larger_16(before, load_bytes(sure + i)));
     }
   }
 }
