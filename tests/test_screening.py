@@ -14,7 +14,7 @@ from scipy.sparse import csr_array, random_array
 import fastrec
 from equality import assert_same
 from fastrec import reference
-from fastrec.item_index import METRICS
+from fastrec.item_index import METRICS, ItemIndex
 from strategies import seeds, thread_counts
 from test_native import CHECKOUT, COMPILER, build, run
 
@@ -29,6 +29,7 @@ KINDS = {
     "normal": lambda rng, x: x,
     "norms of all sizes": lambda rng, x: x * rng.exponential(size=(len(x), 1)) ** 3,
     "unit norm": lambda rng, x: unit(x),
+    "around few directions": lambda rng, x: unit(x[rng.integers(0, min(8, len(x)), len(x))] + 0.3 * x),
     "ties": lambda rng, x: np.round(x),
     "few different": lambda rng, x: x[rng.integers(0, min(20, len(x)), len(x))],
     "all the same": lambda rng, x: np.broadcast_to(x[0], x.shape),
@@ -86,13 +87,18 @@ def test_nearest_among_norms_that_no_float32_holds(scale, n_queries):
         assert_same(fastrec.ItemIndex(near, metric="euclidean").top_k(queries, 1), expected)
 
 
-@settings(max_examples=80)
-@given(cases(), st.sampled_from(METRICS), thread_counts)
+# So many directions: as many as pay, or whether they do or not.
+center_counts = st.sampled_from([None, 1, 5, 6, 40])
+
+
+@settings(max_examples=120)
+@given(cases(), st.sampled_from(METRICS), center_counts, thread_counts)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_index_equals_reference(case, metric, n_threads):
+def test_index_equals_reference(case, metric, n_centers, n_threads):
     (queries, items), k, options = case
     expected = reference.ItemIndex(items, metric=metric).top_k(queries, k, **options)
-    assert_same(fastrec.ItemIndex(items, metric=metric).top_k(queries, k, **options, n_threads=n_threads), expected)
+    index = ItemIndex.of_checked(items, metric, n_centers=n_centers)
+    assert_same(index.top_k(queries, k, **options, n_threads=n_threads), expected)
 
 
 @settings(max_examples=30)
@@ -145,6 +151,17 @@ def test_blocks_of_queries_and_single_ones(metric):
         assert_same(part, fastrec.TopK(whole.items[first:last], whole.scores[first:last]))
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_many_items_around_few_directions(n_threads):
+    rng = np.random.default_rng(5)
+    directions = rng.standard_normal((60, 12))
+    queries, items = (
+        unit(directions[rng.integers(0, 60, n)] + 0.4 * rng.standard_normal((n, 12))) for n in (2100, 8300)
+    )
+    expected = fastrec.top_k(reference.selection.exact_scores(queries, items), 20)
+    assert_same(fastrec.top_k_inner_product(queries, items, 20, n_threads=n_threads), expected)
+
+
 @pytest.mark.parametrize("k", [600, 2000, 2500])
 def test_large_k(k):
     rng = np.random.default_rng(3)
@@ -169,21 +186,25 @@ def test_clusters_far_from_the_origin(metric):
 
 SCREEN, KEPT = "rows/screen.hpp", "simd/kept_products.hpp"
 SLACK = "return residual * load_each<n_queries>(norm_ + first) +"
-STOP = "stop_[q] = least_[q] * unit_ / norm_[q] * (1.0 - 1e-9);"
+STOP = "stop_[q] = norm - 4e-9 * std::abs(norm);"
 LEAST = "euclidean() ? least_half(panel) : 0.0};"
 LOST = "const Each units = lost *"
 LONGEST = "longest_query_part = 255;"
-REACH = "const double norm = norm_[first + t] * scale_[first + t], nearest = std::min(std::max(norm, least), most);"
+REACH = "return not_negative(norm - inverse *"
+ALONG = "larger_of(cosine * packed_.least_along[panel], cosine * packed_.most_along[panel]);"
+ACROSS = "sine * packed_.across[panel]"
 BASELINE = {"x86_64": ["-march=x86-64-v2"]}
 MUTATIONS = {
     "as it is": (SCREEN, SLACK, SLACK),
     "no slack": (SCREEN, SLACK, SLACK.replace("return ", "return 0.0 *")),
     "a fifth of the slack": (SCREEN, SLACK, SLACK.replace("return ", "return 0.2 *")),
-    "stops too early": (SCREEN, STOP, STOP.replace("1.0 - 1e-9", "1.5")),
+    "stops too early": (SCREEN, STOP, STOP.replace("= norm", "= 1.5 * norm")),
     "one too many": (KEPT, "counts[row] >= k ? step : 0;", "counts[row] >= k - 1 ? step : 0;"),
     "sure of too much": (SCREEN, LOST, LOST.replace("lost *", "0.0 * lost *")),
     "no norms": (SCREEN, LEAST, LEAST.replace("least_half", "1.2 * most_half")),
-    "out of reach": (SCREEN, REACH, REACH.replace("norm_[first + t] *", "0.5 * norm_[first + t] *")),
+    "along the centre, the least": (SCREEN, ALONG, ALONG.replace("most_along", "least_along")),
+    "across it, too little": (SCREEN, ACROSS, ACROSS.replace("sine", "0.8 * sine")),
+    "out of reach": (SCREEN, REACH, REACH.replace("norm -", "0.5 * norm -")),
 }
 if platform.machine() in BASELINE:  # elsewhere sums have 32 bits from the start
     MUTATIONS["sums beyond 16 bits"] = ("rows/pack_items.hpp", LONGEST, LONGEST.replace("255", "2550"))

@@ -235,7 +235,7 @@ class ItemIndex {
 
   // Packs all items, or those listed, unless there are few of them, an item is not finite, or norms are so large or
   // so small that their squares might not be held.
-  Status pack(const Kernels& table, int n_threads, Poll poll, Pattern listed = {}, bool for_many = true) {
+  Status pack(const Kernels& table, int n_threads, Poll poll, std::ptrdiff_t n_centers = by_data, Pattern listed = {}) {
     const Strided<Value>& rows = items_.rows;
     n_packed_ = n_listed(listed, rows.rows);
     if (n_packed_ < least_packed || rows.columns < 1 || rows.columns > most_screened_factors) return Status::done;
@@ -253,7 +253,7 @@ class ItemIndex {
     } else {
       std::iota(ids[0], ids[0] + n_packed_, 0);
     }
-    const Status ordered = order_.find(table, items_, norms, ids[0], n_packed_, for_many, n_threads, poll);
+    const Status ordered = order_.find(table, items_, norms, ids[0], n_packed_, n_centers, n_threads, poll);
     if (ordered != Status::done) return ordered;
 
     packed_.centers = order_.centers();
@@ -310,7 +310,8 @@ class ItemIndex {
         screen_pays(one_list ? Pattern{} : candidates, queries.rows, n_listed(listed, rows.rows), out.k)) {
       ItemIndex packed;
       packed.items_ = items_;
-      const Status status = packed.pack(table, n_threads, progress.poll, listed, queries.rows >= many_queries);
+      const Status status =
+          packed.pack(table, n_threads, progress.poll, queries.rows >= many_queries ? by_data : 0, listed);
       if (status != Status::done) return status;
       if (packed.is_packed_) {
         return rank_by_screen(table, queries, items_, packed.packed_, exclude, candidates, out, n_threads, progress);

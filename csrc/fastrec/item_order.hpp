@@ -6,33 +6,43 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <utility>
 
 #include "fastrec/parallel.hpp"
 #include "fastrec/scratch.hpp"
 
 namespace fastrec {
 
-// Places sorted by descending keys, none of them negative, to one part in two million, in linear time: three passes
-// over 11 bits each of the upper half of the keys.
-inline bool sort_by_keys(const double* keys, std::int32_t* places, std::ptrdiff_t n) {
+// Writes ids[0] to ids[n], of descending keys, none of them negative, to one part in two million, in linear time: three
+// passes over 11 bits each of the upper half of the keys.
+template <class KeyOf>
+bool sort_by_keys(const std::int32_t* ids, std::ptrdiff_t n, const KeyOf& key_of, std::int32_t* sorted) {
   constexpr int bits = 11, n_passes = 3;
-  constexpr std::size_t n_buckets = std::size_t{1} << bits;
-  const Scratch<std::int32_t> other(1, n), starts(1, n_buckets + 1);
-  if (!other || !starts) return false;
-  const auto bucket = [keys](std::int32_t place, int pass) {
-    std::uint64_t key;
-    std::memcpy(&key, keys + place, sizeof key);
-    return (~static_cast<std::uint32_t>(key >> 31) >> pass * bits) & (n_buckets - 1);
+  constexpr std::uint32_t n_buckets = 1u << bits;
+  struct Keyed {
+    std::uint32_t key;
+    std::int32_t id;
   };
-  std::int32_t *from = places, *to = other[0];
+  const Scratch<Keyed> keyed(2, n, Fill::nothing);
+  const Scratch<std::int32_t> starts(n_passes, n_buckets);
+  if (!keyed || !starts) return false;
+  const auto bucket = [](std::uint32_t key, int pass) { return key >> pass * bits & (n_buckets - 1); };
+  Keyed *from = keyed[0], *to = keyed[1];
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    const double number = key_of(i);
+    std::uint64_t whole;
+    std::memcpy(&whole, &number, sizeof whole);
+    from[i] = {~static_cast<std::uint32_t>(whole >> 31), ids[i]};
+    for (int pass = 0; pass < n_passes; ++pass) ++starts[pass][bucket(from[i].key, pass)];
+  }
   for (int pass = 0; pass < n_passes; ++pass) {
-    std::fill(starts[0], starts[0] + n_buckets + 1, 0);
-    for (std::ptrdiff_t i = 0; i < n; ++i) ++starts[0][bucket(from[i], pass) + 1];
-    for (std::size_t b = 0; b < n_buckets; ++b) starts[0][b + 1] += starts[0][b];
-    for (std::ptrdiff_t i = 0; i < n; ++i) to[starts[0][bucket(from[i], pass)]++] = from[i];
+    std::int32_t* start = starts[pass];
+    std::int32_t sum = 0;
+    for (std::uint32_t b = 0; b < n_buckets; ++b) sum += std::exchange(start[b], sum);
+    for (std::ptrdiff_t i = 0; i < n; ++i) to[start[bucket(from[i].key, pass)]++] = from[i];
     std::swap(from, to);
   }
-  std::copy(from, from + n, places);
+  for (std::ptrdiff_t i = 0; i < n; ++i) sorted[i] = from[i].id;
   return true;
 }
 
@@ -52,59 +62,29 @@ Status nearest_centers(const ScreenKernels<Value>& kernels, const Items<Value>& 
                            });
 }
 
+constexpr std::ptrdiff_t by_data = -1;  // as many centres as pay
+
 // The order of packed items: by centre, and around it by how far they reach; or by descending norm.
 template <class Value>
 class ItemOrder {
  public:
-  // Of the items that ids list, which are all finite; norms: of every item. Centres are looked for only where `many`
-  // queries will come, norms are alike and directions are not.
+  // Of the items that ids list, which are all finite; norms: of every item. n_centers: as many, or by_data, where they
+  // pay: where norms tell items little apart, and directions do.
   Status find(const Kernels& table, const Items<Value>& items, const double* norms, const std::int32_t* ids,
-              std::ptrdiff_t n, bool many, int n_threads, Poll poll) {
-    const std::ptrdiff_t width = padded_width(items.rows.columns);
-    centers_.n = many && norms_alike(items.metric, norms, ids, n) ? n_centers(n) : 0;
-    directions_ = Scratch<float>(1, centers_.n * width);
+              std::ptrdiff_t n, std::ptrdiff_t n_centers, int n_threads, Poll poll) {
+    const auto norm_of = [&](std::ptrdiff_t i) { return items.metric == Metric::cosine ? 1.0 : norms[ids[i]]; };
+    const bool chosen = n_centers == by_data;
+    if (chosen) n_centers = n >= least_items && norms_alike(n, norm_of) ? most_centers_of(n) : 0;
+    centers_.n = items.metric == Metric::euclidean ? 0 : n_centers;
     ids_ = Scratch<std::int32_t>(1, n, Fill::nothing);
     ends_ = Scratch<std::int64_t>(1, centers_.n + 2);
-    const Scratch<std::int32_t> nearest(1, n), places(1, n, Fill::nothing);
-    const Scratch<float> cosines(1, n, Fill::nothing);
-    const Scratch<double> keys(1, n, Fill::nothing), sums(1, centers_.n * width, Fill::nothing);
-    if (!directions_ || !ids_ || !ends_ || !nearest || !places || !cosines || !keys || !sums) {
-      return Status::out_of_memory;
-    }
-    centers_.directions = directions_[0];
-
-    const auto assign = [&](const std::int32_t* some, std::ptrdiff_t n_some) {
-      const ScreenKernels<Value>& kernels = table;
-      return nearest_centers(kernels, items, some, n_some, centers_, n_threads, poll, nearest[0], cosines[0]);
-    };
+    if (!ids_ || !ends_) return Status::out_of_memory;
     if (centers_.n > 0) {
-      const std::ptrdiff_t n_sample = choose_sample(ids, n, places[0], nearest[0]);
-      for (int round = 0; round < n_rounds; ++round) {
-        find_means(items, norms, places[0], n_sample, nearest[0], sums[0]);
-        const Status status = assign(places[0], n_sample);
-        if (status != Status::done) return status;
-      }
-      if (std::accumulate(cosines[0], cosines[0] + n_sample, 0.0f) < least_cosine * static_cast<float>(n_sample)) {
-        centers_.n = 0;
-        std::fill_n(nearest[0], n_sample, 0);
-      }
+      const Status status = find_by_centers(table, items, norms, ids, n, norm_of, !chosen, n_threads, poll);
+      if (status != Status::done || centers_.n > 0) return status;
     }
-    if (centers_.n > 0) {
-      const Status status = assign(ids, n);
-      if (status != Status::done) return status;
-    }
-    for (std::ptrdiff_t i = 0; i < n; ++i) {
-      const double norm = items.metric == Metric::cosine ? 1.0 : norms[ids[i]];
-      keys[0][i] = centers_.n > 0 ? norm * reach_of(static_cast<double>(cosines[0][i])) : norm;
-    }
-    std::iota(places[0], places[0] + n, 0);
-    if (!sort_by_keys(keys[0], places[0], n)) return Status::out_of_memory;
-
-    std::int64_t* ends = ends_[0];
-    for (std::ptrdiff_t i = 0; i < n; ++i) ++ends[nearest[0][i] + 1];
-    std::partial_sum(ends, ends + n_groups() + 1, ends);
-    for (std::ptrdiff_t i = 0; i < n; ++i) ids_[0][ends[nearest[0][places[0][i]]]++] = ids[places[0][i]];
-    return Status::done;
+    ends_[0][0] = n;
+    return sort_by_keys(ids, n, norm_of, ids_[0]) ? Status::done : Status::out_of_memory;
   }
 
   const Centers& centers() const noexcept { return centers_; }
@@ -125,7 +105,7 @@ class ItemOrder {
       std::fill_n(packed.center + panel, n_panels(group), static_cast<std::int32_t>(group));
       panel += n_panels(group);
     }
-    packed.panels_of_center[n_groups()] = static_cast<std::int32_t>(panel);
+    packed.panels_of_center[n_groups()] = static_cast<std::int32_t>(packed.n_panels);  // with what pads them
   }
 
  private:
@@ -137,25 +117,65 @@ class ItemOrder {
   std::ptrdiff_t n_groups() const noexcept { return std::max<std::ptrdiff_t>(centers_.n, 1); }
 
   // Whether norms tell items so little apart that directions must.
-  static bool norms_alike(Metric metric, const double* norms, const std::int32_t* ids, std::ptrdiff_t n) {
+  template <class NormOf>
+  static bool norms_alike(std::ptrdiff_t n, const NormOf& norm_of) {
     constexpr std::ptrdiff_t most_looked_at = 1024;
-    if (metric != Metric::inner_product) return metric == Metric::cosine;
     double some[most_looked_at];
     const std::ptrdiff_t n_some = std::min(n, most_looked_at);
-    for (std::ptrdiff_t i = 0; i < n_some; ++i) some[i] = norms[ids[i * n / n_some]];
+    for (std::ptrdiff_t i = 0; i < n_some; ++i) some[i] = norm_of(i * n / n_some);
     std::sort(some, some + n_some);
     return some[n_some / 4] >= 0.75 * some[n_some - 1];
   }
 
-  // As many as tiles of dense products take well.
-  static std::ptrdiff_t n_centers(std::ptrdiff_t n) noexcept {
-    return n < least_items ? 0 : std::min(n / items_a_center, most_centers) / 6 * 6;
+  // A number that tiles of dense products take well.
+  static std::ptrdiff_t most_centers_of(std::ptrdiff_t n) noexcept {
+    return std::min(n / items_a_center, most_centers) / 6 * 6;
   }
 
   // How far an item reaches towards a query at some such angle to its centre, as most are to most centres, in its norm.
   static double reach_of(double cosine) noexcept {
     constexpr double along = 0.35, across = 0.94;
     return std::max(along * cosine + across * std::sqrt(std::max(1.0 - cosine * cosine, 0.0)), 0.0);
+  }
+
+  // Leaves no centre where directions are too little alike, unless they are asked for.
+  template <class NormOf>
+  Status find_by_centers(const Kernels& table, const Items<Value>& items, const double* norms, const std::int32_t* ids,
+                         std::ptrdiff_t n, const NormOf& norm_of, bool asked_for, int n_threads, Poll poll) {
+    const std::ptrdiff_t width = padded_width(items.rows.columns);
+    directions_ = Scratch<float>(1, centers_.n * width);
+    const Scratch<std::int32_t> nearest(1, n, Fill::nothing), sample(1, n, Fill::nothing);
+    const Scratch<float> cosines(1, n, Fill::nothing);
+    const Scratch<double> sums(1, centers_.n * width, Fill::nothing);
+    if (!directions_ || !nearest || !sample || !cosines || !sums) return Status::out_of_memory;
+    centers_.directions = directions_[0];
+    const auto assign = [&](const std::int32_t* some, std::ptrdiff_t n_some) {
+      const ScreenKernels<Value>& kernels = table;
+      return nearest_centers(kernels, items, some, n_some, centers_, n_threads, poll, nearest[0], cosines[0]);
+    };
+
+    const std::ptrdiff_t n_sample = choose_sample(ids, n, sample[0], nearest[0]);
+    for (int round = 0; round < n_rounds; ++round) {
+      find_means(items, norms, sample[0], n_sample, nearest[0], sums[0]);
+      const Status status = assign(sample[0], n_sample);
+      if (status != Status::done) return status;
+    }
+    const float alike = std::accumulate(cosines[0], cosines[0] + n_sample, 0.0f) / static_cast<float>(n_sample);
+    if (!asked_for && alike < least_cosine) {
+      centers_.n = 0;
+      return Status::done;
+    }
+    const Status status = assign(ids, n);
+    if (status != Status::done) return status;
+
+    std::iota(sample[0], sample[0] + n, 0);
+    const auto reach = [&](std::ptrdiff_t i) { return norm_of(i) * reach_of(static_cast<double>(cosines[0][i])); };
+    if (!sort_by_keys(sample[0], n, reach, sample[0])) return Status::out_of_memory;
+    std::int64_t* ends = ends_[0];
+    for (std::ptrdiff_t i = 0; i < n; ++i) ++ends[nearest[0][i] + 1];
+    std::partial_sum(ends, ends + centers_.n + 1, ends);
+    for (std::ptrdiff_t i = 0; i < n; ++i) ids_[0][ends[nearest[0][sample[0][i]]]++] = ids[sample[0][i]];
+    return Status::done;
   }
 
   // An evenly spaced sample, some of which are the first centres.

@@ -126,9 +126,10 @@ cdef extern from "fastrec/top_k_inner_product.hpp" namespace "fastrec" nogil:
                                       Pattern candidates, TopKRows[Value], int n_threads, Progress) noexcept
 
 cdef extern from "fastrec/item_index.hpp" namespace "fastrec" nogil:
+    ptrdiff_t by_data
     cppclass ItemIndex[Value]:
         Status refer(const Kernels&, Strided[Value] items, Metric, int n_threads, Poll) noexcept
-        Status pack(const Kernels&, int n_threads, Poll) noexcept
+        Status pack(const Kernels&, int n_threads, Poll, ptrdiff_t n_centers) noexcept
         Status top_k(const Kernels&, Strided[Value] queries, Pattern exclude, Pattern candidates, TopKRows[Value],
                      int n_threads, Progress) noexcept
 

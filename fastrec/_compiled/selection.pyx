@@ -77,13 +77,14 @@ cdef class PackedItems:
         del self.of_double
 
 
-def pack_items(const Value[:, :] items, str metric, int n_threads):
+def pack_items(const Value[:, :] items, str metric, n_centers, int n_threads):
     cdef csrc.Metric kind = {
         "inner_product": csrc.Metric.inner_product,
         "cosine": csrc.Metric.cosine,
         "euclidean": csrc.Metric.euclidean,
     }[metric]
     cdef csrc.Strided[Value] rows = strided(items)
+    cdef ptrdiff_t centers = csrc.by_data if n_centers is None else n_centers
     cdef csrc.ItemIndex[Value]* index = new csrc.ItemIndex[Value]()
     cdef PackedItems packed = PackedItems()
     packed.items = items
@@ -95,7 +96,7 @@ def pack_items(const Value[:, :] items, str metric, int n_threads):
     with nogil:
         status = index.refer(kernels[0], rows, kind, n_threads, poll)
         if status == csrc.Status.done:
-            status = index.pack(kernels[0], n_threads, poll)
+            status = index.pack(kernels[0], n_threads, poll, centers)
     finish(status)
     return packed
 

@@ -18,7 +18,7 @@ const Kernels kernels_under_test = [] {
   Kernels table{};
   static_cast<ExactKernels<float>&>(table) = ExactKernels<float>{item_norms<float>, rank_exactly<float>};
   static_cast<ScreenKernels<float>&>(table) =
-      ScreenKernels<float>{pack_panels<float>, screen_block<float>, screen_single<float>};
+      ScreenKernels<float>{assign_centers<float>, pack_panels<float>, screen_block<float>, screen_single<float>};
   return table;
 }();
 
@@ -46,7 +46,8 @@ struct Answer {
 
 bool never() { return false; }
 
-int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool decaying, float mean, Metric metric) {
+int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool decaying, float mean, Metric metric,
+                std::ptrdiff_t n_centers) {
   constexpr std::ptrdiff_t n_queries = 64, n_items = 6000, few = 16;  // too few for an index without packed items
   std::mt19937 random(seed);
   std::normal_distribution<float> normal(mean);
@@ -64,7 +65,7 @@ int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool 
   Answer screened(n_queries, k), exact(n_queries, k);
   ItemIndex<float> packed, plain;
   Status status = packed.refer(fastrec::kernels_under_test, v, metric, 1, never);
-  if (status == Status::done) status = packed.pack(fastrec::kernels_under_test, 1, never);
+  if (status == Status::done) status = packed.pack(fastrec::kernels_under_test, 1, never, n_centers);
   if (status == Status::done) status = plain.refer(fastrec::kernels_under_test, v, metric, 1, never);
   packed.top_k(fastrec::kernels_under_test, q, Pattern{}, Pattern{}, screened.rows(), 1, {never});
   for (std::ptrdiff_t first = 0; first < n_queries; first += few) {
@@ -87,10 +88,12 @@ int first_differences() {
       for (std::ptrdiff_t k : {1, 20}) {
         for (Metric metric : {Metric::inner_product, Metric::cosine, Metric::euclidean}) {
           for (bool decaying : {false, true}) {
-            if (const int n = differences(seed, n_factors, k, decaying, 0.0f, metric)) return n;
+            for (std::ptrdiff_t n_centers : {0, 30}) {
+              if (const int n = differences(seed, n_factors, k, decaying, 0.0f, metric, n_centers)) return n;
+            }
           }
           if (n_factors < 64) continue;  // with 64 come the largest sums
-          if (const int n = differences(seed, n_factors, k, false, 3.0f, metric)) return n;
+          if (const int n = differences(seed, n_factors, k, false, 3.0f, metric, 0)) return n;
         }
       }
     }

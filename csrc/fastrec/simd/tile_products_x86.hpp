@@ -52,18 +52,22 @@ class TileProducts {
   void find(const std::uint8_t* items, const std::int8_t* codes, const std::int32_t* places, const std::int32_t* bars,
             std::ptrdiff_t bars_step, const Found& found) const noexcept {
     const std::ptrdiff_t query_bytes = n_blocks_ * row_bytes;
-    for (int t = 0; t < n_rows; ++t) {
-      for (std::ptrdiff_t at = 0; at < query_bytes; at += row_bytes) {
-        store_bytes(together_ + t * query_bytes + at, load_bytes(codes + places[t] * query_bytes + at));
+    const std::int8_t* queries = codes + places[0] * query_bytes;
+    if (places[n_rows - 1] - places[0] != n_rows - 1) {  // places ascend
+      for (int t = 0; t < n_rows; ++t) {
+        for (std::ptrdiff_t at = 0; at < query_bytes; at += row_bytes) {
+          store_bytes(together_ + t * query_bytes + at, load_bytes(codes + places[t] * query_bytes + at));
+        }
       }
+      queries = together_;
+      tiles_read_memory();
     }
-    tiles_read_memory();
     alignas(64) std::int32_t sums[n_panels][n_rows][panel_items];
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    add_products(items, together_, query_bytes);
+    add_products(items, queries, query_bytes);
     store_sums(sums[0][0], n_rows * panel_items);
     alignas(32) std::uint16_t reached[n_rows];  // by the largest in each place of a row
     for (int t = 0; t < n_rows; ++t) {
