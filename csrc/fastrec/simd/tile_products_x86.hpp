@@ -53,7 +53,8 @@ class TileProducts {
             std::ptrdiff_t bars_step, const Found& found) const noexcept {
     const std::ptrdiff_t query_bytes = n_blocks_ * row_bytes;
     const std::int8_t* queries = codes + places[0] * query_bytes;
-    if (places[n_rows - 1] - places[0] != n_rows - 1) {  // places ascend
+    const bool different = places[n_rows - 2] != places[n_rows - 1];  // places ascend, but the last may be repeated
+    if (!different || places[n_rows - 1] - places[0] != n_rows - 1) {
       for (int t = 0; t < n_rows; ++t) {
         for (std::ptrdiff_t at = 0; at < query_bytes; at += row_bytes) {
           store_bytes(together_ + t * query_bytes + at, load_bytes(codes + places[t] * query_bytes + at));
