@@ -62,19 +62,19 @@ class ItemIndex:
         self._set(np.array(checked, order="C"), _check.choice(metric, "metric", METRICS))
 
     @classmethod
-    def of_checked(cls, items: Array, metric: str, *, n_centers: int | None = None) -> ItemIndex:
+    def of_checked(cls, items: Array, metric: str, *, n_centres: int | None = None) -> ItemIndex:
         """An index of items that nobody will change, without a copy.
 
-        ``n_centers`` groups them by so many directions; left out, by as many as pay. It is there so that tests need
+        ``n_centres`` groups them by so many directions; left out, by as many as pay. It is there so that tests need
         not many items for that.
         """
         index = cls.__new__(cls)
-        index._set(items.view(), metric, n_centers)
+        index._set(items.view(), metric, n_centres)
         return index
 
-    def _set(self, items: Array, metric: str, n_centers: int | None = None) -> None:
+    def _set(self, items: Array, metric: str, n_centres: int | None = None) -> None:
         items.flags.writeable = False
-        self.items, self.metric, self._n_centers = items, metric, n_centers
+        self.items, self.metric, self._n_centres = items, metric, n_centres
         self._packed: dict[npt.DTypeLike, Any] = {}
         self._lock = threading.Lock()
         self._of(items.dtype)
@@ -161,7 +161,7 @@ class ItemIndex:
                 if packed is None:
                     items = self.items.astype(dtype, copy=False)
                     pack = _dispatch.kernel("pack_items", dtype)
-                    packed = pack(items, self.metric, self._n_centers, _threads.resolve(None))
+                    packed = pack(items, self.metric, self._n_centres, _threads.resolve(None))
                     self._packed[dtype] = packed
         return packed
 

@@ -88,16 +88,16 @@ def test_nearest_among_norms_that_no_float32_holds(scale, n_queries):
 
 
 # So many directions: as many as pay, or whether they do or not.
-center_counts = st.sampled_from([None, 1, 5, 6, 40])
+centre_counts = st.sampled_from([None, 1, 5, 6, 40])
 
 
 @settings(max_examples=120)
-@given(cases(), st.sampled_from(METRICS), center_counts, thread_counts)
+@given(cases(), st.sampled_from(METRICS), centre_counts, thread_counts)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_index_equals_reference(case, metric, n_centers, n_threads):
+def test_index_equals_reference(case, metric, n_centres, n_threads):
     (queries, items), k, options = case
     expected = reference.ItemIndex(items, metric=metric).top_k(queries, k, **options)
-    index = ItemIndex.of_checked(items, metric, n_centers=n_centers)
+    index = ItemIndex.of_checked(items, metric, n_centres=n_centres)
     assert_same(index.top_k(queries, k, **options, n_threads=n_threads), expected)
 
 

@@ -69,7 +69,7 @@ struct ScreenShape {
 };
 
 template <class Value>
-ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::ptrdiff_t n_centers,
+ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::ptrdiff_t n_centres,
                          std::ptrdiff_t capacity, std::ptrdiff_t k, int n_threads) noexcept {
   constexpr std::ptrdiff_t few_queries = 4, scratch_bytes = std::ptrdiff_t{24} << 20;
   constexpr std::ptrdiff_t product_bytes = std::ptrdiff_t{1} << 18;
@@ -87,7 +87,7 @@ ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::p
   // there are few for each thread, or where they are large.
   const double row_operations = static_cast<double>(n_packed) * static_cast<double>(queries.columns);
   const std::ptrdiff_t query_bytes =
-      padded_width(queries.columns) * 10 + capacity * 12 + shape.first_panels * 4 + n_centers * 8 + 200;
+      padded_width(queries.columns) * 10 + capacity * 12 + shape.first_panels * 4 + n_centres * 8 + 200;
   const std::ptrdiff_t longest = std::min({most_screened_queries, static_cast<std::ptrdiff_t>(2e10 / row_operations),
                                            queries.rows / (2 * n_threads), scratch_bytes / n_threads / query_bytes});
   shape.block = std::max<std::ptrdiff_t>(1, longest / tile_queries) * tile_queries;
@@ -98,9 +98,9 @@ template <class Value>
 class ScreenWorkspace {
  public:
   ScreenWorkspace(int n_workers, const ScreenShape& shape, std::ptrdiff_t n_factors, std::ptrdiff_t n_panels,
-                  const Centers& centers, std::ptrdiff_t capacity)
+                  const Centres& centres, std::ptrdiff_t capacity)
       : shape_(shape),
-        n_centers_(centers.n),
+        n_centres_(centres.n),
         capacity_(capacity),
         width_(padded_width(n_factors)),
         first_items_(std::min(shape.first_panels, n_panels) * panel_items),
@@ -109,16 +109,17 @@ class ScreenWorkspace {
         queries_(n_workers, shape.block * width_, Fill::nothing),
         reals_(n_workers, shape.block * 10, Fill::nothing),
         integers_(n_workers, 6 * shape.block + panels_together * (shape.block + 1) + tile_queries, Fill::nothing),
-        floats_(n_workers, directions_together * (width_ + centers.n) + 2 * centers.n * shape.block),
+        floats_(n_workers,
+                n_centres_ > 0 ? directions_together * (width_ + n_centres_) + 2 * n_centres_ * shape.block : 0),
         entries_(n_workers, shape.block * capacity, Fill::nothing),
         selections_(n_workers, shape.block, Fill::nothing),
         products_(n_workers, shape.group * first_items_, Fill::nothing),
         marks_(n_workers, shape.block * first_items_ / panel_items, Fill::nothing),
         maxima_(n_workers, shape.group * shape.n_maxima, Fill::nothing),
-        centers_(n_workers, centers.n),
-        panels_(n_workers, shape.first_panels + n_panels),
+        centres_(n_workers, centres.n),
+        panels_(n_workers, shape.first_panels + (n_centres_ > 0 ? n_panels : 0)),
         exact_(n_workers, 1, n_factors, capacity) {
-    for (int worker = 0; panels_ && worker < n_workers; ++worker) {
+    for (int worker = 0; panels_ && n_centres_ > 0 && worker < n_workers; ++worker) {
       std::fill_n(panels_[worker] + shape.first_panels, n_panels, -1);
     }
   }
@@ -139,13 +140,13 @@ class ScreenWorkspace {
     scratch.bars = scratch.start + 3 * shape_.block;
     scratch.order = scratch.bars + panels_together * (shape_.block + 1);
     scratch.directions = floats_[worker];
-    scratch.cosines = scratch.directions + directions_together * (width_ + n_centers_);
+    scratch.cosines = scratch.directions + directions_together * (width_ + n_centres_);
     scratch.entries = entries_[worker];
     scratch.selections = selections_[worker];
     scratch.products = products_[worker];
     scratch.marks = marks_[worker];
     scratch.maxima = maxima_[worker];
-    scratch.centers = centers_[worker];
+    scratch.centres = centres_[worker];
     scratch.first = panels_[worker];
     scratch.place_of_panel = scratch.first + shape_.first_panels;
     scratch.block = shape_.block;
@@ -159,7 +160,7 @@ class ScreenWorkspace {
 
  private:
   ScreenShape shape_;
-  std::ptrdiff_t n_centers_, capacity_, width_, first_items_, code_width_;
+  std::ptrdiff_t n_centres_, capacity_, width_, first_items_, code_width_;
   Scratch<std::int8_t> codes_;
   Scratch<Value> queries_;
   Scratch<double> reals_;
@@ -170,7 +171,7 @@ class ScreenWorkspace {
   Scratch<std::int16_t> products_;
   Scratch<std::uint32_t> marks_;
   Scratch<std::int16_t> maxima_;
-  Scratch<Entry<float>> centers_;
+  Scratch<Entry<float>> centres_;
   Scratch<std::int32_t> panels_;
   ExactWorkspace<Value> exact_;
 };
@@ -181,8 +182,8 @@ Status rank_by_screen(const Kernels& table, Strided<Value> queries, Items<Value>
   const ScreenKernels<Value>& kernels = table;
   const std::ptrdiff_t n_packed = packed.n_panels * panel_items;
   const std::ptrdiff_t capacity = selection_capacity(out.k, n_packed);
-  const ScreenShape shape = screen_shape(queries, n_packed, packed.centers.n, capacity, out.k, n_threads);
-  const ScreenWorkspace<Value> workspace(n_threads, shape, queries.columns, packed.n_panels, packed.centers, capacity);
+  const ScreenShape shape = screen_shape(queries, n_packed, packed.centres.n, capacity, out.k, n_threads);
+  const ScreenWorkspace<Value> workspace(n_threads, shape, queries.columns, packed.n_panels, packed.centres, capacity);
   if (!workspace) return Status::out_of_memory;
   const auto kernel = shape.tile == 1 ? kernels.single : kernels.block;
   const auto rank = [&](Rows rows, const std::int64_t* order) {
@@ -192,30 +193,15 @@ Status rank_by_screen(const Kernels& table, Strided<Value> queries, Items<Value>
                                       workspace[worker], out);
                              });
   };
-  if (packed.centers.n == 0 || queries.rows <= shape.block) return rank({0, queries.rows}, nullptr);
-  // Queries that are near to the same centre come together: their best items share panels.
-  constexpr std::ptrdiff_t most_ordered = std::ptrdiff_t{1} << 16;
-  const std::ptrdiff_t n_ordered = std::min(queries.rows, most_ordered);
-  const Scratch<std::int32_t> nearest(1, n_ordered), places(1, n_ordered);
-  const Scratch<float> cosines(1, n_ordered);
-  const Scratch<std::int64_t> order(1, n_ordered), ends(1, packed.centers.n + 1);
-  if (!nearest || !places || !cosines || !order || !ends) return Status::out_of_memory;
-  std::iota(places[0], places[0] + n_ordered, 0);
-  for (std::ptrdiff_t first = 0; first < queries.rows; first += n_ordered) {
-    const std::ptrdiff_t n = std::min(n_ordered, queries.rows - first);
-    Items<Value> some = {queries, Metric::inner_product, nullptr};
-    some.rows.data += first * queries.row_step;
-    Status status =
-        nearest_centers(kernels, some, places[0], n, packed.centers, n_threads, progress.poll, nearest[0], cosines[0]);
-    if (status != Status::done) return status;
-    std::fill_n(ends[0], packed.centers.n + 1, 0);
-    for (std::ptrdiff_t i = 0; i < n; ++i) ++ends[0][nearest[0][i] + 1];
-    std::partial_sum(ends[0], ends[0] + packed.centers.n, ends[0]);
-    for (std::ptrdiff_t i = 0; i < n; ++i) order[0][ends[0][nearest[0][i]]++] = first + i;
-    status = rank({0, n}, order[0]);
-    if (status != Status::done) return status;
+  if (packed.centres.n == 0 || queries.rows <= shape.block) return rank({0, queries.rows}, nullptr);
+  QueryOrder<Value> order(queries.rows, packed.centres);
+  if (!order) return Status::out_of_memory;
+  Status status = Status::done;
+  for (std::ptrdiff_t first = 0; first < queries.rows && status == Status::done; first += order.length()) {
+    status = order.find(kernels, queries, first, n_threads, progress.poll);
+    if (status == Status::done) status = rank({0, std::min(order.length(), queries.rows - first)}, order.rows());
   }
-  return Status::done;
+  return status;
 }
 
 // ---- the index ------------------------------------------------------------------------------------------------------
@@ -235,7 +221,7 @@ class ItemIndex {
 
   // Packs all items, or those listed, unless there are few of them, an item is not finite, or norms are so large or
   // so small that their squares might not be held.
-  Status pack(const Kernels& table, int n_threads, Poll poll, std::ptrdiff_t n_centers = by_data, Pattern listed = {}) {
+  Status pack(const Kernels& table, int n_threads, Poll poll, std::ptrdiff_t n_centres = by_data, Pattern listed = {}) {
     const Strided<Value>& rows = items_.rows;
     n_packed_ = n_listed(listed, rows.rows);
     if (n_packed_ < least_packed || rows.columns < 1 || rows.columns > most_screened_factors) return Status::done;
@@ -253,10 +239,10 @@ class ItemIndex {
     } else {
       std::iota(ids[0], ids[0] + n_packed_, 0);
     }
-    const Status ordered = order_.find(table, items_, norms, ids[0], n_packed_, n_centers, n_threads, poll);
+    const Status ordered = order_.find(table, items_, norms, ids[0], n_packed_, n_centres, n_threads, poll);
     if (ordered != Status::done) return ordered;
 
-    packed_.centers = order_.centers();
+    packed_.centres = order_.centres();
     packed_.n_panels = (order_.n_panels() + panels_together - 1) / panels_together * panels_together;
     packed_.n_steps = padded_width(rows.columns) / step_factors;
     packed_.listed = listed.indptr != nullptr;
@@ -264,15 +250,15 @@ class ItemIndex {
     // A tile may reach beyond the last panel, where queries have zeros.
     const std::ptrdiff_t n_codes = n_places * packed_.n_steps * step_factors + panel_items * tile_factors;
     codes_ = Scratch<std::uint8_t>(1, n_codes, Fill::nothing);
-    const std::ptrdiff_t n_groups = std::max<std::ptrdiff_t>(packed_.centers.n, 1);
+    const std::ptrdiff_t n_groups = std::max<std::ptrdiff_t>(packed_.centres.n, 1);
     places_ = Scratch<std::int32_t>(1, n_places + rows.rows + packed_.n_panels + n_groups + 1, Fill::nothing);
     of_panels_ = Scratch<double>(1, 8 * packed_.n_panels);
     if (!codes_ || !places_ || !of_panels_) return Status::out_of_memory;
     packed_.codes = codes_[0];
     packed_.ids = places_[0];
     packed_.position_of = packed_.ids + n_places;
-    packed_.center = packed_.position_of + rows.rows;
-    packed_.panels_of_center = packed_.center + packed_.n_panels;
+    packed_.centre = packed_.position_of + rows.rows;
+    packed_.panels_of_centre = packed_.centre + packed_.n_panels;
     for (double** field : {&packed_.scale, &packed_.least_norm, &packed_.norm, &packed_.least_along,
                            &packed_.most_along, &packed_.across, &packed_.code_norm, &packed_.residual}) {
       *field = of_panels_[0] + (field - &packed_.scale) * packed_.n_panels;

@@ -1,5 +1,5 @@
-// Driver of the order of packed items: which of them share a panel. Items of like direction do, so that one bound
-// leaves out all of them (cones.hpp), and among these items of like norm.
+// Driver of the order of packed items, and of queries: which of them share a panel, or a block. Items of like direction
+// do, so that one bound leaves out all of them (cones.hpp), or items of like norm.
 #pragma once
 
 #include <algorithm>
@@ -48,19 +48,65 @@ bool sort_by_keys(const std::int32_t* ids, std::ptrdiff_t n, const KeyOf& key_of
 
 // The centres nearest to some rows, and the cosines between them.
 template <class Value>
-Status nearest_centers(const ScreenKernels<Value>& kernels, const Items<Value>& items, const std::int32_t* ids,
-                       std::ptrdiff_t n, const Centers& centers, int n_threads, Poll poll, std::int32_t* nearest,
+Status nearest_centres(const ScreenKernels<Value>& kernels, const Items<Value>& items, const std::int32_t* ids,
+                       std::ptrdiff_t n, const Centres& centres, int n_threads, Poll poll, std::int32_t* nearest,
                        float* cosines) {
   constexpr std::ptrdiff_t length = 8 * directions_together;
   const std::ptrdiff_t width = padded_width(items.rows.columns);
-  n_threads = worthwhile_threads(static_cast<double>(n) * static_cast<double>(width * centers.n) / 16, n_threads);
-  const Scratch<float> directions(n_threads, directions_together * (width + centers.n));
+  n_threads = worthwhile_threads(static_cast<double>(n) * static_cast<double>(width * centres.n) / 16, n_threads);
+  const Scratch<float> directions(n_threads, directions_together * (width + centres.n));
   if (!directions) return Status::out_of_memory;
   return parallel_for_rows(0, n, length, n_threads, poll,
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                             kernels.assign({first, last}, items, ids, centers, directions[worker], nearest, cosines);
+                             kernels.assign({first, last}, items, ids, centres, directions[worker], nearest, cosines);
                            });
 }
+
+// Queries that are near to the same centre come together: their best items share panels.
+template <class Value>
+class QueryOrder {
+ public:
+  QueryOrder(std::ptrdiff_t n_rows, const Centres& centres)
+      : centres_(centres),
+        length_(std::min(n_rows, most_together)),
+        places_(1, length_, Fill::nothing),
+        nearest_(1, length_, Fill::nothing),
+        cosines_(1, length_, Fill::nothing),
+        ends_(1, centres.n + 1),
+        rows_(1, length_, Fill::nothing) {}
+  explicit operator bool() const { return places_ && nearest_ && cosines_ && ends_ && rows_; }
+
+  // So many rows are ordered at once.
+  std::ptrdiff_t length() const noexcept { return length_; }
+
+  // The order of rows from `first` on.
+  Status find(const ScreenKernels<Value>& kernels, Strided<Value> queries, std::ptrdiff_t first, int n_threads,
+              Poll poll) {
+    const std::ptrdiff_t n = std::min(length_, queries.rows - first);
+    std::iota(places_[0], places_[0] + n, 0);
+    queries.data += first * queries.row_step;
+    const Status status = nearest_centres(kernels, {queries, Metric::inner_product, nullptr}, places_[0], n, centres_,
+                                          n_threads, poll, nearest_[0], cosines_[0]);
+    if (status != Status::done) return status;
+    std::int64_t* ends = ends_[0];
+    std::fill_n(ends, centres_.n + 1, 0);
+    for (std::ptrdiff_t i = 0; i < n; ++i) ++ends[nearest_[0][i] + 1];
+    std::partial_sum(ends, ends + centres_.n + 1, ends);
+    for (std::ptrdiff_t i = 0; i < n; ++i) rows_[0][ends[nearest_[0][i]]++] = first + i;
+    return Status::done;
+  }
+
+  const std::int64_t* rows() const noexcept { return rows_[0]; }
+
+ private:
+  static constexpr std::ptrdiff_t most_together = std::ptrdiff_t{1} << 16;
+
+  Centres centres_;
+  std::ptrdiff_t length_;
+  Scratch<std::int32_t> places_, nearest_;
+  Scratch<float> cosines_;
+  Scratch<std::int64_t> ends_, rows_;
+};
 
 constexpr std::ptrdiff_t by_data = -1;  // as many centres as pay
 
@@ -68,26 +114,26 @@ constexpr std::ptrdiff_t by_data = -1;  // as many centres as pay
 template <class Value>
 class ItemOrder {
  public:
-  // Of the items that ids list, which are all finite; norms: of every item. n_centers: as many, or by_data, where they
+  // Of the items that ids list, which are all finite; norms: of every item. n_centres: as many, or by_data, where they
   // pay: where norms tell items little apart, and directions do.
   Status find(const Kernels& table, const Items<Value>& items, const double* norms, const std::int32_t* ids,
-              std::ptrdiff_t n, std::ptrdiff_t n_centers, int n_threads, Poll poll) {
+              std::ptrdiff_t n, std::ptrdiff_t n_centres, int n_threads, Poll poll) {
     const auto norm_of = [&](std::ptrdiff_t i) { return items.metric == Metric::cosine ? 1.0 : norms[ids[i]]; };
-    const bool chosen = n_centers == by_data;
-    if (chosen) n_centers = n >= least_items && norms_alike(n, norm_of) ? most_centers_of(n) : 0;
-    centers_.n = items.metric == Metric::euclidean ? 0 : n_centers;
+    const bool chosen = n_centres == by_data;
+    if (chosen) n_centres = n >= least_items && norms_alike(n, norm_of) ? most_centres_of(n) : 0;
+    centres_.n = items.metric == Metric::euclidean ? 0 : n_centres;
     ids_ = Scratch<std::int32_t>(1, n, Fill::nothing);
-    ends_ = Scratch<std::int64_t>(1, centers_.n + 2);
+    ends_ = Scratch<std::int64_t>(1, centres_.n + 2);
     if (!ids_ || !ends_) return Status::out_of_memory;
-    if (centers_.n > 0) {
-      const Status status = find_by_centers(table, items, norms, ids, n, norm_of, !chosen, n_threads, poll);
-      if (status != Status::done || centers_.n > 0) return status;
+    if (centres_.n > 0) {
+      const Status status = find_by_centres(table, items, norms, ids, n, norm_of, !chosen, n_threads, poll);
+      if (status != Status::done || centres_.n > 0) return status;
     }
     ends_[0][0] = n;
     return sort_by_keys(ids, n, norm_of, ids_[0]) ? Status::done : Status::out_of_memory;
   }
 
-  const Centers& centers() const noexcept { return centers_; }
+  const Centres& centres() const noexcept { return centres_; }
   std::ptrdiff_t n_panels() const noexcept {
     std::ptrdiff_t n = 0;
     for (std::ptrdiff_t group = 0; group < n_groups(); ++group) n += n_panels(group);
@@ -97,24 +143,24 @@ class ItemOrder {
   // Writes the ids and centres of panels, and where those of a centre begin.
   void place(const PackedItems& packed) const noexcept {
     std::fill(packed.ids, packed.ids + packed.n_panels * panel_items, -1);
-    std::fill(packed.center, packed.center + packed.n_panels, 0);
+    std::fill(packed.centre, packed.centre + packed.n_panels, 0);
     std::ptrdiff_t panel = 0;
     for (std::ptrdiff_t group = 0; group < n_groups(); ++group) {
-      packed.panels_of_center[group] = static_cast<std::int32_t>(panel);
+      packed.panels_of_centre[group] = static_cast<std::int32_t>(panel);
       std::copy(ids_[0] + start(group), ids_[0] + ends_[0][group], packed.ids + panel * panel_items);
-      std::fill_n(packed.center + panel, n_panels(group), static_cast<std::int32_t>(group));
+      std::fill_n(packed.centre + panel, n_panels(group), static_cast<std::int32_t>(group));
       panel += n_panels(group);
     }
-    packed.panels_of_center[n_groups()] = static_cast<std::int32_t>(packed.n_panels);  // with what pads them
+    packed.panels_of_centre[n_groups()] = static_cast<std::int32_t>(packed.n_panels);  // with what pads them
   }
 
  private:
-  static constexpr std::ptrdiff_t least_items = 8192, items_a_center = 320, most_centers = 120, sample_a_center = 16;
+  static constexpr std::ptrdiff_t least_items = 8192, items_a_centre = 320, most_centres = 120, sample_a_centre = 16;
   static constexpr int n_rounds = 5;
   static constexpr float least_cosine = 0.65f;  // in the mean: cones that are wider leave hardly a query out
 
   // Of items: those of each centre, or all.
-  std::ptrdiff_t n_groups() const noexcept { return std::max<std::ptrdiff_t>(centers_.n, 1); }
+  std::ptrdiff_t n_groups() const noexcept { return std::max<std::ptrdiff_t>(centres_.n, 1); }
 
   // Whether norms tell items so little apart that directions must.
   template <class NormOf>
@@ -128,8 +174,8 @@ class ItemOrder {
   }
 
   // A number that tiles of dense products take well.
-  static std::ptrdiff_t most_centers_of(std::ptrdiff_t n) noexcept {
-    return std::min(n / items_a_center, most_centers) / 6 * 6;
+  static std::ptrdiff_t most_centres_of(std::ptrdiff_t n) noexcept {
+    return std::min(n / items_a_centre, most_centres) / 6 * 6;
   }
 
   // How far an item reaches towards a query at some such angle to its centre, as most are to most centres, in its norm.
@@ -140,18 +186,18 @@ class ItemOrder {
 
   // Leaves no centre where directions are too little alike, unless they are asked for.
   template <class NormOf>
-  Status find_by_centers(const Kernels& table, const Items<Value>& items, const double* norms, const std::int32_t* ids,
+  Status find_by_centres(const Kernels& table, const Items<Value>& items, const double* norms, const std::int32_t* ids,
                          std::ptrdiff_t n, const NormOf& norm_of, bool asked_for, int n_threads, Poll poll) {
     const std::ptrdiff_t width = padded_width(items.rows.columns);
-    directions_ = Scratch<float>(1, centers_.n * width);
+    directions_ = Scratch<float>(1, centres_.n * width);
     const Scratch<std::int32_t> nearest(1, n, Fill::nothing), sample(1, n, Fill::nothing);
     const Scratch<float> cosines(1, n, Fill::nothing);
-    const Scratch<double> sums(1, centers_.n * width, Fill::nothing);
+    const Scratch<double> sums(1, centres_.n * width, Fill::nothing);
     if (!directions_ || !nearest || !sample || !cosines || !sums) return Status::out_of_memory;
-    centers_.directions = directions_[0];
+    centres_.directions = directions_[0];
     const auto assign = [&](const std::int32_t* some, std::ptrdiff_t n_some) {
       const ScreenKernels<Value>& kernels = table;
-      return nearest_centers(kernels, items, some, n_some, centers_, n_threads, poll, nearest[0], cosines[0]);
+      return nearest_centres(kernels, items, some, n_some, centres_, n_threads, poll, nearest[0], cosines[0]);
     };
 
     const std::ptrdiff_t n_sample = choose_sample(ids, n, sample[0], nearest[0]);
@@ -162,7 +208,7 @@ class ItemOrder {
     }
     const float alike = std::accumulate(cosines[0], cosines[0] + n_sample, 0.0f) / static_cast<float>(n_sample);
     if (!asked_for && alike < least_cosine) {
-      centers_.n = 0;
+      centres_.n = 0;
       return Status::done;
     }
     const Status status = assign(ids, n);
@@ -173,7 +219,7 @@ class ItemOrder {
     if (!sort_by_keys(sample[0], n, reach, sample[0])) return Status::out_of_memory;
     std::int64_t* ends = ends_[0];
     for (std::ptrdiff_t i = 0; i < n; ++i) ++ends[nearest[0][i] + 1];
-    std::partial_sum(ends, ends + centers_.n + 1, ends);
+    std::partial_sum(ends, ends + centres_.n + 1, ends);
     for (std::ptrdiff_t i = 0; i < n; ++i) ids_[0][ends[nearest[0][sample[0][i]]]++] = ids[sample[0][i]];
     return Status::done;
   }
@@ -181,10 +227,10 @@ class ItemOrder {
   // An evenly spaced sample, some of which are the first centres.
   std::ptrdiff_t choose_sample(const std::int32_t* ids, std::ptrdiff_t n, std::int32_t* sample,
                                std::int32_t* nearest) const noexcept {
-    const std::ptrdiff_t n_sample = centers_.n * sample_a_center;
+    const std::ptrdiff_t n_sample = centres_.n * sample_a_centre;
     for (std::ptrdiff_t i = 0; i < n_sample; ++i) {
       sample[i] = ids[i * n / n_sample];
-      nearest[i] = i % sample_a_center == 0 ? static_cast<std::int32_t>(i / sample_a_center) : -1;
+      nearest[i] = i % sample_a_centre == 0 ? static_cast<std::int32_t>(i / sample_a_centre) : -1;
     }
     return n_sample;
   }
@@ -193,7 +239,7 @@ class ItemOrder {
   void find_means(const Items<Value>& items, const double* norms, const std::int32_t* sample, std::ptrdiff_t n_sample,
                   const std::int32_t* nearest, double* sums) const noexcept {
     const std::ptrdiff_t width = padded_width(items.rows.columns);
-    std::fill(sums, sums + centers_.n * width, 0.0);
+    std::fill(sums, sums + centres_.n * width, 0.0);
     for (std::ptrdiff_t i = 0; i < n_sample; ++i) {
       const double norm = norms[sample[i]];
       if (nearest[i] < 0 || norm < least_screened_norm) continue;
@@ -203,7 +249,7 @@ class ItemOrder {
         sum[j] += static_cast<double>(item[j * items.rows.column_step]) / norm;
       }
     }
-    for (std::ptrdiff_t c = 0; c < centers_.n; ++c) {
+    for (std::ptrdiff_t c = 0; c < centres_.n; ++c) {
       const double* sum = sums + c * width;
       const double length = std::sqrt(std::inner_product(sum, sum + width, sum, 0.0));
       if (length < 1e-6) continue;  // of nobody, or of opposites: as it was
@@ -216,7 +262,7 @@ class ItemOrder {
     return (ends_[0][group] - start(group) + panel_items - 1) / panel_items;
   }
 
-  Centers centers_{};
+  Centres centres_{};
   Scratch<float> directions_;
   Scratch<std::int32_t> ids_;
   Scratch<std::int64_t> ends_;  // of the groups

@@ -136,17 +136,17 @@ constexpr double most_screened_norm = 1e100;    // terms that cover rounding
 
 constexpr std::ptrdiff_t directions_together = 64;  // meet the centres at once
 
-struct Centers {            // of the directions of items
+struct Centres {            // of the directions of items
   const float* directions;  // (n, padded factors), of length 1 or 0
   std::ptrdiff_t n;         // 0 where norms tell items apart well enough
 };
 
-struct PackedItems {    // panels of items as 8-bit integers, by descending norm
+struct PackedItems {    // panels of items as 8-bit integers, by centre, or by descending norm
   std::uint8_t* codes;  // (n_panels, n_steps, panel_items, step_factors): factor / scale, rounded, above zero_code
   std::int32_t* ids;    // (n_panels * panel_items), -1 beyond the last of a panel
   std::int32_t* position_of;       // (n_items): place among the ids, -1 where an item is not packed
-  std::int32_t* center;            // (n_panels), that its items are near to
-  std::int32_t* panels_of_center;  // (n_centers + 1): where they begin
+  std::int32_t* centre;            // (n_panels), that its items are near to
+  std::int32_t* panels_of_centre;  // (n_centres + 1): where they begin
   double* scale;                   // (n_panels)
   double* least_norm;              // (n_panels), of an item that is packed;
   double* norm;                    // the largest of the panel or of a later one;
@@ -155,7 +155,7 @@ struct PackedItems {    // panels of items as 8-bit integers, by descending norm
   double* across;                  // and the largest across it; what follows in units of the scale:
   double* code_norm;               // largest norm of what codes say,
   double* residual;                // and of what they leave out, with the rounding of an exact score
-  Centers centers;
+  Centres centres;
   std::ptrdiff_t n_panels, n_steps;
   bool listed;  // whether only candidates are packed
 };
@@ -167,19 +167,19 @@ struct ScreenScratch {           // a group: the queries that meet the first pan
   Value* queries;                // (block, padded factors)
   double* per_query;             // (9, block)
   std::int32_t* start;           // (3, block)
-  std::int32_t* order;           // (3, block), and tile_queries more
+  std::int32_t* order;           // (3, block) and tile_queries more
   std::int32_t* bars;            // (panels_together, block + 1)
   double* moved;                 // (block)
-  float* directions;             // (padded factors + n_centers, directions_together)
-  float* cosines;                // (2, n_centers, block)
-  Entry<float>* centers;         // (n_centers)
+  float* directions;             // (padded factors + n_centres, directions_together) and
+  float* cosines;                // (2, n_centres, block), where there are centres
+  Entry<float>* centres;         // (n_centres)
   Entry<Value>* entries;         // (block, capacity)
   Selection<Value>* selections;  // (block)
   std::int16_t* products;        // (first_panels, group, panel_items)
   std::uint32_t* marks;          // (first_panels, block): a bit an item
   std::int16_t* maxima;          // (group, n_maxima)
   std::int32_t* first;           // (first_panels)
-  std::int32_t* place_of_panel;  // (n_panels): among the first panels of a block; -1 elsewhere and between blocks
+  std::int32_t* place_of_panel;  // (n_panels), where there are centres: among the first panels of a block, else -1
   std::ptrdiff_t block, group, n_maxima, first_panels, capacity;
   ExactScratch<Value> exact;  // for one query
 };
@@ -192,7 +192,7 @@ template <class Value>
 struct ScreenKernels {
   // Of items ids[rows.first] to ids[rows.last]: the centre nearest to its direction, and the cosine between them.
   // directions: as in ScreenScratch.
-  void (*assign)(Rows, Items<Value>, const std::int32_t* ids, Centers, float* directions, std::int32_t* nearest,
+  void (*assign)(Rows, Items<Value>, const std::int32_t* ids, Centres, float* directions, std::int32_t* nearest,
                  float* cosines) noexcept;
   // Fills panels [rows.first, rows.last), whose ids and centres are given.
   void (*pack)(Rows, Items<Value>, PackedItems) noexcept;

@@ -129,7 +129,7 @@ cdef extern from "fastrec/item_index.hpp" namespace "fastrec" nogil:
     ptrdiff_t by_data
     cppclass ItemIndex[Value]:
         Status refer(const Kernels&, Strided[Value] items, Metric, int n_threads, Poll) noexcept
-        Status pack(const Kernels&, int n_threads, Poll, ptrdiff_t n_centers) noexcept
+        Status pack(const Kernels&, int n_threads, Poll, ptrdiff_t n_centres) noexcept
         Status top_k(const Kernels&, Strided[Value] queries, Pattern exclude, Pattern candidates, TopKRows[Value],
                      int n_threads, Progress) noexcept
 

@@ -77,14 +77,14 @@ cdef class PackedItems:
         del self.of_double
 
 
-def pack_items(const Value[:, :] items, str metric, n_centers, int n_threads):
+def pack_items(const Value[:, :] items, str metric, n_centres, int n_threads):
     cdef csrc.Metric kind = {
         "inner_product": csrc.Metric.inner_product,
         "cosine": csrc.Metric.cosine,
         "euclidean": csrc.Metric.euclidean,
     }[metric]
     cdef csrc.Strided[Value] rows = strided(items)
-    cdef ptrdiff_t centers = csrc.by_data if n_centers is None else n_centers
+    cdef ptrdiff_t centres = csrc.by_data if n_centres is None else n_centres
     cdef csrc.ItemIndex[Value]* index = new csrc.ItemIndex[Value]()
     cdef PackedItems packed = PackedItems()
     packed.items = items
@@ -96,7 +96,7 @@ def pack_items(const Value[:, :] items, str metric, n_centers, int n_threads):
     with nogil:
         status = index.refer(kernels[0], rows, kind, n_threads, poll)
         if status == csrc.Status.done:
-            status = index.pack(kernels[0], n_threads, poll, centers)
+            status = index.pack(kernels[0], n_threads, poll, centres)
     finish(status)
     return packed
 

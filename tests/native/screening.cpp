@@ -18,7 +18,7 @@ const Kernels kernels_under_test = [] {
   Kernels table{};
   static_cast<ExactKernels<float>&>(table) = ExactKernels<float>{item_norms<float>, rank_exactly<float>};
   static_cast<ScreenKernels<float>&>(table) =
-      ScreenKernels<float>{assign_centers<float>, pack_panels<float>, screen_block<float>, screen_single<float>};
+      ScreenKernels<float>{assign_centres<float>, pack_panels<float>, screen_block<float>, screen_single<float>};
   return table;
 }();
 
@@ -47,7 +47,7 @@ struct Answer {
 bool never() { return false; }
 
 int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool decaying, float mean, Metric metric,
-                std::ptrdiff_t n_centers) {
+                std::ptrdiff_t n_centres) {
   constexpr std::ptrdiff_t n_queries = 64, n_items = 6000, few = 16;  // too few for an index without packed items
   std::mt19937 random(seed);
   std::normal_distribution<float> normal(mean);
@@ -65,7 +65,7 @@ int differences(unsigned seed, std::ptrdiff_t n_factors, std::ptrdiff_t k, bool 
   Answer screened(n_queries, k), exact(n_queries, k);
   ItemIndex<float> packed, plain;
   Status status = packed.refer(fastrec::kernels_under_test, v, metric, 1, never);
-  if (status == Status::done) status = packed.pack(fastrec::kernels_under_test, 1, never, n_centers);
+  if (status == Status::done) status = packed.pack(fastrec::kernels_under_test, 1, never, n_centres);
   if (status == Status::done) status = plain.refer(fastrec::kernels_under_test, v, metric, 1, never);
   packed.top_k(fastrec::kernels_under_test, q, Pattern{}, Pattern{}, screened.rows(), 1, {never});
   for (std::ptrdiff_t first = 0; first < n_queries; first += few) {
@@ -88,8 +88,8 @@ int first_differences() {
       for (std::ptrdiff_t k : {1, 20}) {
         for (Metric metric : {Metric::inner_product, Metric::cosine, Metric::euclidean}) {
           for (bool decaying : {false, true}) {
-            for (std::ptrdiff_t n_centers : {0, 30}) {
-              if (const int n = differences(seed, n_factors, k, decaying, 0.0f, metric, n_centers)) return n;
+            for (std::ptrdiff_t n_centres : {0, 30}) {
+              if (const int n = differences(seed, n_factors, k, decaying, 0.0f, metric, n_centres)) return n;
             }
           }
           if (n_factors < 64) continue;  // with 64 come the largest sums

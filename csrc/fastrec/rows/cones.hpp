@@ -28,8 +28,8 @@ inline void put_direction(const Value* x, std::ptrdiff_t width, double norm, flo
 }
 
 // cosines[c][t] of the centres with the directions.
-inline void meet(const Centers& centers, std::ptrdiff_t width, const float* directions, float* cosines) noexcept {
-  turn<float>({0, centers.n}, centers.directions, width, directions, directions_together, cosines);
+inline void meet(const Centres& centres, std::ptrdiff_t width, const float* directions, float* cosines) noexcept {
+  turn<float>({0, centres.n}, centres.directions, width, directions, directions_together, cosines);
 }
 
 inline double product_of(const double* x, const double* y, std::ptrdiff_t width) noexcept {
@@ -39,7 +39,7 @@ inline double product_of(const double* x, const double* y, std::ptrdiff_t width)
 }
 
 // The direction of a centre, as long as double says.
-inline void load_center(const float* direction, std::ptrdiff_t width, double* out) noexcept {
+inline void load_centre(const float* direction, std::ptrdiff_t width, double* out) noexcept {
   for (std::ptrdiff_t j = 0; j < width; ++j) out[j] = static_cast<double>(direction[j]);
   const double squares = product_of(out, out, width);
   for (std::ptrdiff_t j = 0; j < width; ++j) out[j] *= squares > 0.0 ? 1.0 / std::sqrt(squares) : 0.0;
@@ -49,8 +49,8 @@ inline void load_center(const float* direction, std::ptrdiff_t width, double* ou
 struct Cone {
   double least = std::numeric_limits<double>::infinity(), most = -least, across = 0.0;
 
-  void add(const double* item, double square, const double* center, std::ptrdiff_t width) noexcept {
-    const double along = product_of(item, center, width);
+  void add(const double* item, double square, const double* centre, std::ptrdiff_t width) noexcept {
+    const double along = product_of(item, centre, width);
     least = std::min(least, along);
     most = std::max(most, along);
     // Rounding takes less than the last term adds.

@@ -92,7 +92,7 @@ inline Coded code_item(const double* item, std::ptrdiff_t n_factors, double scal
 }
 
 template <class Value>
-void assign_centers(Rows rows, Items<Value> items, const std::int32_t* ids, Centers centers, float* directions,
+void assign_centres(Rows rows, Items<Value> items, const std::int32_t* ids, Centres centres, float* directions,
                     std::int32_t* nearest, float* cosines) noexcept {
   const std::ptrdiff_t width = padded(items.rows.columns);
   float* met = directions + width * directions_together;
@@ -103,18 +103,18 @@ void assign_centers(Rows rows, Items<Value> items, const std::int32_t* ids, Cent
       load_item(items, ids[first + t], item);
       put_direction(item, width, std::sqrt(product_of(item, item, width)), directions, t);
     }
-    meet(centers, width, directions, met);
+    meet(centres, width, directions, met);
     float largest[directions_together];
-    std::int32_t center[directions_together] = {};
+    std::int32_t centre[directions_together] = {};
     std::copy_n(met, directions_together, largest);
-    for (std::int32_t c = 1; c < static_cast<std::int32_t>(centers.n); ++c) {
-      const float* of_center = met + c * directions_together;
+    for (std::int32_t c = 1; c < static_cast<std::int32_t>(centres.n); ++c) {
+      const float* of_centre = met + c * directions_together;
       for (std::ptrdiff_t t = 0; t < directions_together; ++t) {
-        center[t] = of_center[t] > largest[t] ? c : center[t];
-        largest[t] = of_center[t] > largest[t] ? of_center[t] : largest[t];
+        centre[t] = of_centre[t] > largest[t] ? c : centre[t];
+        largest[t] = of_centre[t] > largest[t] ? of_centre[t] : largest[t];
       }
     }
-    std::copy_n(center, n, nearest + first);
+    std::copy_n(centre, n, nearest + first);
     std::copy_n(largest, n, cosines + first);
   }
 }
@@ -122,7 +122,7 @@ void assign_centers(Rows rows, Items<Value> items, const std::int32_t* ids, Cent
 template <class Value>
 void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
   const std::ptrdiff_t n_factors = items.rows.columns, panel_bytes = packed.n_steps * panel_items * step_factors;
-  alignas(64) double item[most_screened_factors] = {}, center[most_screened_factors];
+  alignas(64) double item[most_screened_factors] = {}, centre[most_screened_factors];
   alignas(64) std::uint8_t codes[most_screened_factors];
   for (std::ptrdiff_t panel = rows.first; panel < rows.last; ++panel) {
     const std::int32_t* ids = packed.ids + panel * panel_items;
@@ -135,9 +135,9 @@ void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
     if (!(scale > 0.0)) scale = 1.0;
     std::uint8_t* panel_codes = packed.codes + panel * panel_bytes;
     std::fill(panel_codes, panel_codes + panel_bytes, static_cast<std::uint8_t>(zero_code));
-    const bool has_center = packed.centers.n > 0;
-    if (has_center)
-      load_center(packed.centers.directions + packed.center[panel] * padded(n_factors), padded(n_factors), center);
+    const bool has_centre = packed.centres.n > 0;
+    if (has_centre)
+      load_centre(packed.centres.directions + packed.centre[panel] * padded(n_factors), padded(n_factors), centre);
     Cone cone;
     Coded most = {};
     double least_squares = ids[0] < 0 ? 0.0 : std::numeric_limits<double>::infinity();
@@ -152,7 +152,7 @@ void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
       most.code_squares = std::max(most.code_squares, coded.code_squares);
       most.residual_squares = std::max(most.residual_squares, coded.residual_squares);
       least_squares = std::min(least_squares, coded.squares);
-      if (has_center) cone.add(item, coded.squares, center, padded(n_factors));
+      if (has_centre) cone.add(item, coded.squares, centre, padded(n_factors));
     }
     packed.scale[panel] = scale;
     packed.norm[panel] = norm_above(most.squares);

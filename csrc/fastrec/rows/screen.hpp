@@ -134,7 +134,7 @@ class Screen {
         stop_(least_ + scratch.block),
         shifted_(stop_ + scratch.block),
         cosine_(scratch.cosines),
-        sine_(cosine_ + packed.centers.n * scratch.block),
+        sine_(cosine_ + packed.centres.n * scratch.block),
         first_(scratch.first),
         place_(scratch.order),
         codes_(scratch.codes),
@@ -143,7 +143,7 @@ class Screen {
 
   void run() noexcept {
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) take(q);
-    if (has_centers()) meet_centers();
+    if (has_centres()) meet_centres();
     choose_first_panels();
     look_at_first_panels();
     mark_left_out();
@@ -155,14 +155,14 @@ class Screen {
     }
     score_survivors();
     for (std::ptrdiff_t q = 0; q < n_rows_; ++q) tighten(q);
-    if (together > 1 && !has_centers()) regroup();
+    if (together > 1 && !has_centres()) regroup();
     other_panels();
-    for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) scratch_.place_of_panel[first_[panel]] = -1;
+    if (has_centres()) forget_first_panels();
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) finish(q);
   }
 
  private:
-  bool has_centers() const noexcept { return packed_.centers.n > 0; }
+  bool has_centres() const noexcept { return packed_.centres.n > 0; }
   std::ptrdiff_t row_of(std::ptrdiff_t q) const noexcept {
     return order_ != nullptr ? order_[rows_.first + q] : rows_.first + q;
   }
@@ -276,35 +276,39 @@ class Screen {
 
   // Those of the centres nearest to the queries, or of the norms nearest to theirs for distances, or of the largest.
   void choose_first_panels() noexcept {
-    if (has_centers()) {
-      choose_by_centers();
-    } else {
-      const std::ptrdiff_t begin = euclidean() ? nearest_panels() : 0;
-      for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel)
-        first_[panel] = static_cast<std::int32_t>(begin + panel);
-    }
-    for (std::int32_t panel = 0; panel < static_cast<std::int32_t>(n_first_); ++panel) {
-      scratch_.place_of_panel[first_[panel]] = panel;
-    }
+    if (has_centres()) return choose_by_centres();
+    const std::ptrdiff_t begin = euclidean() ? nearest_panels() : 0;
+    for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) first_[panel] = static_cast<std::int32_t>(begin + panel);
   }
 
-  void choose_by_centers() noexcept {
-    Entry<float>* best = scratch_.centers;
-    for (std::int32_t c = 0; c < static_cast<std::int32_t>(packed_.centers.n); ++c) {
+  // The place of a panel among them, or -1.
+  std::ptrdiff_t place_of(std::ptrdiff_t panel) const noexcept {
+    if (has_centres()) return scratch_.place_of_panel[panel];
+    const std::ptrdiff_t place = panel - first_[0];
+    return place >= 0 && place < n_first_ ? place : -1;
+  }
+
+  void forget_first_panels() noexcept {
+    for (std::ptrdiff_t place = 0; place < n_first_; ++place) scratch_.place_of_panel[first_[place]] = -1;
+  }
+
+  void choose_by_centres() noexcept {
+    Entry<float>* best = scratch_.centres;
+    for (std::int32_t c = 0; c < static_cast<std::int32_t>(packed_.centres.n); ++c) {
       Each sums = {};
       for (std::ptrdiff_t q = 0; q < scratch_.block; q += n_queries) {
         sums += load_each<n_queries>(cosine_ + c * scratch_.block + q);
       }
       best[c] = {static_cast<float>(total(sums)), c};
     }
-    sort_entries(best, packed_.centers.n);
+    sort_entries(best, packed_.centres.n);
     std::ptrdiff_t n = 0;
-    for (std::ptrdiff_t c = 0; c < packed_.centers.n; ++c) {
-      const std::int32_t* panels = packed_.panels_of_center + best[c].item;
+    for (std::ptrdiff_t c = 0; c < packed_.centres.n; ++c) {
+      const std::int32_t* panels = packed_.panels_of_centre + best[c].item;
       for (std::int32_t panel = panels[0] / n_panels * n_panels; panel < panels[1] || panel % n_panels > 0; ++panel) {
         if (n == n_first_) return;
-        if (scratch_.place_of_panel[panel] >= 0) continue;
-        scratch_.place_of_panel[panel] = 0;
+        if (place_of(panel) >= 0) continue;
+        scratch_.place_of_panel[panel] = static_cast<std::int32_t>(n);
         first_[n++] = panel;
       }
     }
@@ -449,7 +453,7 @@ class Screen {
     for (std::int64_t at = pattern.indptr[row * pattern.step]; at < pattern.indptr[row * pattern.step + 1]; ++at) {
       const std::int32_t position = packed_.position_of[pattern.ids[at]];
       if (position < 0) continue;
-      const std::int32_t place = scratch_.place_of_panel[position / panel_items];
+      const std::ptrdiff_t place = place_of(position / panel_items);
       if (place >= 0) body(place * panel_items + position % panel_items);
     }
   }
@@ -581,8 +585,8 @@ class Screen {
   }
 
   // Cosines of the queries with the centres, and the sines, which are no less than what they stand for.
-  void meet_centers() noexcept {
-    const Centers& centers = packed_.centers;
+  void meet_centres() noexcept {
+    const Centres& centres = packed_.centres;
     const auto slack = static_cast<float>(2.5 * cosine_error(width_));
     float* met = scratch_.directions + width_ * directions_together;
     for (std::ptrdiff_t first = 0; first < scratch_.block; first += directions_together) {
@@ -591,13 +595,13 @@ class Screen {
         const double norm = threshold_[first + t] == passes_nothing ? 0.0 : exact_norm_[first + t];
         put_direction(scratch_.queries + (first + t) * width_, width_, norm, scratch_.directions, t);
       }
-      meet(centers, width_, scratch_.directions, met);
-      for (std::ptrdiff_t c = 0; c < centers.n; ++c) {
-        const float* of_center = met + c * directions_together;
+      meet(centres, width_, scratch_.directions, met);
+      for (std::ptrdiff_t c = 0; c < centres.n; ++c) {
+        const float* of_centre = met + c * directions_together;
         float *cosine = cosine_ + c * scratch_.block + first, *sine = sine_ + c * scratch_.block + first;
         for (std::ptrdiff_t t = 0; t < n; ++t) {
-          const float square = 1.0f - of_center[t] * of_center[t];
-          cosine[t] = of_center[t];
+          const float square = 1.0f - of_centre[t] * of_centre[t];
+          cosine[t] = of_centre[t];
           sine[t] = std::sqrt((square > 0.0f ? square : 0.0f) + slack);
         }
       }
@@ -612,8 +616,8 @@ class Screen {
       const Each norms = load_each<n_queries>(norm_ + first), inverse = load_each<n_queries>(inverse_ + first);
       return not_negative(norm - inverse * (unit_ * least_half(panel) * (1.0 - 1e-8)) / norms - stop);
     }
-    if (!has_centers()) return not_negative(norm - stop);
-    const std::ptrdiff_t at = packed_.center[panel] * scratch_.block + first;
+    if (!has_centres()) return not_negative(norm - stop);
+    const std::ptrdiff_t at = packed_.centre[panel] * scratch_.block + first;
     const Each cosine = load_each<n_queries>(cosine_ + at), sine = load_each<n_queries>(sine_ + at);
     const Each along = larger_of(cosine * packed_.least_along[panel], cosine * packed_.most_along[panel]);
     const Each reach = along + sine * packed_.across[panel] + norm * (cosine_error(width_) + 1e-6);
@@ -626,7 +630,7 @@ class Screen {
     for (int p = 0; p < n_panels; ++p) scratch_.bars[p * bars_step + scratch_.block] = Products::passes_no_product;
     std::ptrdiff_t active = 0;  // queries before it are done: they are sorted by where they stop
     for (std::ptrdiff_t panel = 0; panel < packed_.n_panels; panel += n_panels) {
-      if (scratch_.place_of_panel[panel] >= 0) continue;
+      if (place_of(panel) >= 0) continue;
       while (active < scratch_.block && packed_.norm[panel] < stop_[active]) ++active;
       if (active >= scratch_.block) return;
       Bar bars[n_panels];
@@ -688,7 +692,7 @@ class Screen {
   double first_scale_ = 1.0, inverse_first_scale_ = 1.0, first_half_ = 0.0;
   // By place, like codes_, start_ and shift_; place_ is the query of a place. shifted_ is 2^-shift_.
   double *scale_, *inverse_, *norm_, *residual_, *exact_norm_, *threshold_, *least_, *stop_, *shifted_;
-  float *cosine_, *sine_;  // (n_centers, block)
+  float *cosine_, *sine_;  // (n_centres, block)
   std::int32_t* place_;
   std::int8_t* codes_;
   std::int32_t *start_, *shift_;  // start_: of a query's products, which takes off what zero_code adds to them
