@@ -239,11 +239,12 @@ class ItemIndex {
     } else {
       std::iota(ids[0], ids[0] + n_packed_, 0);
     }
-    const Status ordered = order_.find(table, items_, norms, ids[0], n_packed_, n_centres, n_threads, poll);
+    ItemOrder<Value> order;
+    const Status ordered = order.find(table, items_, norms, ids[0], n_packed_, n_centres, n_threads, poll);
     if (ordered != Status::done) return ordered;
 
-    packed_.centres = order_.centres();
-    packed_.n_panels = (order_.n_panels() + panels_together - 1) / panels_together * panels_together;
+    packed_.centres = order.centres();
+    packed_.n_panels = (order.n_panels() + panels_together - 1) / panels_together * panels_together;
     packed_.n_steps = padded_width(rows.columns) / step_factors;
     packed_.listed = listed.indptr != nullptr;
     const std::ptrdiff_t n_places = packed_.n_panels * panel_items;
@@ -263,7 +264,8 @@ class ItemIndex {
                            &packed_.most_along, &packed_.across, &packed_.code_norm, &packed_.residual}) {
       *field = of_panels_[0] + (field - &packed_.scale) * packed_.n_panels;
     }
-    order_.place(packed_);
+    order.place(packed_);
+    directions_ = order.directions();
     std::fill(packed_.position_of, packed_.position_of + rows.rows, -1);
     for (std::ptrdiff_t i = 0; i < n_places; ++i) {
       if (packed_.ids[i] >= 0) packed_.position_of[packed_.ids[i]] = static_cast<std::int32_t>(i);
@@ -349,10 +351,10 @@ class ItemIndex {
   PackedItems packed_{};
   std::ptrdiff_t n_packed_ = 0;
   bool is_packed_ = false;
-  ItemOrder<Value> order_;
   Scratch<double> norms_, of_panels_;
   Scratch<std::uint8_t> codes_;
   Scratch<std::int32_t> places_;
+  Scratch<float> directions_;  // of the centres
 };
 
 }  // namespace fastrec

@@ -134,6 +134,7 @@ class ItemOrder {
   }
 
   const Centres& centres() const noexcept { return centres_; }
+  Scratch<float> directions() noexcept { return std::move(directions_); }  // which the centres lie in
   std::ptrdiff_t n_panels() const noexcept {
     std::ptrdiff_t n = 0;
     for (std::ptrdiff_t group = 0; group < n_groups(); ++group) n += n_panels(group);

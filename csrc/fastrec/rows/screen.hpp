@@ -687,7 +687,7 @@ class Screen {
   const Products products_;
   const std::ptrdiff_t enough_arrivals_, n_first_;
   const double unit_;
-  // Of the first panels: the first, a scale for all, and the least of their most_half.
+  // Of the first panels: which they are, a scale for all, and the least of their most_half.
   std::int32_t* first_;
   double first_scale_ = 1.0, inverse_first_scale_ = 1.0, first_half_ = 0.0;
   // By place, like codes_, start_ and shift_; place_ is the query of a place. shifted_ is 2^-shift_.
