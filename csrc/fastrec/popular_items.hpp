@@ -30,10 +30,10 @@ class HeadWorkspace {
     const std::ptrdiff_t n_padded = (n_items + head_rows - 1) / head_rows * head_rows;
     bits_ = Scratch<std::uint64_t>(1, n_padded * head_.n_words, Fill::nothing);
     counts_ = Scratch<std::int32_t>(1, n_padded * n_padded, Fill::nothing);
-    counts_.in_large_pages();
     tails_ = Scratch<std::int64_t>(1, rows.rows, Fill::nothing);
     const Scratch<std::uint8_t> scratch(n_threads, kernels.scratch_bytes, Fill::nothing);
     if (!bits_ || !counts_ || !tails_ || !scratch) return Status::out_of_memory;
+    counts_.in_large_pages();
     head_ = {n_padded, head_.n_words, bits_[0], counts_[0], tails_[0]};
     // Blocks of users who share their words of bits with nobody else.
     const std::ptrdiff_t n_groups = head_.n_words / head_words;
