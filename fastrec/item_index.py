@@ -42,8 +42,10 @@ class ItemIndex:
     Notes
     -----
     Building takes time linear in the number of values. Beside the copy it holds 1 byte a factor and 20 bytes an item:
-    8-bit codes in panels by descending norm, on which a search is screened under a proved bound (docs/screening.md).
-    Cosines are screened on unit vectors; distances by |q - v|^2 = |q|^2 - 2 q.v + |v|^2 with the norms of a panel.
+    8-bit codes in panels, on which a search is screened under a proved bound (docs/screening.md). Panels come by
+    descending norm; where norms are alike, as those of embeddings, and directions are not, by the nearest of up to 120
+    centres. Cosines are screened on unit vectors; distances by |q - v|^2 = |q|^2 - 2 q.v + |v|^2 with the norms of a
+    panel.
 
     Examples
     --------
