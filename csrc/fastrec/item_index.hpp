@@ -126,7 +126,7 @@ class ScreenWorkspace {
 
   explicit operator bool() const {
     return codes_ && queries_ && reals_ && integers_ && floats_ && entries_ && selections_ && products_ && marks_ &&
-           maxima_ && exact_;
+           maxima_ && centres_ && panels_ && exact_;
   }
 
   ScreenScratch<Value> operator[](int worker) const {

@@ -101,7 +101,7 @@ void assign_centres(Rows rows, Items<Value> items, const std::int32_t* ids, Cent
     const std::ptrdiff_t n = std::min(directions_together, rows.last - first);
     for (std::ptrdiff_t t = 0; t < n; ++t) {
       load_item(items, ids[first + t], item);
-      put_direction(item, width, std::sqrt(product_of(item, item, width)), directions, t);
+      put_direction(item, width, norm_of<Value>(item, 1, width), directions, t);
     }
     meet(centres, width, directions, met);
     float largest[directions_together];
@@ -136,8 +136,9 @@ void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
     std::uint8_t* panel_codes = packed.codes + panel * panel_bytes;
     std::fill(panel_codes, panel_codes + panel_bytes, static_cast<std::uint8_t>(zero_code));
     const bool has_centre = packed.centres.n > 0;
-    if (has_centre)
+    if (has_centre) {
       load_centre(packed.centres.directions + packed.centre[panel] * padded(n_factors), padded(n_factors), centre);
+    }
     Cone cone;
     Coded most = {};
     double least_squares = ids[0] < 0 ? 0.0 : std::numeric_limits<double>::infinity();

@@ -84,8 +84,9 @@ __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std:
         for (int v = 0; v < panel_vectors; ++v) {
           std::int32_t* to = out + p * out_step + q * panel_items + v * lanes;
           Bytes sum = sums[p][q][v];
-          if (short_sums)
+          if (short_sums) {
             sum = add(pairs_32(sum), begins ? broadcast(start[p * start_step + places[q]]) : load_bytes(to));
+          }
           signs = both(signs, sum);
           store_bytes(to, sum);
         }

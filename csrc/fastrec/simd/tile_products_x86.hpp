@@ -44,7 +44,7 @@ class TileProducts {
     _tile_loadd(1, starts, row_bytes);
     _tile_loadd(2, starts, row_bytes);
     _tile_loadd(3, starts, row_bytes);
-    add_products(items, codes + q * n_blocks_ * row_bytes, n_blocks_ * row_bytes);
+    add_products(items, codes + q * n_blocks_ * row_bytes);
     store_sums(out, out_step);
   }
 
@@ -68,7 +68,7 @@ class TileProducts {
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    add_products(items, queries, query_bytes);
+    add_products(items, queries);
     store_sums(sums[0][0], n_rows * panel_items);
     alignas(32) std::uint16_t reached[n_rows];  // by the largest in each place of a row
     for (int t = 0; t < n_rows; ++t) {
@@ -88,7 +88,8 @@ class TileProducts {
   }
 
  private:
-  void add_products(const std::uint8_t* items, const std::int8_t* queries, std::ptrdiff_t query_bytes) const noexcept {
+  void add_products(const std::uint8_t* items, const std::int8_t* queries) const noexcept {
+    const std::ptrdiff_t query_bytes = n_blocks_ * row_bytes;
     for (std::ptrdiff_t block = 0; block < n_blocks_; ++block) {
       const std::uint8_t* at = items + block * tile_bytes;
       _tile_loadd(4, queries + block * row_bytes, query_bytes);
