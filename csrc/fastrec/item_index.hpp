@@ -118,6 +118,7 @@ class ScreenWorkspace {
         maxima_(n_workers, shape.group * shape.n_maxima, Fill::nothing),
         centres_(n_workers, centres.n),
         panels_(n_workers, shape.first_panels + (n_centres_ > 0 ? n_panels : 0)),
+        n_needed_(n_workers, 1),
         exact_(n_workers, 1, n_factors, capacity) {
     for (int worker = 0; panels_ && n_centres_ > 0 && worker < n_workers; ++worker) {
       std::fill_n(panels_[worker] + shape.first_panels, n_panels, -1);
@@ -126,7 +127,7 @@ class ScreenWorkspace {
 
   explicit operator bool() const {
     return codes_ && queries_ && reals_ && integers_ && floats_ && entries_ && selections_ && products_ && marks_ &&
-           maxima_ && centres_ && panels_ && exact_;
+           maxima_ && centres_ && panels_ && n_needed_ && exact_;
   }
 
   ScreenScratch<Value> operator[](int worker) const {
@@ -149,6 +150,7 @@ class ScreenWorkspace {
     scratch.centres = centres_[worker];
     scratch.first = panels_[worker];
     scratch.place_of_panel = scratch.first + shape_.first_panels;
+    scratch.n_needed = n_needed_[worker];
     scratch.block = shape_.block;
     scratch.group = shape_.group;
     scratch.n_maxima = shape_.n_maxima;
@@ -172,7 +174,7 @@ class ScreenWorkspace {
   Scratch<std::uint32_t> marks_;
   Scratch<std::int16_t> maxima_;
   Scratch<Entry<float>> centres_;
-  Scratch<std::int32_t> panels_;
+  Scratch<std::int32_t> panels_, n_needed_;
   ExactWorkspace<Value> exact_;
 };
 

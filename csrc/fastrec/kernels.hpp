@@ -180,6 +180,7 @@ struct ScreenScratch {           // a group: the queries that meet the first pan
   std::int16_t* maxima;          // (group, n_maxima)
   std::int32_t* first;           // (first_panels)
   std::int32_t* place_of_panel;  // (n_panels), where there are centres: among the first panels of a block, else -1
+  std::int32_t* n_needed;  // panels that norms left to a query of the worker's block before, in the mean; 0 at first
   std::ptrdiff_t block, group, n_maxima, first_panels, capacity;
   ExactScratch<Value> exact;  // for one query
 };

@@ -12,12 +12,11 @@
 namespace fastrec {
 namespace {
 
+// A row as doubles, padded with zeros to a multiple of n_lanes.
 template <class Value>
-void load_row(Strided<Value> matrix, std::ptrdiff_t row, std::ptrdiff_t width, double* out) noexcept {
+void load_row(const Strided<Value>& matrix, std::ptrdiff_t row, double* out) noexcept {
   const Value* from = matrix.data + row * matrix.row_step;
-  for (std::ptrdiff_t j = 0; j < width; j += n_lanes) {
-    store(out + j, load_eight(from, matrix.column_step, j, matrix.columns));
-  }
+  for_each_eight(from, matrix.column_step, matrix.columns, [out](std::ptrdiff_t j, Lanes x) { store(out + j, x); });
 }
 
 // Brings a row near, to be there when it is asked for.
@@ -59,10 +58,7 @@ inline Value finished(Metric metric, double sum, double query_norm, double item_
 template <class Value, class From>
 double norm_of(const From* row, std::ptrdiff_t step, std::ptrdiff_t n) noexcept {
   Lanes sum = {};
-  for (std::ptrdiff_t j = 0; j < n; j += n_lanes) {
-    const Lanes eight = load_eight(row, step, j, n);
-    sum = add_product<Value>(eight, eight, sum);
-  }
+  for_each_eight(row, step, n, [&sum](std::ptrdiff_t, Lanes x) { sum = add_product<Value>(x, x, sum); });
   return std::sqrt(sum_of(sum));
 }
 
@@ -147,7 +143,7 @@ void rank_block(Rows rows, Strided<Value> queries, const Items<Value>& items, co
   const std::ptrdiff_t width = padded(items.rows.columns);
   const std::ptrdiff_t n_queries = rows.last - rows.first;
   for (std::ptrdiff_t q = 0; q < n_queries; ++q) {
-    load_row(queries, rows.first + q, width, scratch.queries + q * width);
+    load_row(queries, rows.first + q, scratch.queries + q * width);
     scratch.selections[q] = Selector<Value>::empty(scratch.entries + q * scratch.capacity);
     scratch.cursors[q] = exclude.indptr ? exclude.indptr[(rows.first + q) * exclude.step] : 0;
   }
@@ -155,7 +151,7 @@ void rank_block(Rows rows, Strided<Value> queries, const Items<Value>& items, co
   for (std::ptrdiff_t first = 0; first < n; first += tile_items) {
     const std::ptrdiff_t n_tile = std::min(tile_items, n - first);
     const auto item_at = [&](std::ptrdiff_t i) { return ids ? ids[first + i] : static_cast<std::int32_t>(first + i); };
-    for (std::ptrdiff_t i = 0; i < n_tile; ++i) load_row(items.rows, item_at(i), width, scratch.tile + i * width);
+    for (std::ptrdiff_t i = 0; i < n_tile; ++i) load_row(items.rows, item_at(i), scratch.tile + i * width);
 
     for (std::ptrdiff_t q = 0; q < n_queries; ++q) {
       const double* query = scratch.queries + q * width;

@@ -28,53 +28,58 @@ void load_item(const Items<Value>& items, std::int32_t id, double* out) noexcept
   const Value* at = items.rows.data + id * items.rows.row_step;
   double factor = 1.0;
   if (items.metric == Metric::cosine && items.norms[id] > 0.0) factor = 1.0 / items.norms[id];
-  for (std::ptrdiff_t j = 0; j < items.rows.columns; j += n_lanes) {
-    store(out + j, load_eight(at, items.rows.column_step, j, items.rows.columns) * factor);
-  }
-}
-
-// The largest size of a factor.
-inline double largest_size(const double* row, std::ptrdiff_t width) noexcept {
-  Lanes sizes = {};
-  for (std::ptrdiff_t j = 0; j < width; j += n_lanes) {
-    const Lanes x = load(row + j);
-    sizes = larger_of(sizes, larger_of(x, -x));
-  }
-  return largest_of(sizes);
+  for_each_eight(at, items.rows.column_step, items.rows.columns,
+                 [=](std::ptrdiff_t j, Lanes x) { store(out + j, x * factor); });
 }
 
 // Codes of items and of queries: the largest size of one, and of the norm of those whose products are a short sum. As a
 // product of two such norms bounds the sum, it needs no more than 16 bits.
 constexpr double longest_item_part = 128, longest_query_part = 255;
 
-// A scale that keeps the codes of a row, padded to a multiple of n_lanes, within these limits.
-inline double scale_of(const double* row, std::ptrdiff_t width, int largest, double longest_part) noexcept {
-  const double scale = largest_size(row, width) / largest;
-  if (!short_sums) return scale;
-  constexpr std::ptrdiff_t part_factors = short_steps * step_factors;
-  const double rounded = std::sqrt(part_factors / 2) / 2;  // the norm of what rounding changes is no more
-  double longest = 0.0;
-  for (std::ptrdiff_t first = 0; first < width; first += part_factors) {
-    Lanes squares = {};
-    for (std::ptrdiff_t j = first; j < std::min(first + part_factors, width); j += n_lanes) {
-      squares += load(row + j) * load(row + j);
+// What the scale of rows depends on, each of them padded to a multiple of n_lanes.
+class Sizes {
+ public:
+  void add(const double* row, std::ptrdiff_t width) noexcept {
+    constexpr std::ptrdiff_t part_factors = short_steps * step_factors;
+    for (std::ptrdiff_t j = 0; j < width; j += n_lanes) {
+      const Lanes x = load(row + j);
+      factors_ = larger_of(factors_, larger_of(x, -x));
     }
-    double eight[n_lanes];
-    store(eight, squares);
-    const double one = (eight[0] + eight[1]) + (eight[4] + eight[5]);
-    const double other = (eight[2] + eight[3]) + (eight[6] + eight[7]);
-    longest = std::max({longest, one, other});
+    for (std::ptrdiff_t first = 0; short_sums && first < width; first += part_factors) {
+      Lanes squares = {};
+      for (std::ptrdiff_t j = first; j < std::min(first + part_factors, width); j += n_lanes) {
+        squares += load(row + j) * load(row + j);
+      }
+      double eight[n_lanes];
+      store(eight, squares);
+      const double one = (eight[0] + eight[1]) + (eight[4] + eight[5]);
+      const double other = (eight[2] + eight[3]) + (eight[6] + eight[7]);
+      part_squares_ = std::max({part_squares_, one, other});
+    }
   }
-  return std::max(scale, norm_above(longest) / (longest_part - rounded));
-}
+
+  // A scale that keeps the codes within these limits.
+  double scale(int largest, double longest_part) const noexcept {
+    const double scale = largest_of(factors_) / largest;
+    if (!short_sums) return scale;
+    const double rounded =
+        std::sqrt(short_steps * step_factors / 2) / 2;  // the norm of what rounding changes is no more
+    return std::max(scale, norm_above(part_squares_) / (longest_part - rounded));
+  }
+
+ private:
+  Lanes factors_ = {};
+  double part_squares_ = 0.0;
+};
 
 // What the nearest multiples of the scale say of an item, and what they leave out, as squared norms.
 struct Coded {
   double squares, code_squares, residual_squares;
 };
 
-// `item` and `codes` are padded to a multiple of n_lanes.
-inline Coded code_item(const double* item, std::ptrdiff_t n_factors, double scale, std::uint8_t* codes) noexcept {
+// `item` is padded to a multiple of n_lanes; put(j, codes) takes those of every eight factors from j on.
+template <class Put>
+inline Coded code_item(const double* item, std::ptrdiff_t n_factors, double scale, const Put& put) noexcept {
   constexpr double rounds = 0x1.8p52;  // what is added to it and taken off again is a whole number
   const double inverse_scale = 1.0 / scale;
   Lanes squares = {}, code_squares = {}, residual_squares = {};
@@ -85,8 +90,8 @@ inline Coded code_item(const double* item, std::ptrdiff_t n_factors, double scal
     code_squares += code * code;
     residual_squares += left * left;
     std::int32_t whole[n_lanes];
-    store_whole(whole, code + zero_code);
-    for (int i = 0; i < n_lanes; ++i) codes[first + i] = static_cast<std::uint8_t>(whole[i]);
+    store_whole(whole, code);
+    put(first, whole_at<n_lanes>(whole));
   }
   return {sum_of(squares), sum_of(code_squares), sum_of(residual_squares)};
 }
@@ -123,18 +128,18 @@ template <class Value>
 void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
   const std::ptrdiff_t n_factors = items.rows.columns, panel_bytes = packed.n_steps * panel_items * step_factors;
   alignas(64) double item[most_screened_factors] = {}, centre[most_screened_factors];
-  alignas(64) std::uint8_t codes[most_screened_factors];
   for (std::ptrdiff_t panel = rows.first; panel < rows.last; ++panel) {
     const std::int32_t* ids = packed.ids + panel * panel_items;
-    double scale = 0.0;
+    Sizes sizes;
     for (std::ptrdiff_t i = 0; i < panel_items && ids[i] >= 0; ++i) {
       if (panel + 1 < rows.last && ids[panel_items + i] >= 0) fetch_row(items.rows, ids[panel_items + i]);
       load_item(items, ids[i], item);
-      scale = std::max(scale, scale_of(item, n_factors, largest_code, longest_item_part));
+      sizes.add(item, n_factors);
     }
+    double scale = sizes.scale(largest_code, longest_item_part);
     if (!(scale > 0.0)) scale = 1.0;
     std::uint8_t* panel_codes = packed.codes + panel * panel_bytes;
-    std::fill(panel_codes, panel_codes + panel_bytes, static_cast<std::uint8_t>(zero_code));
+    if (ids[panel_items - 1] < 0) std::fill(panel_codes, panel_codes + panel_bytes, std::uint8_t{zero_code});
     const bool has_centre = packed.centres.n > 0;
     if (has_centre) {
       load_centre(packed.centres.directions + packed.centre[panel] * padded(n_factors), padded(n_factors), centre);
@@ -144,11 +149,15 @@ void pack_panels(Rows rows, Items<Value> items, PackedItems packed) noexcept {
     double least_squares = ids[0] < 0 ? 0.0 : std::numeric_limits<double>::infinity();
     for (std::ptrdiff_t i = 0; i < panel_items && ids[i] >= 0; ++i) {
       load_item(items, ids[i], item);
-      const Coded coded = code_item(item, n_factors, scale, codes);
-      for (std::ptrdiff_t step = 0; step < packed.n_steps; ++step) {
-        __builtin_memcpy(panel_codes + (step * panel_items + i) * step_factors, codes + step * step_factors,
-                         step_factors);
-      }
+      const auto put_codes = [=](std::ptrdiff_t j, Whole<n_lanes> codes) {
+        typedef std::uint8_t Eight __attribute__((vector_size(n_lanes)));
+        const Eight eight = __builtin_convertvector(codes + zero_code, Eight);
+        for (int t = 0; t < n_lanes; t += step_factors) {
+          __builtin_memcpy(panel_codes + (j + t) * panel_items + i * step_factors,
+                           reinterpret_cast<const char*>(&eight) + t, step_factors);
+        }
+      };
+      const Coded coded = code_item(item, n_factors, scale, put_codes);
       most.squares = std::max(most.squares, coded.squares);
       most.code_squares = std::max(most.code_squares, coded.code_squares);
       most.residual_squares = std::max(most.residual_squares, coded.residual_squares);

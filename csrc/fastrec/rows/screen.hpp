@@ -122,7 +122,7 @@ class Screen {
         panel_bytes_(packed.n_steps * panel_items * step_factors),
         products_(packed.n_steps),
         enough_arrivals_(std::clamp<std::ptrdiff_t>(out.k / 2, 1, scratch.capacity - out.k)),
-        n_first_(std::min(scratch.first_panels, packed.n_panels)),
+        n_first_(n_first_panels(scratch, packed)),
         unit_(packed.scale[0]),
         scale_(scratch.per_query),
         inverse_(scale_ + scratch.block),
@@ -183,20 +183,24 @@ class Screen {
     if (q >= n_rows_) return;
     if (order_ != nullptr && q + 1 < n_rows_) fetch_row(queries_, row_of(q + 1));
     alignas(64) double exact[most_screened_factors];
-    load_row(queries_, row_of(q), width_, exact);
+    load_row(queries_, row_of(q), exact);
     scratch_.selections[q] = Selector<Value>::empty(scratch_.entries + q * scratch_.capacity);
     for (std::ptrdiff_t j = 0; j < width_; ++j) scratch_.queries[q * width_ + j] = static_cast<Value>(exact[j]);
     exact_norm_[q] = norm_of<Value>(exact, 1, width_);
     if (!screenable(exact_norm_[q])) return;
-    const double scale = scale_of(exact, width_, 127, longest_query_part);
-    alignas(64) std::uint8_t above_zero_code[most_screened_factors];
+    Sizes sizes;
+    sizes.add(exact, width_);
+    const double scale = sizes.scale(127, longest_query_part);
     alignas(64) std::int8_t codes[most_screened_factors];
-    const Coded coded = code_item(exact, width_, scale, above_zero_code);
+    Whole<n_lanes> sums = {};
+    const Coded coded = code_item(exact, width_, scale, [&](std::ptrdiff_t j, Whole<n_lanes> eight) {
+      typedef std::int8_t Eight __attribute__((vector_size(n_lanes)));
+      const Eight each = __builtin_convertvector(eight, Eight);
+      __builtin_memcpy(codes + j, &each, sizeof each);
+      sums += eight;
+    });
     std::int32_t sum = 0;
-    for (std::ptrdiff_t j = 0; j < width_; ++j) {
-      codes[j] = static_cast<std::int8_t>(above_zero_code[j] - zero_code);
-      sum += codes[j];
-    }
+    for (int i = 0; i < n_lanes; ++i) sum += sums[i];
     products_.put(codes, codes_, q);
     start_[q] = -surplus_code * sum;
     scale_[q] = scale;
@@ -273,6 +277,15 @@ class Screen {
   }
 
   // ---- the first panels: find thresholds ----------------------------------------------------------------------------
+
+  // Half of those that the block before needed: what the first panels do not tell, the others do at about their price.
+  static std::ptrdiff_t n_first_panels(const ScreenScratch<Value>& scratch, const PackedItems& packed) noexcept {
+    constexpr std::ptrdiff_t items_a_hand = 2;
+    const std::ptrdiff_t most = std::min(scratch.first_panels, packed.n_panels), needed = *scratch.n_needed;
+    if (needed == 0) return most;
+    const std::ptrdiff_t n = std::max(needed / 2, items_a_hand * scratch.n_maxima / panel_items);
+    return std::min((n + panels_together - 1) / panels_together * panels_together, most);
+  }
 
   // Those of the centres nearest to the queries, or of the norms nearest to theirs for distances, or of the largest.
   void choose_first_panels() noexcept {
@@ -512,7 +525,7 @@ class Screen {
     constexpr std::ptrdiff_t most_values = 2048;
     if (sizeof(Value) == sizeof(double) || panel_items * width_ > most_values) return;
     for (int i = 0; i < panel_items && ids[i] >= 0; ++i) {
-      load_row(items_.rows, ids[i], width_, scratch_.exact.tile + i * width_);
+      load_row(items_.rows, ids[i], scratch_.exact.tile + i * width_);
       if (items_.norms != nullptr) near_norms_[i] = items_.norms[ids[i]];
     }
     near_ids_ = ids;
@@ -628,11 +641,14 @@ class Screen {
     std::int32_t* listed = scratch_.order + 2 * scratch_.block;
     const std::ptrdiff_t bars_step = scratch_.block + 1;  // nothing passes the last
     for (int p = 0; p < n_panels; ++p) scratch_.bars[p * bars_step + scratch_.block] = Products::passes_no_product;
-    std::ptrdiff_t active = 0;  // queries before it are done: they are sorted by where they stop
+    std::ptrdiff_t active = 0, n_needed = 0;  // queries before `active` are done: they are sorted by where they stop
     for (std::ptrdiff_t panel = 0; panel < packed_.n_panels; panel += n_panels) {
+      while (active < scratch_.block && packed_.norm[panel] < stop_[active]) {
+        ++active;
+        n_needed += panel;
+      }
+      if (active >= scratch_.block) break;
       if (place_of(panel) >= 0) continue;
-      while (active < scratch_.block && packed_.norm[panel] < stop_[active]) ++active;
-      if (active >= scratch_.block) return;
       Bar bars[n_panels];
       for (int p = 0; p < n_panels; ++p) bars[p] = bar(panel + p);
       std::ptrdiff_t n_listed = 0;
@@ -659,6 +675,10 @@ class Screen {
                        });
       }
       score_pairs();
+    }
+    if (together > 1 && !has_centres() && !euclidean()) {
+      n_needed += (scratch_.block - active) * packed_.n_panels;
+      *scratch_.n_needed = static_cast<std::int32_t>(n_needed / std::max<std::ptrdiff_t>(n_rows_, 1));
     }
   }
 

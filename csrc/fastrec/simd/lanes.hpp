@@ -135,6 +135,16 @@ inline Lanes load_eight(const Value* row, std::ptrdiff_t step, std::ptrdiff_t j,
   return load(eight);
 }
 
+// body(j, eight) for every eight values of a row from place j on.
+template <class Value, class Body>
+inline void for_each_eight(const Value* row, std::ptrdiff_t step, std::ptrdiff_t n, const Body& body) noexcept {
+  std::ptrdiff_t j = 0;
+  if (step == 1) {
+    for (; j + n_lanes <= n; j += n_lanes) body(j, widened(row + j));
+  }
+  for (; j < n; j += n_lanes) body(j, load_eight(row, step, j, n));
+}
+
 inline std::ptrdiff_t padded(std::ptrdiff_t n) noexcept { return (n + n_lanes - 1) / n_lanes * n_lanes; }
 
 }  // namespace
