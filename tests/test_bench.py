@@ -134,6 +134,17 @@ def test_a_wrong_answer_is_said_and_not_timed(monkeypatch, capsys):
     assert "MISMATCH in top_k with wrong" in capsys.readouterr().out
 
 
+def test_an_operation_that_fails_is_said_and_the_others_go_on(monkeypatch, capsys):
+    def fail(**inputs):
+        raise ValueError("learning_rate: too large")
+
+    monkeypatch.setitem(compare.OPERATIONS, "top_k", OPERATIONS["top_k"]._replace(call=fail))
+    assert cli.run(["bench", "--smoke", *QUICK]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "fastrec: ValueError: learning_rate: too large" in printed
+    assert "MISMATCH in normalize" not in printed
+
+
 def test_what_does_not_suit_the_data_runs_when_asked_for(monkeypatch):
     monkeypatch.setitem(compare.OPERATIONS, "top_k", OPERATIONS["top_k"]._replace(why_not=lambda _: "skipped: no"))
     monkeypatch.setattr(compare, "COMPARED", {"top_k": COMPARED["top_k"]})

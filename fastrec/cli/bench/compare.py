@@ -98,15 +98,24 @@ def _outcomes(
         chosen = [peer for peer in COMPARED[operation].peers if not peers or peer.module in peers]
         why_not = "" if operations else OPERATIONS[operation].why_not(user_items)
         skipped = {peer: why_not or _why_not(peer, user_items) for peer in chosen}
+        failed = None
         if not all(skipped.values()):
-            inputs = OPERATIONS[operation].inputs(user_items, sizes)
-            call = partial(OPERATIONS[operation].call, **OPERATIONS[operation].prepare(inputs), n_threads=n_threads)
-            ours = Job(call, partial(machine.limited, n_threads))
-            with ours.around():
-                answer = COMPARED[operation].answer(inputs, ours.call())
+            try:
+                inputs = OPERATIONS[operation].inputs(user_items, sizes)
+                call = partial(OPERATIONS[operation].call, **OPERATIONS[operation].prepare(inputs), n_threads=n_threads)
+                ours = Job(call, partial(machine.limited, n_threads))
+                with ours.around():
+                    answer = COMPARED[operation].answer(inputs, ours.call())
+            except Exception as error:  # of data that do not suit it; the other operations go on
+                failed = Agreement(False, f"fastrec: {type(error).__name__}: {error}")
         for peer in chosen:
             outcome = Outcome(operation, peer.name, peer.module, peer.exact, note=skipped[peer] or peer.note)
-            yield outcome if skipped[peer] else _against(outcome, peer, inputs, ours, answer, n_threads, n_pairs)
+            if skipped[peer]:
+                yield outcome
+            elif failed is not None:
+                yield outcome._replace(agreement=failed)
+            else:
+                yield _against(outcome, peer, inputs, ours, answer, n_threads, n_pairs)
 
 
 def _why_not(peer: Peer, user_items: csr_array) -> str:
