@@ -25,13 +25,13 @@ _NOT_WORTH_ASKING = 1 << 25  # the system is asked in up to half a millisecond
 
 def integer(value: Any, name: str, least: int, most: float = math.inf, *, fix: str = "") -> int:
     """An integer in [least, most]; bool and float are no integers."""
+    is_integer = type(value) is int or (isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_))
+    if is_integer and least <= (number := int(value)) <= most:
+        return number
     expected = f"an integer of at least {least}" if most == math.inf else f"an integer from {least} to {most}"
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+    if not is_integer:
         raise TypeError(_message(name, expected, f"{value!r} ({type(value).__name__})", fix or "pass an int"))
-    number = int(value)
-    if not least <= number <= most:
-        raise ValueError(_message(name, expected, repr(number), fix))
-    return number
+    raise ValueError(_message(name, expected, repr(number), fix))
 
 
 def real(value: Any, name: str, least: float = -math.inf, most: float = math.inf, *, fix: str = "") -> float:
@@ -114,7 +114,8 @@ def dense(values: Any, name: str, *, what: str = "rows") -> Array:
         fix = "pass x[None, :] for one row" if array.ndim == 1 else ""
         raise ValueError(_message(name, f"a matrix of shape (n_{what}, n_columns)", f"shape {array.shape}", fix))
     array = array.astype(dtype, copy=False)
-    if not array.flags.aligned or any(stride % array.itemsize for stride in array.strides):
+    odd = not array.flags.c_contiguous and any(stride % array.itemsize for stride in array.strides)
+    if odd or not array.flags.aligned:
         array = array.copy()
     if array.shape[1] > _MOST_ITEMS:
         raise ValueError(_message(name, f"at most {_MOST_ITEMS} columns", str(array.shape[1])))

@@ -19,7 +19,7 @@ Bar = Callable[[int], Any]  # told, while a kernel works, how many more rows are
 
 def is_sparse(value: Any) -> bool:
     """Whether SciPy holds it as sparse; not a type guard, for what SciPy's stubs call sparse has no arrays."""
-    return bool(issparse(value))
+    return type(value) is not np.ndarray and bool(issparse(value))
 
 
 class TopK(NamedTuple):
