@@ -89,7 +89,7 @@ ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::p
   const std::ptrdiff_t query_bytes =
       padded_width(queries.columns) * 10 + capacity * 12 + shape.first_panels * 4 + n_centres * 8 + 200;
   const std::ptrdiff_t longest = std::min({most_screened_queries, static_cast<std::ptrdiff_t>(2e10 / row_operations),
-                                           queries.rows / (2 * n_threads), scratch_bytes / n_threads / query_bytes});
+                                           queries.rows / (4 * n_threads), scratch_bytes / n_threads / query_bytes});
   shape.block = std::max<std::ptrdiff_t>(1, longest / tile_queries) * tile_queries;
   return shape;
 }
