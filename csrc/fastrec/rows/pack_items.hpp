@@ -62,8 +62,7 @@ class Sizes {
   double scale(int largest, double longest_part) const noexcept {
     const double scale = largest_of(factors_) / largest;
     if (!short_sums) return scale;
-    const double rounded =
-        std::sqrt(short_steps * step_factors / 2) / 2;  // the norm of what rounding changes is no more
+    const double rounded = std::sqrt(short_steps * step_factors / 2) / 2;  // no less than what rounding adds to a norm
     return std::max(scale, norm_above(part_squares_) / (longest_part - rounded));
   }
 

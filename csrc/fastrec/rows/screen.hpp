@@ -678,7 +678,7 @@ class Screen {
     }
     if (together > 1 && !has_centres() && !euclidean()) {
       n_needed += (scratch_.block - active) * packed_.n_panels;
-      *scratch_.n_needed = static_cast<std::int32_t>(n_needed / std::max<std::ptrdiff_t>(n_rows_, 1));
+      *scratch_.n_needed = static_cast<std::int32_t>(n_needed / n_rows_ + 1);
     }
   }
 
