@@ -136,17 +136,19 @@ def _popularity(chosen: Any, given: Statistics, name: str) -> Array:
 def _walk_to_user(by_item: Csr, items: Statistics, p: Parameters) -> Array:
     """Probabilities of a step from an item to a user."""
     _check.not_negative(by_item.data, "user_items", "weights of a random walk")
-    return _powers_of(_values(by_item) / _at_entries(items.total, by_item), p)
+    return _steps(by_item, items.total, p)
 
 
 def _walk_to_item(by_user: Csr, items: Statistics, users: Statistics, p: Parameters) -> Array:
     """Probabilities of a step from a user to an item."""
-    return _powers_of(_values(by_user) / _at_entries(users.total, by_user), p)
+    return _steps(by_user, users.total, p)
 
 
-def _powers_of(probabilities: Array, p: Parameters) -> Array:
-    powers: Array = probabilities ** p["alpha"]
-    return powers
+def _steps(x: Csr, totals: Array, p: Parameters) -> Array:
+    """Each value's part of its row's total, to the power alpha."""
+    parts = _at_entries(totals, x)
+    np.divide(x.data if len(x.data) else 1.0, parts, out=parts)
+    return parts if p["alpha"] == 1 else np.power(parts, p["alpha"], out=parts)
 
 
 def _item_centred(by_item: Csr, items: Statistics, p: Parameters) -> Array:
