@@ -335,7 +335,7 @@ def test_permuting_users_permutes_answers(seed, name):
     first, second = clone(model).fit(rows), clone(model).fit(rows[order])
     if "ALS" in name or "NMF" in name:  # sums run in another order: scores to the tolerance of a solve
         largest = np.abs(second.user_factors_).max()
-        np.testing.assert_allclose(first.user_factors_[order], second.user_factors_, rtol=0, atol=3e-4 * largest)
+        np.testing.assert_allclose(first.user_factors_[order], second.user_factors_, rtol=0, atol=1e-3 * largest)
     elif name == "PureSVD":  # iterates from another vector
         np.testing.assert_allclose(first.singular_values_, second.singular_values_, rtol=1e-12)
     elif "PureSVD" in name:
