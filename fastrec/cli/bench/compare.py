@@ -101,13 +101,9 @@ def _outcomes(
         failed = None
         if not all(skipped.values()):
             try:
-                inputs = OPERATIONS[operation].inputs(user_items, sizes)
-                call = partial(OPERATIONS[operation].call, **OPERATIONS[operation].prepare(inputs), n_threads=n_threads)
-                ours = Job(call, partial(machine.limited, n_threads))
-                with ours.around():
-                    answer = COMPARED[operation].answer(inputs, ours.call())
+                inputs, ours, answer = _ours(operation, user_items, sizes, n_threads)
             except Exception as error:  # of data that do not suit it; the other operations go on
-                failed = Agreement(False, f"fastrec: {type(error).__name__}: {error}")
+                failed = _failure(error, "fastrec: ")
         for peer in chosen:
             outcome = Outcome(operation, peer.name, peer.module, peer.exact, note=skipped[peer] or peer.note)
             if skipped[peer]:
@@ -116,6 +112,19 @@ def _outcomes(
                 yield outcome._replace(agreement=failed)
             else:
                 yield _against(outcome, peer, inputs, ours, answer, n_threads, n_pairs)
+
+
+def _ours(operation: str, user_items: csr_array, sizes: Sizes, n_threads: int) -> tuple[Inputs, Job, Any]:
+    """Inputs, fastrec's call, and its answer."""
+    inputs = OPERATIONS[operation].inputs(user_items, sizes)
+    call = partial(OPERATIONS[operation].call, **OPERATIONS[operation].prepare(inputs), n_threads=n_threads)
+    ours = Job(call, partial(machine.limited, n_threads))
+    with ours.around():
+        return inputs, ours, COMPARED[operation].answer(inputs, ours.call())
+
+
+def _failure(error: Exception, whose: str = "") -> Agreement:
+    return Agreement(False, f"{whose}{type(error).__name__}: {error}")
 
 
 def _why_not(peer: Peer, user_items: csr_array) -> str:
@@ -137,7 +146,7 @@ def _against(
         agreement = (peer.check or COMPARED[outcome.operation].check)(inputs, answer, theirs, peer.tolerance)
         pairs = interleaved(ours, Job(run.call, around), n_pairs) if agreement.agrees else None
     except Exception as error:  # a peer's fault must not end the comparison with the others
-        agreement, pairs = Agreement(False, f"{type(error).__name__}: {error}"), None
+        agreement, pairs = _failure(error), None
     return outcome._replace(agreement=agreement, pairs=pairs)
 
 
