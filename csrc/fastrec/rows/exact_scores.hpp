@@ -62,55 +62,83 @@ double norm_of(const From* row, std::ptrdiff_t step, std::ptrdiff_t n) noexcept 
   return std::sqrt(sum_of(sum));
 }
 
-// A query, padded, whose norm matters for cosine only, and an item whose score is asked for.
+// Queries, padded, each at a place, which row_of says the row of. Their norms, by place, matter for cosine only.
 template <class Value>
+struct PlacedQueries {
+  const Value* rows;
+  const std::int32_t* row_of;
+  const double* norms;
+  std::ptrdiff_t width;
+};
+
+// The place of a query, and an item whose score is asked for.
 struct ScorePair {
-  const Value* query;
-  double query_norm;
-  std::int32_t place, item;  // place: the caller's name for the query
+  std::int32_t place, item;
 };
 
 constexpr int pairs_together = 4;  // independent sums, since the fixed order makes each of them wait for itself
 
-// Items are as the caller has them, or widened to double.
-template <class Value, class Factor>
-void exact_scores(const ScorePair<Value>* pairs, std::ptrdiff_t width, const Items<Factor>& items,
-                  Value* scores) noexcept {
-  const std::ptrdiff_t step = items.rows.column_step, n_factors = items.rows.columns;
-  const Factor* rows[pairs_together];
-  for (int t = 0; t < pairs_together; ++t) rows[t] = items.rows.data + pairs[t].item * items.rows.row_step;
-  Lanes sums[pairs_together];
-#pragma GCC unroll 4
-  for (Lanes& sum : sums) sum = Lanes{};  // = {} would go through memory
-  std::ptrdiff_t j = 0;
-  if (step == 1 && items.metric != Metric::euclidean) {
-    for (; j + n_lanes <= n_factors; j += n_lanes) {
-#pragma GCC unroll 4
-      for (int t = 0; t < pairs_together; ++t) {
-        sums[t] = add_product<Value>(widened(pairs[t].query + j), widened(rows[t] + j), sums[t]);
-      }
-    }
-  }
-  for (; j < width; j += n_lanes) {
+// A multiple of pairs_together. `whole`: terms are products of eights of factors that lie side by side. Not inlined:
+// elsewhere compilers keep less in registers.
+template <bool whole, class Value, class Factor>
+__attribute__((noinline)) void score_some(const ScorePair* pairs, std::ptrdiff_t n, const PlacedQueries<Value>& queries,
+                                          const Items<Factor>& items, Value* scores) noexcept {
+  const Metric metric = items.metric;
+  const std::ptrdiff_t width = queries.width, step = items.rows.column_step;
+  const std::ptrdiff_t n_factors = items.rows.columns;
+  const bool products = step == 1 && metric != Metric::euclidean;
+  const std::ptrdiff_t n_whole = whole ? width : products ? n_factors / n_lanes * n_lanes : 0;
+  for (std::ptrdiff_t first = 0; first < n; first += pairs_together) {
+    const ScorePair* const four = pairs + first;
+    const Value* of_query[pairs_together];
+    const Factor* of_item[pairs_together];
+    Lanes sums[pairs_together];
+    double totals[pairs_together];
 #pragma GCC unroll 4
     for (int t = 0; t < pairs_together; ++t) {
-      const Lanes eight = load_eight(rows[t], step, j, n_factors);
-      sums[t] = add_terms<Value>(items.metric, widened(pairs[t].query + j), eight, sums[t]);
+      of_query[t] = queries.rows + queries.row_of[four[t].place] * width;
+      of_item[t] = items.rows.data + four[t].item * items.rows.row_step;
+      sums[t] = Lanes{};  // = {} would go through memory
     }
-  }
+    std::ptrdiff_t j = 0;
+    for (; j < n_whole; j += n_lanes) {
 #pragma GCC unroll 4
-  for (int t = 0; t < pairs_together; ++t) {
-    const double item_norm = items.norms ? items.norms[pairs[t].item] : 0.0;
-    scores[t] = finished<Value>(items.metric, sum_of(sums[t]), pairs[t].query_norm, item_norm);
+      for (int t = 0; t < pairs_together; ++t) {
+        sums[t] = add_product<Value>(widened(of_query[t] + j), widened(of_item[t] + j), sums[t]);
+      }
+    }
+    for (; !whole && j < width; j += n_lanes) {
+#pragma GCC unroll 4
+      for (int t = 0; t < pairs_together; ++t) {
+        const Lanes eight = load_eight(of_item[t], step, j, n_factors);
+        sums[t] = add_terms<Value>(metric, widened(of_query[t] + j), eight, sums[t]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int t = 0; t < pairs_together; ++t) totals[t] = sum_of(sums[t]);
+    if (metric == Metric::inner_product) {
+      for (int t = 0; t < pairs_together; ++t) scores[first + t] = static_cast<Value>(totals[t]);
+      continue;
+    }
+    for (int t = 0; t < pairs_together; ++t) {
+      const double item_norm = items.norms ? items.norms[four[t].item] : 0.0;
+      scores[first + t] = finished<Value>(metric, totals[t], queries.norms[four[t].place], item_norm);
+    }
   }
 }
 
-// Any number of pairs; there is room for them up to a multiple of pairs_together.
+// Any number of pairs; there is room for them up to a multiple of pairs_together. Items are as the caller has them, or
+// widened to double.
 template <class Value, class Factor>
-void exact_scores(ScorePair<Value>* pairs, std::ptrdiff_t n, std::ptrdiff_t width, const Items<Factor>& items,
+void exact_scores(ScorePair* pairs, std::ptrdiff_t n, const PlacedQueries<Value>& queries, const Items<Factor>& items,
                   Value* scores) noexcept {
-  for (std::ptrdiff_t i = n; i % pairs_together != 0; ++i) pairs[i] = pairs[n - 1];
-  for (std::ptrdiff_t i = 0; i < n; i += pairs_together) exact_scores(pairs + i, width, items, scores + i);
+  for (; n % pairs_together != 0; ++n) pairs[n] = pairs[n - 1];
+  const bool products = items.metric != Metric::euclidean && items.rows.column_step == 1;
+  if (products && items.rows.columns == queries.width) {
+    score_some<true>(pairs, n, queries, items, scores);
+  } else {
+    score_some<false>(pairs, n, queries, items, scores);
+  }
 }
 
 // Sums of the terms of one query with n items; n is padded up to a multiple of 4 rows of the tile.

@@ -95,6 +95,16 @@ inline std::ptrdiff_t put_places(std::int32_t* to, std::uint32_t bits, std::int3
   return __builtin_popcount(bits);
 }
 
+// What a panel's items are called where they lie in the order of their places.
+struct OwnPlaces {
+  std::int32_t of[panel_items] = {};
+
+  constexpr OwnPlaces() noexcept {
+    for (int i = 0; i < panel_items; ++i) of[i] = i;
+  }
+};
+constexpr OwnPlaces own_places;
+
 // A block of queries, multiplied by Products, which says how many of them meet how many panels at a time.
 template <class Value, class Products>
 class Screen {
@@ -394,14 +404,13 @@ class Screen {
   // How the values of a panel are compared with those of the other first panels.
   struct Share {
     std::ptrdiff_t place, hand;
-    bool begins;           // the hand
     double scale;          // in the common one,
     std::int16_t ratio;    // as a number of 15 bits
     int doublings;         // and so many powers of two
     std::uint32_t beyond;  // places after the last item
   };
 
-  Share share_of(std::ptrdiff_t place, std::ptrdiff_t hand, bool begins) const noexcept {
+  Share share_of(std::ptrdiff_t place, std::ptrdiff_t hand) const noexcept {
     constexpr double most = 0x7fff;
     constexpr int most_doublings = 15;
     const double scale = packed_.scale[first_[place]] * inverse_first_scale_;
@@ -409,18 +418,18 @@ class Screen {
     int doublings = 0;
     for (; ratio > 1.0 && doublings < most_doublings; ++doublings) ratio /= 2;
     const auto numerator = static_cast<std::int16_t>(std::min(ratio * 0x8000 + 0.5, most));
-    return {place, hand, begins, scale, numerator, doublings, beyond_last(place)};
+    return {place, hand, scale, numerator, doublings, beyond_last(place)};
   }
 
   // Products of queries [from, last) with the first panels. Items are dealt into n_maxima hands, and of each hand the
   // largest value that is sure is kept.
   void multiply_first_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
     const std::ptrdiff_t n_hands = scratch_.n_maxima / panel_items;
-    if (n_first_ < n_hands * n_panels) std::fill_n(scratch_.maxima, (last - from) * scratch_.n_maxima, left_out);
+    std::fill_n(scratch_.maxima, (last - from) * scratch_.n_maxima, left_out);
     for (std::ptrdiff_t panel = 0; panel < n_first_; panel += n_panels) {
       const std::ptrdiff_t deal = panel / n_panels;
       Share shares[n_panels];
-      for (int p = 0; p < n_panels; ++p) shares[p] = share_of(panel + p, deal % n_hands, deal < n_hands && p == 0);
+      for (int p = 0; p < n_panels; ++p) shares[p] = share_of(panel + p, deal % n_hands);
       for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); q += together) {
         alignas(64) std::int32_t products[n_panels][together][panel_items];
         products_.multiply(packed_.codes + first_[panel] * panel_bytes_, codes_, q, start_ + q, products[0][0],
@@ -448,8 +457,7 @@ class Screen {
     std::fill_n(beyond, n_queries, share.beyond);
     keep_sure<n_queries>(products[0], shift_ + first, share.ratio, share.doublings, less,
                          leaves_out() ? marks(share.place) + first : beyond, kept(share.place, first - from),
-                         share.begins, scratch_.maxima + (first - from) * n_maxima + share.hand * panel_items,
-                         n_maxima);
+                         scratch_.maxima + (first - from) * n_maxima + share.hand * panel_items, n_maxima);
   }
 
   // Places of one of the first panels beyond its last item.
@@ -514,7 +522,7 @@ class Screen {
         for (int i = 0; i < panel_items && next[i] >= 0; ++i) fetch_row(items_.rows, next[i]);
       }
       if (n_marked >= panel_items) widen(ids);
-      for (std::ptrdiff_t i = 0; i < n_marked; ++i) survive<false>(bits[marked[i]], ids, marked[i]);
+      queue_marked(bits, marked, n_marked, near_ids_ != nullptr ? own_places.of : ids);
       score_pairs();
       near_ids_ = nullptr;
     }
@@ -535,34 +543,61 @@ class Screen {
 
   // ---- exact scores -------------------------------------------------------------------------------------------------
 
-  // Queues the items that bits name for their exact scores with the query at place q. Among the others of the first
-  // panels nothing is left that must not be ranked.
-  template <bool late>
-  void survive(std::uint32_t bits, const std::int32_t* ids, std::ptrdiff_t q) noexcept {
+  // Queues the items that bits of the marked queries name for their exact scores. Among those of the first panels
+  // nothing is left that must not be ranked. Most queries have one or two: no branch waits for how many.
+  void queue_marked(const std::uint32_t* bits, const std::int32_t* marked, std::ptrdiff_t n_marked,
+                    const std::int32_t* items) noexcept {
+    const auto lowest = [items](std::uint32_t left) { return items[__builtin_ctz(left | 1u << (panel_items - 1))]; };
+    for (std::ptrdiff_t i = 0; i < n_marked;) {
+      ScorePair* const pairs = pairs_;
+      std::ptrdiff_t n = n_pairs_;
+      for (; i < n_marked && n <= enough_pairs; ++i) {
+        const std::int32_t q = marked[i];
+        std::uint32_t left = bits[q];
+        const int n_left = __builtin_popcount(left);
+        pairs[n] = {q, lowest(left)};
+        left &= left - 1;
+        pairs[n + 1] = {q, lowest(left)};
+        left &= left - 1;
+        for (int t = 2; t < n_left; ++t, left &= left - 1) pairs[n + t] = {q, lowest(left)};
+        n += n_left;
+      }
+      n_pairs_ = n;
+      if (n > enough_pairs) score_pairs();
+    }
+  }
+
+  // Queues the items of another panel that bits name, with the query at place q.
+  void queue(std::uint32_t bits, const std::int32_t* ids, std::ptrdiff_t q) noexcept {
     const Value* query = scratch_.queries + place_[q] * width_;
     for (std::ptrdiff_t j = 0; j < width_; j += 64 / static_cast<std::ptrdiff_t>(sizeof(Value))) {
       __builtin_prefetch(query + j);
     }
     for (; bits != 0; bits &= bits - 1) {
-      const std::int32_t place = __builtin_ctz(bits), id = near_ids_ != nullptr ? place : ids[place];
-      if (late && (id < 0 || row_leaves_out(row_of(place_[q]), id))) continue;
-      if (late) fetch_row(items_.rows, id);
-      pairs_[n_pairs_++] = {query, exact_norm_[q], static_cast<std::int32_t>(q), id};
+      const std::int32_t id = ids[__builtin_ctz(bits)];
+      if (id < 0 || row_leaves_out(row_of(place_[q]), id)) continue;
+      fetch_row(items_.rows, id);
+      pairs_[n_pairs_++] = {static_cast<std::int32_t>(q), id};
     }
     if (n_pairs_ > enough_pairs) score_pairs();
   }
 
   void score_pairs() noexcept {
-    if (near_ids_ != nullptr) {
-      exact_scores<Value>(pairs_, n_pairs_, width_, near_, scores_);
+    const PlacedQueries<Value> queries{scratch_.queries, place_, exact_norm_, width_};
+    const std::int32_t* const near_ids = near_ids_;
+    const std::ptrdiff_t n = n_pairs_, k = out_.k, capacity = scratch_.capacity, enough = k + enough_arrivals_;
+    if (near_ids != nullptr) {
+      exact_scores<Value>(pairs_, n, queries, near_, scores_);
     } else {
-      exact_scores<Value>(pairs_, n_pairs_, width_, items_, scores_);
+      exact_scores<Value>(pairs_, n, queries, items_, scores_);
     }
-    for (std::ptrdiff_t i = 0; i < n_pairs_; ++i) {
-      const std::int32_t item = near_ids_ != nullptr ? near_ids_[pairs_[i].item] : pairs_[i].item;
-      Selection<Value>& selection = scratch_.selections[place_[pairs_[i].place]];
-      Selector<Value>(selection, out_.k, scratch_.capacity).offer(scores_[i], item);
-      if (selection.size >= out_.k + enough_arrivals_) tighten(pairs_[i].place);
+    Selection<Value>* const selections = scratch_.selections;
+    const std::int32_t* const place = place_;
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      const ScorePair pair = pairs_[i];
+      Selection<Value>& selection = selections[place[pair.place]];
+      Selector<Value>(selection, k, capacity).offer(scores_[i], near_ids != nullptr ? near_ids[pair.item] : pair.item);
+      if (selection.size >= enough) tighten(pair.place);
     }
     n_pairs_ = 0;
   }
@@ -671,7 +706,7 @@ class Screen {
       for (std::ptrdiff_t i = 0; i < n_listed; i += together) {
         products_.find(packed_.codes + panel * panel_bytes_, codes_, listed + i, scratch_.bars, bars_step,
                        [&](int p, int t, std::uint32_t bits) {
-                         survive<true>(bits, packed_.ids + (panel + p) * panel_items, listed[i + t]);
+                         queue(bits, packed_.ids + (panel + p) * panel_items, listed[i + t]);
                        });
       }
       score_pairs();
@@ -720,7 +755,7 @@ class Screen {
   const std::int32_t* near_ids_ = nullptr;  // of widened items, which pairs name by their places
   Items<double> near_{};
   double near_norms_[panel_items];
-  ScorePair<Value> pairs_[enough_pairs + panel_items + pairs_together];
+  ScorePair pairs_[enough_pairs + panel_items + pairs_together];
   Value scores_[enough_pairs + panel_items + pairs_together];
 };
 

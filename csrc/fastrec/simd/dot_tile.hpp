@@ -31,8 +31,11 @@ constexpr std::ptrdiff_t n_parts(std::ptrdiff_t n_steps) noexcept {
   return short_sums ? n_steps + (n_steps + short_steps - 1) / short_steps : n_steps;
 }
 
+// Which products are written: all, or those of a tile where one of them is not negative.
+enum class Written { all, found };
+
 // dot_tile of no more queries and panels than registers hold. Not inlined: elsewhere compilers keep less in registers.
-template <int n_queries, int n_panels>
+template <Written written, int n_queries, int n_panels>
 __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std::ptrdiff_t panel_bytes,
                                                 const std::int8_t* codes, std::ptrdiff_t query_bytes,
                                                 const std::int32_t* places, std::ptrdiff_t n_steps,
@@ -76,20 +79,28 @@ __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std:
       }
     }
     signs = broadcast(-1);
+    const auto to = [=](int p, int q, int v) { return out + p * out_step + q * panel_items + v * lanes; };
 #pragma GCC unroll 8
     for (int p = 0; p < n_panels; ++p) {
 #pragma GCC unroll 8
       for (int q = 0; q < n_queries; ++q) {
 #pragma GCC unroll 8
         for (int v = 0; v < panel_vectors; ++v) {
-          std::int32_t* to = out + p * out_step + q * panel_items + v * lanes;
-          Bytes sum = sums[p][q][v];
+          Bytes& sum = sums[p][q][v];
           if (short_sums) {
-            sum = add(pairs_32(sum), begins ? broadcast(start[p * start_step + places[q]]) : load_bytes(to));
+            sum = add(pairs_32(sum), begins ? broadcast(start[p * start_step + places[q]]) : load_bytes(to(p, q, v)));
           }
           signs = both(signs, sum);
-          store_bytes(to, sum);
         }
+      }
+    }
+    if (written == Written::found && step == n_steps && all_negative(signs)) return false;
+#pragma GCC unroll 8
+    for (int p = 0; p < n_panels; ++p) {
+#pragma GCC unroll 8
+      for (int q = 0; q < n_queries; ++q) {
+#pragma GCC unroll 8
+        for (int v = 0; v < panel_vectors; ++v) store_bytes(to(p, q, v), sums[p][q][v]);
       }
     }
   } while (short_sums && step < n_steps);
@@ -98,7 +109,7 @@ __attribute__((noinline)) bool dot_in_registers(const std::uint8_t* panels, std:
 
 // out[p][q][i] = start[p][place of q] + codes of query q times codes of item i of panel p, for n_queries queries at
 // these places and n_panels panels, which are start_step and out_step apart; whether one of them is not negative.
-template <int n_queries, int n_panels>
+template <Written written, int n_queries, int n_panels>
 inline bool dot_tile(const std::uint8_t* panels, std::ptrdiff_t panel_bytes, const std::int8_t* codes,
                      std::ptrdiff_t query_bytes, const std::int32_t* places, std::ptrdiff_t n_steps,
                      const std::int32_t* start, std::ptrdiff_t start_step, std::int32_t* out,
@@ -106,12 +117,13 @@ inline bool dot_tile(const std::uint8_t* panels, std::ptrdiff_t panel_bytes, con
   constexpr int at_once = vectors_at_once / panel_vectors;
   constexpr int q_at_once = n_queries < at_once ? n_queries : at_once;
   constexpr int p_at_once = n_panels < at_once / q_at_once ? n_panels : at_once / q_at_once;
+  constexpr Written of_each = q_at_once == n_queries && p_at_once == n_panels ? written : Written::all;
   bool any = false;
   for (int p = 0; p < n_panels; p += p_at_once) {
     for (int q = 0; q < n_queries; q += q_at_once) {
-      any |= dot_in_registers<q_at_once, p_at_once>(panels + p * panel_bytes, panel_bytes, codes, query_bytes,
-                                                    places + q, n_steps, start + p * start_step, start_step,
-                                                    out + p * out_step + q * panel_items, out_step);
+      any |= dot_in_registers<of_each, q_at_once, p_at_once>(panels + p * panel_bytes, panel_bytes, codes, query_bytes,
+                                                             places + q, n_steps, start + p * start_step, start_step,
+                                                             out + p * out_step + q * panel_items, out_step);
     }
   }
   return any;
@@ -161,8 +173,8 @@ class VectorProducts {
                 std::int32_t* out, std::ptrdiff_t out_step) const noexcept {
     std::int32_t places[n_queries];
     for (int t = 0; t < n_queries; ++t) places[t] = t;
-    dot_tile<n_queries, n_panels>(items, panel_bytes(), codes + q * query_bytes(), query_bytes(), places, n_steps_,
-                                  start, 0, out, out_step);
+    dot_tile<Written::all, n_queries, n_panels>(items, panel_bytes(), codes + q * query_bytes(), query_bytes(), places,
+                                                n_steps_, start, 0, out, out_step);
   }
 
   // What products are to reach, as `find` takes it.
@@ -179,8 +191,8 @@ class VectorProducts {
             std::ptrdiff_t bars_step, const Found& found) const noexcept {
     constexpr int n = n_panels * n_queries;
     alignas(64) std::int32_t above[n * panel_items];
-    if (!dot_tile<n_queries, n_panels>(items, panel_bytes(), codes, query_bytes(), places, n_steps_, bars, bars_step,
-                                       above, n_queries * panel_items)) {
+    if (!dot_tile<Written::found, n_queries, n_panels>(items, panel_bytes(), codes, query_bytes(), places, n_steps_,
+                                                       bars, bars_step, above, n_queries * panel_items)) {
       return;
     }
     std::uint32_t bits[n], rows = 0;

@@ -23,8 +23,15 @@ inline void put_twice(std::int32_t* to, Whole<n> numbers) noexcept {
   put_whole<n>(to, (numbers & 0xffff) | (numbers << 16));
 }
 
-// Keeps the products of n_queries queries with the items of a panel, and raises maxima, unless they begin with it, to
-// what they are sure of:
+// Leaves items that bits name out of kept products and of what these are sure of.
+inline void leave_out(std::uint32_t bits, std::int16_t* kept, Bytes* sure) noexcept {
+  alignas(64) std::int16_t numbers[panel_items];
+  for (int i = 0; i < panel_items; i += kept_together) store_bytes(numbers + i, sure[i / kept_together]);
+  for (; bits != 0; bits &= bits - 1) kept[__builtin_ctz(bits)] = numbers[__builtin_ctz(bits)] = left_out;
+  for (int i = 0; i < panel_items; i += kept_together) sure[i / kept_together] = load_bytes(numbers + i);
+}
+
+// Keeps the products of n_queries queries with the items of a panel, and raises maxima to what they are sure of:
 //     kept = products / 2^shift, rounded down,
 //     sure = (ratio / 2^15 * kept - lost) * 2^doublings,
 // rounded to the nearest before `lost` and ended at the limits after it. Items that bits of `without` name are left
@@ -33,14 +40,14 @@ inline void put_twice(std::int32_t* to, Whole<n> numbers) noexcept {
 template <int n_queries>
 __attribute__((noinline)) void keep_sure(const std::int32_t* products, const std::int32_t* shift, std::int16_t ratio,
                                          int doublings, std::int32_t* lost, const std::uint32_t* without,
-                                         std::int16_t* kept, bool begins, std::int16_t* maxima,
+                                         std::int16_t* kept, std::int16_t* maxima,
                                          std::ptrdiff_t maxima_step) noexcept {
   constexpr int together = kept_together;
   put_twice<n_queries>(lost, whole_at<n_queries>(lost));
   const Bytes scale = broadcast_16(ratio);
 #pragma GCC unroll 8
   for (int t = 0; t < n_queries; ++t, products += panel_items, kept += panel_items, maxima += maxima_step) {
-    alignas(64) std::int16_t sure[panel_items];
+    Bytes sure[panel_items / together];
 #pragma GCC unroll 8
     for (int i = 0; i < panel_items; i += together) {
       const Bytes first = load_bytes(products + i), second = load_bytes(products + i + together / 2);
@@ -48,17 +55,13 @@ __attribute__((noinline)) void keep_sure(const std::int32_t* products, const std
       Bytes bound = less_16(scaled_16(product, scale), broadcast(lost[t]));
       for (int doubled = 0; doubled < doublings; ++doubled) bound = more_16(bound, bound);
       store_bytes(kept + i, product);
-      store_bytes(sure + i, bound);
+      sure[i / together] = bound;
     }
-    for (std::uint32_t left = without[t]; left != 0; left &= left - 1) {
-      kept[__builtin_ctz(left)] = sure[__builtin_ctz(left)] = left_out;
-    }
-    const bool none_sure = lost[t] < 0;  // too_much_lost, twice
-    if (none_sure && !begins) continue;
+    if (without[t] != 0) leave_out(without[t], kept, sure);
+    if (lost[t] < 0) continue;  // too_much_lost, twice
 #pragma GCC unroll 8
     for (int i = 0; i < panel_items; i += together) {
-      const Bytes before = begins ? broadcast_16(left_out) : load_bytes(maxima + i);
-      store_bytes(maxima + i, none_sure ? before : larger_16(before, load_bytes(sure + i)));
+      store_bytes(maxima + i, larger_16(load_bytes(maxima + i), sure[i / together]));
     }
   }
 }
