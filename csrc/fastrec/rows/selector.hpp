@@ -95,24 +95,67 @@ void sort_wide_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
   for (std::ptrdiff_t i = 0; i < n; ++i) entries[i] = by_low[places - 1 - (number_of(keys[i]) & (places - 1))];
 }
 
-// Sorts up to most_network_keys different entries. Few are put where the number of better ones says, more go through a
-// network, which takes a third of the time of std::sort. Not inlined, for the room that it takes.
+constexpr int compared_lanes = lanes_of<float>;
+constexpr std::ptrdiff_t few_entries = std::min(4 * compared_lanes, 64);  // at most the bits of `taken`, below
+
+// A vector of numbers of 32 bits.
+template <class Number>
+inline auto lanes_at(const Number* from) noexcept {
+  typedef Number Numbers __attribute__((vector_size(compared_lanes * sizeof(Number))));
+  Numbers numbers;
+  __builtin_memcpy(&numbers, from, sizeof numbers);
+  return numbers;
+}
+
+// Puts up to few_entries different entries where the number of better ones says. Lower items are counted only where a
+// score occurs twice, so that two entries would have one place.
+template <class Score>
+inline void sort_few_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
+  alignas(64) Score scores[few_entries];
+  alignas(64) std::int32_t items[few_entries], places[few_entries];
+  Entry<Score> sorted[few_entries];
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    scores[i] = entries[i].score;
+    items[i] = entries[i].item;
+  }
+  std::fill(scores + n, scores + few_entries, Score{});
+  std::fill(items + n, items + few_entries, 0);
+  for (std::ptrdiff_t i = 0; i < n; i += 2 * compared_lanes) {
+    const auto first = lanes_at(scores + i), second = lanes_at(scores + i + compared_lanes);
+    auto of_first = lanes_at(items + i) * 0, of_second = of_first;
+    for (std::ptrdiff_t j = 0; j < n; ++j) {
+      of_first = scores[j] > first ? of_first + 1 : of_first;
+      of_second = scores[j] > second ? of_second + 1 : of_second;
+    }
+    __builtin_memcpy(places + i, &of_first, sizeof of_first);
+    __builtin_memcpy(places + i + compared_lanes, &of_second, sizeof of_second);
+  }
+  std::uint64_t taken = 0;
+  for (std::ptrdiff_t i = 0; i < n; ++i) taken |= std::uint64_t{1} << places[i];
+  if (taken != ~std::uint64_t{0} >> (64 - n)) {
+    for (std::ptrdiff_t i = 0; i < n; i += compared_lanes) {
+      const auto own = lanes_at(scores + i);
+      const auto item = lanes_at(items + i);
+      auto n_better = lanes_at(places + i);
+      for (std::ptrdiff_t j = 0; j < n; ++j) n_better -= (scores[j] == own) & (items[j] < item);
+      __builtin_memcpy(places + i, &n_better, sizeof n_better);
+    }
+  }
+  for (std::ptrdiff_t i = 0; i < n; ++i) sorted[places[i]] = entries[i];
+  std::copy(sorted, sorted + n, entries);
+}
+
+// Sorts up to most_network_keys different entries: more than a few go through a network, which takes a third of the
+// time of std::sort. Not inlined, for the room that it takes.
 template <class Score>
 __attribute__((noinline)) void sort_some_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
   if constexpr (!sorts_as_keys<Score>) {
     sort_wide_entries(entries, n);
   } else {
+    if (n < 2) return;
+    if (n <= few_entries) return sort_few_entries(entries, n);
     alignas(64) double keys[most_network_keys];
     for (std::ptrdiff_t i = 0; i < n; ++i) keys[i] = key_of(entries[i]);
-    if (n <= few_keys) {
-      alignas(64) std::int64_t places[few_keys];
-      Entry<Score> sorted[few_keys];
-      std::fill(keys + n, keys + few_keys, last_key);
-      count_larger(keys, n, places);
-      for (std::ptrdiff_t i = 0; i < n; ++i) sorted[places[i]] = entries[i];
-      std::copy(sorted, sorted + n, entries);
-      return;
-    }
     const std::ptrdiff_t size = network_size(n);
     std::fill(keys + n, keys + size, last_key);
     sort_descending(keys, size);

@@ -130,18 +130,6 @@ inline std::ptrdiff_t network_size(std::ptrdiff_t n) noexcept {
   return size;
 }
 
-constexpr std::ptrdiff_t few_keys = four_vectors;
-
-// How many of n keys are larger than each, for no more than few_keys; there is room for whole vectors of them.
-inline void count_larger(const double* keys, std::ptrdiff_t n, std::int64_t* counts) noexcept {
-  for (std::ptrdiff_t i = 0; i < n; i += keys_together) {
-    const Doubles own = vector_at(keys + i);
-    Register<double>::Places count = {};
-    for (std::ptrdiff_t j = 0; j < n; ++j) count -= keys[j] > own;
-    __builtin_memcpy(counts + i, &count, sizeof count);
-  }
-}
-
 // Merges the sorted halves of `size` keys up to what four vectors hold, two steps of a merge at a time.
 inline void merge_halves(double* keys, std::ptrdiff_t size) noexcept {
   for (std::ptrdiff_t i = 0; i < size / 2; i += keys_together) {
