@@ -96,7 +96,7 @@ void sort_wide_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
 }
 
 constexpr int compared_lanes = lanes_of<float>;
-constexpr std::ptrdiff_t few_entries = std::min(4 * compared_lanes, 64);  // at most the bits of `taken`, below
+constexpr std::ptrdiff_t few_entries = 2 * compared_lanes;
 
 // A vector of numbers of 32 bits.
 template <class Number>
@@ -107,8 +107,14 @@ inline auto lanes_at(const Number* from) noexcept {
   return numbers;
 }
 
-// Puts up to few_entries different entries where the number of better ones says. Lower items are counted only where a
-// score occurs twice, so that two entries would have one place.
+template <class Numbers>
+inline void put_lanes(std::int32_t* to, const Numbers& first, const Numbers& second) noexcept {
+  __builtin_memcpy(to, &first, sizeof first);
+  __builtin_memcpy(to + compared_lanes, &second, sizeof second);
+}
+
+// Puts up to few_entries different entries, of which no score is NaN, where the number of better ones says. Lower items
+// are counted only where a score occurs twice, so that two entries would have one place.
 template <class Score>
 inline void sort_few_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
   alignas(64) Score scores[few_entries];
@@ -120,26 +126,22 @@ inline void sort_few_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
   }
   std::fill(scores + n, scores + few_entries, Score{});
   std::fill(items + n, items + few_entries, 0);
-  for (std::ptrdiff_t i = 0; i < n; i += 2 * compared_lanes) {
-    const auto first = lanes_at(scores + i), second = lanes_at(scores + i + compared_lanes);
-    auto of_first = lanes_at(items + i) * 0, of_second = of_first;
-    for (std::ptrdiff_t j = 0; j < n; ++j) {
-      of_first = scores[j] > first ? of_first + 1 : of_first;
-      of_second = scores[j] > second ? of_second + 1 : of_second;
-    }
-    __builtin_memcpy(places + i, &of_first, sizeof of_first);
-    __builtin_memcpy(places + i + compared_lanes, &of_second, sizeof of_second);
+  const auto first = lanes_at(scores), second = lanes_at(scores + compared_lanes);
+  auto of_first = lanes_at(items) * 0, of_second = of_first;
+  for (std::ptrdiff_t j = 0; j < n; ++j) {
+    of_first = scores[j] > first ? of_first + 1 : of_first;
+    of_second = scores[j] > second ? of_second + 1 : of_second;
   }
+  put_lanes(places, of_first, of_second);
   std::uint64_t taken = 0;
   for (std::ptrdiff_t i = 0; i < n; ++i) taken |= std::uint64_t{1} << places[i];
   if (taken != ~std::uint64_t{0} >> (64 - n)) {
-    for (std::ptrdiff_t i = 0; i < n; i += compared_lanes) {
-      const auto own = lanes_at(scores + i);
-      const auto item = lanes_at(items + i);
-      auto n_better = lanes_at(places + i);
-      for (std::ptrdiff_t j = 0; j < n; ++j) n_better -= (scores[j] == own) & (items[j] < item);
-      __builtin_memcpy(places + i, &n_better, sizeof n_better);
+    const auto first_items = lanes_at(items), second_items = lanes_at(items + compared_lanes);
+    for (std::ptrdiff_t j = 0; j < n; ++j) {
+      of_first -= (scores[j] == first) & (items[j] < first_items);
+      of_second -= (scores[j] == second) & (items[j] < second_items);
     }
+    put_lanes(places, of_first, of_second);
   }
   for (std::ptrdiff_t i = 0; i < n; ++i) sorted[places[i]] = entries[i];
   std::copy(sorted, sorted + n, entries);
