@@ -78,16 +78,13 @@ struct ScorePair {
 
 constexpr int pairs_together = 4;  // independent sums, since the fixed order makes each of them wait for itself
 
-// A multiple of pairs_together. `whole`: terms are products of eights of factors that lie side by side. Not inlined:
-// elsewhere compilers keep less in registers.
+// A multiple of pairs_together, of which n_whole terms are products of eights of factors that lie side by side;
+// `whole`: all are. Not inlined: elsewhere compilers keep less in registers.
 template <bool whole, class Value, class Factor>
 __attribute__((noinline)) void score_some(const ScorePair* pairs, std::ptrdiff_t n, const PlacedQueries<Value>& queries,
-                                          const Items<Factor>& items, Value* scores) noexcept {
+                                          const Items<Factor>& items, std::ptrdiff_t n_whole, Value* scores) noexcept {
   const Metric metric = items.metric;
-  const std::ptrdiff_t width = queries.width, step = items.rows.column_step;
-  const std::ptrdiff_t n_factors = items.rows.columns;
-  const bool products = step == 1 && metric != Metric::euclidean;
-  const std::ptrdiff_t n_whole = whole ? width : products ? n_factors / n_lanes * n_lanes : 0;
+  const std::ptrdiff_t width = queries.width, step = items.rows.column_step, n_factors = items.rows.columns;
   for (std::ptrdiff_t first = 0; first < n; first += pairs_together) {
     const ScorePair* const four = pairs + first;
     const Value* of_query[pairs_together];
@@ -134,11 +131,9 @@ void exact_scores(ScorePair* pairs, std::ptrdiff_t n, const PlacedQueries<Value>
                   Value* scores) noexcept {
   for (; n % pairs_together != 0; ++n) pairs[n] = pairs[n - 1];
   const bool products = items.metric != Metric::euclidean && items.rows.column_step == 1;
-  if (products && items.rows.columns == queries.width) {
-    score_some<true>(pairs, n, queries, items, scores);
-  } else {
-    score_some<false>(pairs, n, queries, items, scores);
-  }
+  const std::ptrdiff_t n_whole = products ? items.rows.columns / n_lanes * n_lanes : 0;
+  const auto score = n_whole == queries.width ? score_some<true, Value, Factor> : score_some<false, Value, Factor>;
+  score(pairs, n, queries, items, n_whole, scores);
 }
 
 // Sums of the terms of one query with n items; n is padded up to a multiple of 4 rows of the tile.

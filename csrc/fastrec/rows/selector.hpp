@@ -12,6 +12,7 @@
 #include "fastrec/rows/threshold.hpp"
 #include "fastrec/simd/compare.hpp"
 #include "fastrec/simd/sort.hpp"
+#include "fastrec/simd/whole.hpp"
 
 namespace fastrec {
 namespace {
@@ -98,19 +99,13 @@ void sort_wide_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
 constexpr int compared_lanes = lanes_of<float>;
 constexpr std::ptrdiff_t few_entries = 2 * compared_lanes;
 
-// A vector of numbers of 32 bits.
-template <class Number>
-inline auto lanes_at(const Number* from) noexcept {
-  typedef Number Numbers __attribute__((vector_size(compared_lanes * sizeof(Number))));
-  Numbers numbers;
-  __builtin_memcpy(&numbers, from, sizeof numbers);
-  return numbers;
-}
-
-template <class Numbers>
-inline void put_lanes(std::int32_t* to, const Numbers& first, const Numbers& second) noexcept {
-  __builtin_memcpy(to, &first, sizeof first);
-  __builtin_memcpy(to + compared_lanes, &second, sizeof second);
+// A vector of scores of 32 bits.
+template <class Score>
+inline auto scores_at(const Score* from) noexcept {
+  typedef Score Scores __attribute__((vector_size(compared_lanes * sizeof(Score))));
+  Scores scores;
+  __builtin_memcpy(&scores, from, sizeof scores);
+  return scores;
 }
 
 // Puts up to few_entries different entries, of which no score is NaN, where the number of better ones says. Lower items
@@ -126,22 +121,25 @@ inline void sort_few_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
   }
   std::fill(scores + n, scores + few_entries, Score{});
   std::fill(items + n, items + few_entries, 0);
-  const auto first = lanes_at(scores), second = lanes_at(scores + compared_lanes);
-  auto of_first = lanes_at(items) * 0, of_second = of_first;
+  const auto first = scores_at(scores), second = scores_at(scores + compared_lanes);
+  Whole<compared_lanes> of_first = {}, of_second = {};
   for (std::ptrdiff_t j = 0; j < n; ++j) {
     of_first = scores[j] > first ? of_first + 1 : of_first;
     of_second = scores[j] > second ? of_second + 1 : of_second;
   }
-  put_lanes(places, of_first, of_second);
+  put_whole<compared_lanes>(places, of_first);
+  put_whole<compared_lanes>(places + compared_lanes, of_second);
   std::uint64_t taken = 0;
   for (std::ptrdiff_t i = 0; i < n; ++i) taken |= std::uint64_t{1} << places[i];
   if (taken != ~std::uint64_t{0} >> (64 - n)) {
-    const auto first_items = lanes_at(items), second_items = lanes_at(items + compared_lanes);
+    const auto first_items = whole_at<compared_lanes>(items);
+    const auto second_items = whole_at<compared_lanes>(items + compared_lanes);
     for (std::ptrdiff_t j = 0; j < n; ++j) {
       of_first -= (scores[j] == first) & (items[j] < first_items);
       of_second -= (scores[j] == second) & (items[j] < second_items);
     }
-    put_lanes(places, of_first, of_second);
+    put_whole<compared_lanes>(places, of_first);
+    put_whole<compared_lanes>(places + compared_lanes, of_second);
   }
   for (std::ptrdiff_t i = 0; i < n; ++i) sorted[places[i]] = entries[i];
   std::copy(sorted, sorted + n, entries);
