@@ -78,6 +78,7 @@ class Metric(NamedTuple):
     of_ones: bool = False
     values: Callable[[Csr, Statistics, Parameters], Array] | None = None
     factors: Callable[[Csr, Statistics, Statistics, Parameters], Array] | None = None
+    value_of_ones: Callable[[Array, Parameters], Array] | None = None  # instead of both, of rows of so many ones
     shrinkage_types: tuple[str, ...] = SHRINKAGE_TYPES
     of_all_users: bool = False
     of_other_items: bool = False
@@ -151,6 +152,12 @@ def _steps(x: Csr, totals: Array, p: Parameters) -> Array:
     return parts if p["alpha"] == 1 else np.power(parts, p["alpha"], out=parts)
 
 
+def _step_of_ones(n_ones: Array, p: Parameters) -> Array:
+    """Every value's part of the total of a row of ones, to the power alpha."""
+    part = 1.0 / np.maximum(n_ones, 1)
+    return part if p["alpha"] == 1 else part ** p["alpha"]
+
+
 def _item_centred(by_item: Csr, items: Statistics, p: Parameters) -> Array:
     return _values(by_item) - _at_entries(_means(items), by_item)
 
@@ -203,7 +210,13 @@ METRICS = {
         "s_plus", _s_plus, _S_PLUS, weights=lambda p: [p[name] for name in ("l1", "t1", "t2", "l2", "l3", "alpha")]
     ),
     "p3alpha": Metric(
-        "quotient", _nothing, {"alpha": 1.0}, values=_walk_to_user, factors=_walk_to_item, shrinkage_types=_NOT_ADDITIVE
+        "quotient",
+        _nothing,
+        {"alpha": 1.0},
+        values=_walk_to_user,
+        factors=_walk_to_item,
+        value_of_ones=_step_of_ones,
+        shrinkage_types=_NOT_ADDITIVE,
     ),
     "rp3beta": Metric(
         "quotient",
@@ -211,6 +224,7 @@ METRICS = {
         {"alpha": 1.0, "beta": 1.0},
         values=_walk_to_user,
         factors=_walk_to_item,
+        value_of_ones=_step_of_ones,
         shrinkage_types=_NOT_ADDITIVE,
     ),
     "pearson": Metric("quotient", _norms, values=_item_centred, factors=_item_centred_factors),
@@ -276,6 +290,15 @@ class Measure(NamedTuple):
     def address(self) -> int:
         """Where the user's function starts, 0 without one."""
         return 0 if self.block is None else int(self.block.address)
+
+    def is_of_rows(self, *sides: Csr) -> bool:
+        """Whether the metric gives all ones of a row the same value, and there are only ones."""
+        return self.metric.value_of_ones is not None and not any(len(side.data) for side in sides)
+
+    def value_of_rows(self, x: Csr) -> Array:
+        """What that is."""
+        assert self.metric.value_of_ones is not None
+        return self.metric.value_of_ones(np.diff(x.indptr), self.parameters)
 
     def terms(
         self, items: Statistics, given: Statistics, others: Statistics, given_others: Statistics, second_items: Array

@@ -123,7 +123,7 @@ def item_similarity(
     user, exact for integers up to 2^53; the similarity is computed in float64, rounded once, then ranked. Memory is the
     result, two copies of the input (without values where all are 1; of float64, and as much again for a while, where
     the metric changes them), 64 MiB, at most 36 bytes an item and thread and, where values are 1, 32 MiB and a bit a
-    user for each of up to 2,880 popular items, or 2,048 where only each user's values are all the same; never
+    user for each of up to 2,880 popular items, or two where only each user's values are all the same; never
     items x items. Sarwar et al., "Item-based collaborative filtering recommendation algorithms", 2001; Tversky,
     "Features of similarity", 1977; Cooper et al., "Random walks in recommender systems", 2014 (P3alpha); Paudel et al.,
     "Updatable, accurate, diverse, and scalable recommendations for interactive applications", 2017 (RP3beta);
@@ -263,10 +263,11 @@ def most_similar(
     kernel = _dispatch.kernel("item_similarity", pairs.by_item.data.dtype, dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Array, starts: Offsets, lengths: Offsets) -> None:
-        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[:3], pairs.value_bits, pairs.user_values, own_rank,
-               pairs.id_of_rank, n_terms, *pairs.ranked(exclude), *pairs.ranked(of_every_item), *terms,
-               measure.address, failed, threshold, options.min_support, options.keep_diagonal, counted, _HEAD_ITEMS,
-               kept, indices, data, starts, lengths, threads, bar)  # fmt: skip
+        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[:3], pairs.value_bits, pairs.item_values,
+               pairs.user_values, pairs.user_weights, own_rank, pairs.id_of_rank, n_terms, *pairs.ranked(exclude),
+               *pairs.ranked(of_every_item), *terms, measure.address, failed, threshold, options.min_support,
+               options.keep_diagonal, counted, _HEAD_ITEMS, kept, indices, data, starts, lengths, threads,
+               bar)  # fmt: skip
         if failed[0] >= 0:
             item, rank = divmod(int(failed[0]), n_ranks)
             measure.raise_error(pairs.facts(item, rank))
@@ -284,10 +285,12 @@ def _are_ones(values: Array) -> bool:
 class _Pairs(NamedTuple):
     """Interactions as the kernel reads them, and what is known of both items of a pair."""
 
-    by_item: Csr  # item ids by user ids; no values where all are 1
+    by_item: Csr  # item ids by user ids; no values where all are 1, or all of an item's the same, then these:
+    item_values: Array
     by_user: Csr  # user ids by ranks of the second items, ascending; no values where all of a user's are the same,
     user_values: Array  # then these, or where they are the lowest bits of the ranks,
     value_bits: int  # so many
+    user_weights: Array  # where what a user adds to a sum is his weight, times what depends on its item only; or empty
     id_of_rank: Ids
     rank_of_id: Ids
     items: Statistics
@@ -306,27 +309,27 @@ class _Pairs(NamedTuple):
         own = items._replace(data=first.values)
         by_user = transposed(others, n_threads) if by_user is None else by_user
         factors = by_user._replace(data=second.factors(by_user, measure, n_threads))
-        if measure.metric.values is None and first.is_small_integers() and second.is_small_integers():
-            dtype = np.dtype(np.int32)
-        else:
-            dtype = np.result_type(own.data, factors.data)
-        own = own._replace(data=own.data.astype(dtype, copy=False))
         same = others is items and measure.metric.values is None and measure.metric.factors is None
-        sides = (own,) if same else (own, factors)
-        smallest = min((float(side.data.min()) for side in sides if len(side.data)), default=1.0)
         n_others = others.shape[0]
         ids = allowed.ids if allowed is not None and allowed.shared else np.arange(n_others, dtype=np.int32)
         id_of_rank = ids[np.argsort(-np.diff(others.indptr)[ids], kind="stable")]
         rank_of_id = np.full(n_others, -1, np.int32)
         rank_of_id[id_of_rank] = np.arange(len(ids), dtype=np.int32)
         kept = factors if len(ids) == n_others else factors.where(rank_of_id[factors.indices] >= 0)
-        user_values = value_of_rows(kept, n_threads).astype(dtype, copy=False)
+        item_values, user_values, user_weights = _values_of_rows(own, factors, kept, same, measure, n_threads)
+        if measure.metric.values is None and first.is_small_integers() and second.is_small_integers():
+            dtype = np.dtype(np.int32)
+        else:
+            dtype = np.result_type(own.data, factors.data, item_values)
+        values = [own.data, item_values] if same else [own.data, item_values, factors.data, user_values]
+        smallest = min((float(each.min()) for each in values if len(each)), default=1.0)
         value_bits = _value_bits(kept, smallest) if dtype == np.int32 and not len(user_values) else 0
-        values = kept.data[:0] if len(user_values) else kept.data
-        by_user = relabelled(kept._replace(data=values), rank_of_id, n_threads, value_bits=value_bits)
-        by_user = by_user._replace(data=by_user.data.astype(dtype, copy=False))
+        by_user = kept._replace(data=kept.data[:0] if len(user_values) else kept.data)
+        by_user = relabelled(by_user, rank_of_id, n_threads, value_bits=value_bits)
+        own, by_user = (side._replace(data=side.data.astype(dtype, copy=False)) for side in (own, by_user))
+        item_values, user_values = (each.astype(dtype, copy=False) for each in (item_values, user_values))
         return cls(
-            own, by_user, user_values, value_bits, id_of_rank, rank_of_id,
+            own, item_values, by_user, user_values, value_bits, user_weights, id_of_rank, rank_of_id,
             first.items, first.given, second.items, second.given, smallest,
         )  # fmt: skip
 
@@ -352,6 +355,24 @@ class _Pairs(NamedTuple):
         return {**found, "n_users": float(self.by_item.shape[1])}
 
 
+def _values_of_rows(
+    by_item: Csr, by_user: Csr, kept: Csr, same: bool, measure: Measure, n_threads: int
+) -> tuple[Array, Array, Array]:
+    """``item_values``, ``user_values`` and ``user_weights`` of `_Pairs`, each empty where there are none.
+
+    ``kept`` is what a choice of items leaves of ``by_user``; ``same`` says that both sides have the same values.
+    """
+    nothing = by_item.data[:0]
+    if measure.is_of_rows(by_item, by_user):
+        user_values = measure.value_of_rows(by_user)
+        return measure.value_of_rows(by_item), user_values, user_values
+    user_values = value_of_rows(kept, n_threads)
+    if not same:
+        return nothing, user_values, nothing.astype(np.float64)
+    with np.errstate(over="ignore", under="ignore"):  # weights that lie so far apart are not used
+        return nothing, user_values, user_values.astype(np.float64) ** 2
+
+
 def _value_bits(x: Csr, smallest: float) -> int:
     """In how many bits whole values go with ranks into one number each; 0 if they do not fit."""
     if not len(x.data) or smallest < 0:
@@ -370,7 +391,7 @@ class _Side(NamedTuple):
     @classmethod
     def of(cls, by_item: Csr, measure: Measure, n_threads: int) -> _Side:
         given = Statistics.of(by_item, n_threads)
-        if measure.metric.values is None:
+        if measure.metric.values is None or measure.is_of_rows(by_item):
             return cls(by_item.data, given, given)
         values = measure.metric.values(by_item, given, measure.parameters)
         return cls(values, Statistics.of(by_item._replace(data=values), n_threads), given)

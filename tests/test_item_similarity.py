@@ -360,23 +360,47 @@ def test_the_largest_whole_values(n_items):
     assert triples == [(0, first, 3 * most), (0, other, 2 * most), (other, 0, 2 * most), (first, 0, 3 * most)]
 
 
-def test_wherever_the_panels_end(monkeypatch):
-    """Users whose values are all the same: what they add to popular items is told by bits, in the same order."""
-    rng = np.random.default_rng(0)
-    user_items = csr_array((rng.random((150, 300)) < rng.permutation(300) / 300).astype(np.float32))
-    each_his_own = user_items.multiply(rng.random((150, 1))).tocsr().astype(np.float32)
+@pytest.mark.parametrize("spread", [0, 1, 6, 9, 200])  # of users' weights, in powers of ten: 9 is more than is taken
+def test_wherever_the_weighted_head_ends(monkeypatch, spread):
+    """Users with one weight each: common bits tell what it may be, and exact sums in the same order what it is."""
+    rng = np.random.default_rng(spread)
+    dense = rng.random((150, 300)) < rng.permutation(300) / 300
+    dense[[3, 7]] = False
+    user_items = csr_array(dense.astype(np.float32))
+    each_his_own = user_items.multiply(10 ** (-spread * rng.random((150, 1)))).tocsr()
     for x, options in (
-        (user_items, {"metric": "p3alpha"}),
+        (user_items, {"metric": "p3alpha", "alpha": spread / 4}),
         (user_items, {"metric": "rp3beta", "beta": 0.4, "min_support": 30}),
+        (user_items, {"metric": "rp3beta", "beta": 0.8, "shrinkage": 0.1, "target_items": [1, 2, 250]}),
         (each_his_own, {"metric": "cosine", "keep_diagonal": True}),
-        (each_his_own.astype(np.float64), {"metric": "jaccard", "candidates": [1, 4, 7, 200]}),
+        (each_his_own.astype(np.float32), {"metric": "cosine", "threshold": 0.3}),
+        (each_his_own, {"metric": "jaccard", "candidates": [1, 4, 7, 200]}),
         (each_his_own[:3], {"metric": "dot"}),
         (csr_array(np.round(each_his_own.toarray() * 9)), {"metric": "dot"}),
     ):
-        expected = reference.item_similarity(x, 9, **options)
-        for n_head in (-1, 0, 1, 127, 128, 129, 256, 257, 400):  # -1: where it pays
-            monkeypatch.setattr("fastrec.similarity._HEAD_ITEMS", n_head)
-            assert_same(fastrec.item_similarity(x, 9, **options), expected)
+        for k in (9, 70):
+            expected = reference.item_similarity(x, k, **options)
+            for n_head in (-1, 0, 1, 31, 33, 128, 257, 400):  # -1: where it pays
+                monkeypatch.setattr("fastrec.similarity._HEAD_ITEMS", n_head)
+                assert_same(fastrec.item_similarity(x, k, **options), expected)
+
+
+def test_more_than_one_table_of_popular_items(monkeypatch):
+    """Bits are looked up among 1,024 items at a time."""
+    rng = np.random.default_rng(0)
+    user_items = csr_array((rng.random((40, 2_500)) < 0.5).astype(np.float32))
+    expected = reference.item_similarity(user_items, 30, metric="p3alpha")
+    for n_head in (1_024, 1_025, 2_500):
+        monkeypatch.setattr("fastrec.similarity._HEAD_ITEMS", n_head)
+        assert_same(fastrec.item_similarity(user_items, 30, metric="p3alpha"), expected)
+
+
+def test_similarities_too_small_for_near_scores():
+    """Sums of products that float32 takes for zero are of pairs with a common user all the same."""
+    matrix = csr_array(np.vstack([np.eye(6), np.full(6, 1e-30)]))
+    answer = fastrec.item_similarity(matrix, 2)
+    assert_same(answer, reference.item_similarity(matrix, 2))
+    assert answer.nnz == 12
 
 
 @pytest.mark.parametrize("n_users", [3_000, 70_000])

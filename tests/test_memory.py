@@ -17,6 +17,11 @@ INDEX, VALUE = 4, 4  # bytes
 # What runs, and the bytes of copies an interaction that it may take.
 CASES = {
     "item_similarity, ones": ("fastrec.item_similarity(ones, K, n_threads=N_THREADS)", 2 * INDEX, HEAD),
+    "item_similarity, walks": (
+        "fastrec.item_similarity(ones, K, metric='p3alpha', n_threads=N_THREADS)",
+        2 * INDEX,
+        HEAD,
+    ),
     "item_similarity, reals": ("fastrec.item_similarity(reals, K, n_threads=N_THREADS)", 2 * (INDEX + VALUE), 0),
     "sparse_top_k_product": ("fastrec.sparse_top_k_product(columns, reals, K, n_threads=N_THREADS)", 0, 0),
 }

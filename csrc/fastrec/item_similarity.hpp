@@ -11,10 +11,10 @@ template <class Value>
 class SumsWorkspace {
  public:
   SumsWorkspace(int n_workers, const Interactions<Value>& x, bool counted)
-      : ones_(x.item_users.data == nullptr),
+      : ones_(x.ones()),
         bytes_(n_workers, ones_ ? x.user_items.columns : 0),
         shorts_(n_workers, ones_ ? x.user_items.columns : 0),
-        sums_(n_workers, ones_ ? 0 : panels_of(x.user_items.columns) * panel_ranks),
+        sums_(n_workers, ones_ ? 0 : x.user_items.columns),
         counts_(n_workers, ones_ || counted ? x.user_items.columns : 0),
         touched_(n_workers, x.user_items.columns + 1, Fill::nothing),
         listed_(n_workers, x.user_items.columns, Fill::nothing),
@@ -54,15 +54,18 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   const Scratch<float> near_scores(n_threads, screened ? n_items : 0, Fill::nothing);
   const GroupsWorkspace<float> near_groups(n_threads, groups_for(k));
   if (!sums || !pick || !near_scores || !near_groups) return Status::out_of_memory;
-  HeadWorkspace head;
   const double share = static_cast<double>(rows.last - rows.first) / static_cast<double>(x.item_users.rows);
-  Status status = head.fill(table, x, n_head, share, n_threads, progress.poll);
+  HeadWorkspace head;
+  WeightedHeadWorkspace weighted;
+  Status status = Status::done;
+  if (x.ones()) {
+    status = head.fill(table, x, n_head, share, n_threads, progress.poll);
+  } else if (x.user_weights && screened && !options.counted && !options.candidates.indptr && n_items >= 2 * k) {
+    status = weighted.fill(table, x, n_head, k, share, n_threads, progress.poll);
+  }
   if (status != Status::done) return status;
   x.head = head.head();
-  PanelWorkspace panels;
-  if (x.user_values && !options.counted) status = panels.fill(table, x, n_head, share, n_threads, progress.poll);
-  if (status != Status::done) return status;
-  x.panels = panels.panels();
+  x.weighted = weighted.head();
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
   status = parallel_for_rows(rows.first, rows.last, length, n_threads, progress,
                              [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {

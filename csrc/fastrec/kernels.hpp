@@ -283,7 +283,8 @@ struct SparseProductKernels {
 
 // The most popular items, whose common users are counted as common bits where that is cheaper than one by one.
 constexpr std::ptrdiff_t head_rows = 32;     // a head has a multiple of so many items,
-constexpr std::ptrdiff_t head_words = 8;     // of so many words
+constexpr std::ptrdiff_t head_words = 8;     // of so many words,
+constexpr std::ptrdiff_t head_block = 16;    // so many of which meet all later ones together
 constexpr std::ptrdiff_t bits_together = 4;  // items whose bits are counted together
 
 struct Head {
@@ -301,17 +302,27 @@ struct HeadKernels {
   std::ptrdiff_t scratch_bytes;
 };
 
-// The most popular items again, of which a user's bits say which he has.
-constexpr std::ptrdiff_t panel_ranks = 128;
-
-struct Panels {
-  std::ptrdiff_t n_panels;    // of panel_ranks ranks; 0: none
-  const std::uint8_t* bits;   // (n_panels, n_users, panel_ranks / 8)
-  const std::int64_t* tails;  // (n_users), where a user's other items start
+// The same where a user adds his own weight to all sums that he is part of, times what only their item decides. A
+// word's users have nearly the same weight, so that their number tells nearly what they add.
+struct WeightedHead {
+  std::ptrdiff_t n_items, n_words;  // as in Head
+  const std::uint64_t* bits;        // (n_items, n_words), users in the order of their weights
+  const std::uint64_t* weights;     // (n_words), of a user there;
+  float unit;                       // of these, in parts of
+  double largest_weight;
+  const float* near_sums;        // (n_items, n_items), of weights of common users, in such parts,
+  float error;                   // each off by at most so much of itself
+  const std::uint32_t* by_user;  // (n_users, user_words), a bit an item
+  std::ptrdiff_t user_words;     // a multiple of table_words
+  const std::int64_t* tails;     // as in Head
 };
 
-struct PanelKernels {
-  double (*cost)() noexcept;
+constexpr std::ptrdiff_t table_words = 32;  // of items that are looked up together
+
+struct WeightedHeadKernels {
+  double (*cost_of_word)() noexcept;
+  double (*cost_of_places)() noexcept;  // of so many items in the row of another, for each of its users
+  void (*near_sums)(Rows blocks, WeightedHead, float* sums) noexcept;
 };
 
 // The interactions from both sides. Items have their ids in item_users and their ranks in user_items: by number of
@@ -320,12 +331,19 @@ template <class Value>
 struct Interactions {
   Csr<Value> item_users, user_items;  // data: nullptr where all values are 1
   int value_bits;                     // of the indices of user_items, lowest, that are its values instead; 0: none
-  const Value* user_values;           // (n_users), where all of a user's values are the same; or nullptr
+  const Value* item_values;           // (n_items), where all of an item's values are the same; or nullptr
+  const Value* user_values;           // (n_users), likewise
+  const double* user_weights;         // (n_users), where a user adds to sums as WeightedHead says; or nullptr
   const std::int64_t* n_terms;        // (n_items): multiply-adds of its row of item_users * user_items
   const std::int32_t* rank_of_id;     // (n_items), -1 without a rank
   const std::int32_t* id_of_rank;     // (n_ranks)
   Head head;
-  Panels panels;
+  WeightedHead weighted;
+
+  bool ones() const noexcept { return item_users.data == nullptr && item_values == nullptr; }
+  Value item_value(std::ptrdiff_t item, std::int64_t entry) const noexcept {  // where there are values
+    return item_values ? item_values[item] : item_users.data[entry];
+  }
 };
 
 enum class Formula {
@@ -369,8 +387,7 @@ struct NeighbourOptions {
   bool counted;  // whether terms must be counted beside the sums: not where values are positive and nothing asks
 };
 
-struct SumsScratch {      // (n_ranks) each, zero between rows; or empty where an item never needs it. There is room for
-                          // whole panels
+struct SumsScratch {      // (n_ranks) each, zero between rows; or empty where an item never needs it
   std::uint8_t* bytes;    // counts of items with few users,
   std::uint16_t* shorts;  // and of others
   void* sums;             // of the type that the values are summed in
@@ -502,7 +519,7 @@ struct Kernels : TopKKernels<float>,
                  SparseProductKernels<std::int32_t>,
                  SparseProductKernels<std::int64_t>,
                  HeadKernels,
-                 PanelKernels,
+                 WeightedHeadKernels,
                  SimilarityKernels<float, float>,
                  SimilarityKernels<float, double>,
                  SimilarityKernels<double, double>,

@@ -1,15 +1,88 @@
 // The most popular items as bits, as many of them as pay: what item_similarity asks for before its rows.
 #pragma once
 
-#include "fastrec/kernels.hpp"
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
 #include "fastrec/parallel.hpp"
 #include "fastrec/scratch.hpp"
+#include "fastrec/sort_by_keys.hpp"
 
 namespace fastrec {
 
 constexpr std::ptrdiff_t by_cost = -1;  // how many items
 
-inline std::ptrdiff_t panels_of(std::ptrdiff_t n_ranks) noexcept { return (n_ranks + panel_ranks - 1) / panel_ranks; }
+constexpr std::ptrdiff_t most_head_items = 2880;  // of whose pairs 4 bytes each take 32 MiB
+
+inline std::ptrdiff_t padded_head(std::ptrdiff_t n_items) noexcept {
+  return (n_items + head_rows - 1) / head_rows * head_rows;
+}
+
+inline std::ptrdiff_t padded_words(std::ptrdiff_t n_words) noexcept {
+  return (n_words + head_words - 1) / head_words * head_words;
+}
+
+// How many items make bits and the other terms cheapest together, where a share of all rows is asked for and adding a
+// term costs 1. Of a user's first h items the h^2 terms are spared, which are the first h odd numbers: sums that no
+// order of users changes.
+template <class Value>
+Status cheapest_head(double cost_of_pair, double cost_of_entry, const Csr<Value>& rows, double share, int n_threads,
+                     Poll poll, std::ptrdiff_t& cheapest) {
+  const std::ptrdiff_t n = std::min(rows.columns, most_head_items);
+  const Scratch<double> spared(n_threads, n);
+  if (!spared) return Status::out_of_memory;
+  const auto spare = [&](int worker, std::ptrdiff_t user) noexcept {
+    const std::int64_t first = rows.indptr[user];
+    for (std::int64_t at = first; at < rows.indptr[user + 1] && rows.indices[at] < n; ++at) {
+      spared[worker][rows.indices[at]] += static_cast<double>(2 * (at - first) + 1) - cost_of_entry;
+    }
+  };
+  const Status status = for_sparse_rows(rows.indptr, rows.rows, n_threads, poll, spare);
+  double gain = 0.0, best = 0.0;
+  cheapest = 0;
+  for (std::ptrdiff_t h = 1; h <= n; ++h) {
+    for (int worker = 0; worker < n_threads; ++worker) gain += share * spared[worker][h - 1];
+    const double net = gain - cost_of_pair * static_cast<double>(h) * static_cast<double>(h) / 2;
+    if (net > best) {
+      best = net;
+      cheapest = h;
+    }
+  }
+  return status;
+}
+
+// Calls body(first, last) for blocks of users who share their words of bits with nobody else, by places [first, last)
+// of n_words words.
+template <class Body>
+Status for_words_of_users(std::ptrdiff_t n_words, std::ptrdiff_t n_items, std::int64_t n_stored, int n_threads,
+                          Poll poll, const Body& body) {
+  const std::ptrdiff_t n_groups = n_words / head_words;
+  const double entries = static_cast<double>(n_stored) / static_cast<double>(std::max<std::ptrdiff_t>(n_groups, 1));
+  const double group_operations = static_cast<double>(n_items * head_words) + entries;
+  return parallel_for_rows(
+      0, n_groups, block_length(n_groups, n_threads, 16, group_operations), n_threads, poll,
+      [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept { body(first * head_words, last * head_words); });
+}
+
+// Clears words [first, last) of n_items items.
+inline void clear_words(std::uint64_t* bits, std::ptrdiff_t n_items, std::ptrdiff_t n_words, std::ptrdiff_t first,
+                        std::ptrdiff_t last) noexcept {
+  for (std::ptrdiff_t item = 0; item < n_items; ++item) {
+    std::fill(bits + item * n_words + first, bits + item * n_words + last, std::uint64_t{0});
+  }
+}
+
+// Sets the bit of each of a user's items below n_items at his place, and returns where his other items start.
+template <class Value>
+std::int64_t set_bits_of_user(const Csr<Value>& rows, std::ptrdiff_t user, std::ptrdiff_t place, std::ptrdiff_t n_items,
+                              std::ptrdiff_t n_words, std::uint64_t* bits) noexcept {
+  std::int64_t at = rows.indptr[user];
+  for (; at < rows.indptr[user + 1] && rows.indices[at] < n_items; ++at) {
+    bits[rows.indices[at] * n_words + place / 64] |= std::uint64_t{1} << place % 64;
+  }
+  return at;
+}
 
 // By item, and how many users each two have in common.
 class HeadWorkspace {
@@ -19,15 +92,15 @@ class HeadWorkspace {
               Poll poll) {
     const HeadKernels& kernels = table;
     const Csr<Value>& rows = x.user_items;
-    if (x.item_users.data != nullptr) return Status::done;
-    head_.n_words = (rows.rows + 64 * head_words - 1) / (64 * head_words) * head_words;
+    head_.n_words = padded_words((rows.rows + 63) / 64);
     if (n_items == by_cost) {
-      const Status status = choose(kernels.cost_of_word(), rows, share, n_threads, poll, n_items);
+      const double cost = static_cast<double>(head_.n_words) * kernels.cost_of_word() + cost_of_pair;
+      const Status status = cheapest_head(cost, 0.0, rows, share, n_threads, poll, n_items);
       if (status != Status::done) return status;
     }
-    n_items = std::min({n_items, rows.columns, most_items});
+    n_items = std::min({n_items, rows.columns, most_head_items});
     if (n_items <= 0) return Status::done;
-    const std::ptrdiff_t n_padded = (n_items + head_rows - 1) / head_rows * head_rows;
+    const std::ptrdiff_t n_padded = padded_head(n_items);
     bits_ = Scratch<std::uint64_t>(1, n_padded * head_.n_words, Fill::nothing);
     counts_ = Scratch<std::int32_t>(1, n_padded * n_padded, Fill::nothing);
     tails_ = Scratch<std::int64_t>(1, rows.rows, Fill::nothing);
@@ -35,16 +108,14 @@ class HeadWorkspace {
     if (!bits_ || !counts_ || !tails_ || !scratch) return Status::out_of_memory;
     counts_.in_large_pages();
     head_ = {n_padded, head_.n_words, bits_[0], counts_[0], tails_[0]};
-    // Blocks of users who share their words of bits with nobody else.
-    const std::ptrdiff_t n_groups = head_.n_words / head_words;
-    const double entries =
-        static_cast<double>(rows.indptr[rows.rows]) / static_cast<double>(std::max<std::ptrdiff_t>(n_groups, 1));
-    const double group_operations = static_cast<double>(n_padded * head_words) + entries;
+    const auto set_words = [&](std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+      clear_words(bits_[0], n_padded, head_.n_words, first, last);
+      for (std::ptrdiff_t user = 64 * first; user < std::min(64 * last, rows.rows); ++user) {
+        tails_[0][user] = set_bits_of_user(rows, user, user, n_padded, head_.n_words, bits_[0]);
+      }
+    };
     const Status status =
-        parallel_for_rows(0, n_groups, block_length(n_groups, n_threads, 16, group_operations), n_threads, poll,
-                          [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                            set_bits(rows, first * head_words, last * head_words);
-                          });
+        for_words_of_users(head_.n_words, n_padded, rows.indptr[rows.rows], n_threads, poll, set_words);
     if (status != Status::done) return status;
     return parallel_for(kernels.n_blocks(n_padded), n_threads, poll, [&](int worker, std::ptrdiff_t block) noexcept {
       kernels.counts({block, block + 1}, head_, scratch[worker], counts_[0]);
@@ -54,54 +125,7 @@ class HeadWorkspace {
   const Head& head() const noexcept { return head_; }
 
  private:
-  static constexpr std::ptrdiff_t most_items = 2880;  // whose counts take 32 MiB
-
-  // Clears some words of every item and sets the bits of their users, 64 a word; finds where the other items start.
-  template <class Value>
-  void set_bits(const Csr<Value>& rows, std::ptrdiff_t first_word, std::ptrdiff_t last_word) noexcept {
-    for (std::ptrdiff_t item = 0; item < head_.n_items; ++item) {
-      std::fill(bits_[0] + item * head_.n_words + first_word, bits_[0] + item * head_.n_words + last_word, 0);
-    }
-    for (std::ptrdiff_t user = 64 * first_word; user < std::min(64 * last_word, rows.rows); ++user) {
-      std::int64_t at = rows.indptr[user];
-      for (; at < rows.indptr[user + 1] && rows.indices[at] < head_.n_items; ++at) {
-        bits_[0][rows.indices[at] * head_.n_words + user / 64] |= std::uint64_t{1} << user % 64;
-      }
-      tails_[0][user] = at;
-    }
-  }
-
-  // Of taking over a count, for both items, where adding to one costs 1.
-  static constexpr double cost_of_pair = 1.0;
-
-  // How many items make bits and the other terms cheapest together, where a share of all rows is asked for. Of a user's
-  // first h items the h^2 terms are spared, which are the first h odd numbers: sums that no order of users changes.
-  template <class Value>
-  Status choose(double cost_of_word, const Csr<Value>& rows, double share, int n_threads, Poll poll,
-                std::ptrdiff_t& cheapest) const {
-    const std::ptrdiff_t n = std::min(rows.columns, most_items);
-    const Scratch<double> spared(n_threads, n);
-    if (!spared) return Status::out_of_memory;
-    const auto spare = [&](int worker, std::ptrdiff_t user) noexcept {
-      const std::int64_t first = rows.indptr[user];
-      for (std::int64_t at = first; at < rows.indptr[user + 1] && rows.indices[at] < n; ++at) {
-        spared[worker][rows.indices[at]] += static_cast<double>(2 * (at - first) + 1);
-      }
-    };
-    const Status status = for_sparse_rows(rows.indptr, rows.rows, n_threads, poll, spare);
-    double gain = 0.0, best = 0.0;
-    cheapest = 0;
-    for (std::ptrdiff_t h = 1; h <= n; ++h) {
-      for (int worker = 0; worker < n_threads; ++worker) gain += share * spared[worker][h - 1];
-      const double pairs = static_cast<double>(h) * static_cast<double>(h) / 2;
-      const double net = gain - pairs * (static_cast<double>(head_.n_words) * cost_of_word + cost_of_pair);
-      if (net > best) {
-        best = net;
-        cheapest = h;
-      }
-    }
-    return status;
-  }
+  static constexpr double cost_of_pair = 1.0;  // to take over a count, for both items
 
   Head head_{};
   Scratch<std::uint64_t> bits_;
@@ -109,72 +133,127 @@ class HeadWorkspace {
   Scratch<std::int64_t> tails_;
 };
 
-// By user.
-class PanelWorkspace {
+// By item, with near sums of the weights of common users; and by user.
+class WeightedHeadWorkspace {
  public:
-  // As many panels as `n_items` are in; by cost, those in which it is cheaper to look at a user's bits than at the
-  // items that he has there, on average of all that look.
   template <class Value>
-  Status fill(const Kernels& table, const Interactions<Value>& x, std::ptrdiff_t n_items, double share, int n_threads,
-              Poll poll) {
-    const PanelKernels& kernels = table;
+  Status fill(const Kernels& table, const Interactions<Value>& x, std::ptrdiff_t n_items, std::ptrdiff_t k,
+              double share, int n_threads, Poll poll) {
+    const WeightedHeadKernels& kernels = table;
     const Csr<Value>& rows = x.user_items;
-    std::ptrdiff_t n_panels = panels_of(n_items);
     if (n_items == by_cost) {
-      if (!(kernels.cost() < panel_ranks)) return Status::done;
-      const Status status = choose(kernels.cost(), rows, share, n_threads, poll, n_panels);
+      const double words = wider * static_cast<double>((rows.rows + 63) / 64);
+      const double places = std::ceil(wider * static_cast<double>(k) / table_words / 2);
+      const Status status = cheapest_head(words * kernels.cost_of_word() + cost_of_pair,
+                                          places * kernels.cost_of_places(), rows, share, n_threads, poll, n_items);
       if (status != Status::done) return status;
     }
-    n_panels = std::min(n_panels, panels_of(rows.columns));
-    if (n_panels <= 0) return Status::done;
-    bits_ = Scratch<std::uint8_t>(1, n_panels * rows.rows * panel_bytes, Fill::nothing);
+    n_items = std::min({n_items, rows.columns, most_head_items});
+    if (n_items <= 0 || rows.rows == 0) return Status::done;
+    order_ = Scratch<std::int32_t>(2, rows.rows, Fill::nothing);
+    if (!order_) return Status::out_of_memory;
+    std::iota(order_[1], order_[1] + rows.rows, 0);
+    if (!sort_by_keys(order_[1], rows.rows, [&](std::ptrdiff_t user) { return x.user_weights[user]; }, order_[0])) {
+      return Status::out_of_memory;
+    }
+    const std::ptrdiff_t n_words = weigh_words(x.user_weights, rows.rows);
+    if (n_words < 0) return Status::out_of_memory;
+    if (n_words == 0) return Status::done;
+    const std::ptrdiff_t n_padded = padded_head(n_items);
+    const std::ptrdiff_t user_words = (n_padded / 32 + table_words - 1) / table_words * table_words;
+    bits_ = Scratch<std::uint64_t>(1, n_padded * n_words, Fill::nothing);
+    sums_ = Scratch<float>(1, n_padded * n_padded, Fill::nothing);
+    by_user_ = Scratch<std::uint32_t>(1, rows.rows * user_words, Fill::nothing);
     tails_ = Scratch<std::int64_t>(1, rows.rows, Fill::nothing);
-    if (!bits_ || !tails_) return Status::out_of_memory;
-    panels_ = {n_panels, bits_[0], tails_[0]};
-    return for_sparse_rows(rows.indptr, rows.rows, n_threads, poll, [&](int, std::ptrdiff_t user) noexcept {
-      for (std::ptrdiff_t panel = 0; panel < n_panels; ++panel) {
-        std::uint8_t* const at = bits_[0] + (panel * rows.rows + user) * panel_bytes;
-        std::fill(at, at + panel_bytes, std::uint8_t{0});
+    if (!bits_ || !sums_ || !by_user_ || !tails_) return Status::out_of_memory;
+    sums_.in_large_pages();
+    head_.n_items = n_padded;
+    head_.n_words = n_words;
+    head_.bits = bits_[0];
+    head_.near_sums = sums_[0];
+    head_.by_user = by_user_[0];
+    head_.user_words = user_words;
+    head_.tails = tails_[0];
+    const auto set_words = [&](std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+      clear_words(bits_[0], n_padded, n_words, first, last);
+      for (std::ptrdiff_t word = first; word < last; ++word) {
+        for (std::int32_t at = first_[0][word]; at < first_[0][word + 1]; ++at) {
+          const std::int32_t user = order_[0][at];
+          const std::ptrdiff_t place = 64 * word + at - first_[0][word];
+          const std::int64_t tail = set_bits_of_user(rows, user, place, n_padded, n_words, bits_[0]);
+          tails_[0][user] = tail;
+          std::uint32_t* own = by_user_[0] + user * user_words;
+          std::fill(own, own + user_words, 0u);
+          for (std::int64_t i = rows.indptr[user]; i < tail; ++i) {
+            own[rows.indices[i] / 32] |= std::uint32_t{1} << rows.indices[i] % 32;
+          }
+        }
       }
-      std::int64_t at = rows.indptr[user];
-      for (; at < rows.indptr[user + 1] && rows.indices[at] < n_panels * panel_ranks; ++at) {
-        const std::ptrdiff_t panel = rows.indices[at] / panel_ranks, place = rows.indices[at] % panel_ranks;
-        bits_[0][(panel * rows.rows + user) * panel_bytes + place / 8] |= static_cast<std::uint8_t>(1 << place % 8);
-      }
-      tails_[0][user] = at;
+    };
+    const Status status = for_words_of_users(n_words, n_padded, rows.indptr[rows.rows], n_threads, poll, set_words);
+    if (status != Status::done) return status;
+    return parallel_for(n_padded / head_block, n_threads, poll, [&](int, std::ptrdiff_t block) noexcept {
+      kernels.near_sums({block, block + 1}, head_, sums_[0]);
     });
   }
 
-  const Panels& panels() const noexcept { return panels_; }
+  const WeightedHead& head() const noexcept { return head_; }
 
  private:
-  static constexpr std::ptrdiff_t panel_bytes = panel_ranks / 8, most_panels = 16;
+  static constexpr double cost_of_pair = 2.0;
+  static constexpr double wider = 1.3;        // words and places than users and k alone would take
+  static constexpr double most_ratio = 1.04;  // of the largest weight of a word to the least
+  static constexpr double most_range = 1 << 24;
 
-  // A user is looked at once for each of his items. To make the bits of a panel costs about a term for each user.
-  template <class Value>
-  Status choose(double cost, const Csr<Value>& rows, double share, int n_threads, Poll poll,
-                std::ptrdiff_t& n_panels) const {
-    const Scratch<double> gains(n_threads, most_panels);
-    if (!gains) return Status::out_of_memory;
-    const Status status =
-        for_sparse_rows(rows.indptr, rows.rows, n_threads, poll, [&](int worker, std::ptrdiff_t user) noexcept {
-          const std::int64_t first = rows.indptr[user], last = rows.indptr[user + 1];
-          const double looks = share * static_cast<double>(last - first);
-          for (std::ptrdiff_t panel = 0; panel < most_panels; ++panel) gains[worker][panel] -= looks * cost + 1;
-          for (std::int64_t at = first; at < last && rows.indices[at] < most_panels * panel_ranks; ++at) {
-            gains[worker][rows.indices[at] / panel_ranks] += looks;
-          }
-        });
-    for (n_panels = 0; n_panels < most_panels; ++n_panels) {
-      double gain = 0.0;
-      for (int worker = 0; worker < n_threads; ++worker) gain += gains[worker][n_panels];
-      if (gain <= 0) break;
+  // Puts users into words, whose weights become whole numbers, and returns how many words there are: none where the
+  // weights lie too far apart, and -1 without memory.
+  std::ptrdiff_t weigh_words(const double* weights, std::ptrdiff_t n_users) {
+    const std::int32_t* order = order_[0];
+    const auto weight = [&](std::ptrdiff_t at) { return weights[order[at]]; };
+    std::ptrdiff_t n_words = 0, begun = 0;
+    first_ = Scratch<std::int32_t>(1, padded_words(n_users) + 1, Fill::nothing);
+    if (!first_) return -1;
+    double largest = weight(0), least = largest;
+    for (std::ptrdiff_t at = 0; at < n_users; ++at) {
+      largest = std::max(largest, weight(at));
+      least = std::min(least, weight(at));
+      if (at > 0 && at - begun < 64 && weight(begun) <= most_ratio * weight(at)) continue;
+      first_[0][n_words++] = static_cast<std::int32_t>(begun = at);
     }
-    return status;
+    if (!(least > 0 && std::isfinite(largest) && largest <= most_range * least)) return 0;
+    const std::ptrdiff_t n_padded = padded_words(n_words);
+    std::fill(first_[0] + n_words, first_[0] + n_padded + 1, static_cast<std::int32_t>(n_users));
+    weights_ = Scratch<std::uint64_t>(1, n_padded, Fill::nothing);
+    if (!weights_) return -1;
+    const double most = std::min(0x1p45, 0x1p56 / static_cast<double>(n_padded));  // of 64 in all words below 2^63
+    double error = 0;
+    for (std::ptrdiff_t word = 0; word < n_padded; ++word) {
+      if (first_[0][word] == first_[0][word + 1]) {
+        weights_[0][word] = 0;
+        continue;
+      }
+      double low = weight(first_[0][word]), high = low;  // they are sorted to a few digits only
+      for (std::int32_t at = first_[0][word]; at < first_[0][word + 1]; ++at) {
+        low = std::min(low, weight(at));
+        high = std::max(high, weight(at));
+      }
+      const double whole = std::nearbyint((low + high) / 2 / largest * most);
+      weights_[0][word] = static_cast<std::uint64_t>(whole);
+      const double taken = whole / most * largest;
+      error = std::max({error, high / taken - 1, 1 - low / taken});
+    }
+    head_.weights = weights_[0];
+    head_.unit = static_cast<float>(1 / most);
+    head_.largest_weight = largest;
+    head_.error = static_cast<float>(error + (static_cast<double>(n_padded) + 8) * 0x1p-23);  // with sums in float32
+    return n_padded;
   }
 
-  Panels panels_{};
-  Scratch<std::uint8_t> bits_;
+  WeightedHead head_{};
+  Scratch<std::int32_t> order_, first_;
+  Scratch<std::uint64_t> bits_, weights_;
+  Scratch<float> sums_;
+  Scratch<std::uint32_t> by_user_;
   Scratch<std::int64_t> tails_;
 };
 

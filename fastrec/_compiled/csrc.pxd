@@ -52,7 +52,9 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
     cppclass Interactions[Value]:
         Csr[Value] item_users, user_items
         int value_bits
+        const Value* item_values
         const Value* user_values
+        const double* user_weights
         const int64_t* n_terms
         const int32_t* rank_of_id
         const int32_t* id_of_rank

@@ -95,13 +95,15 @@ cdef csrc.Formula formula_named(str name) except *:
             "log_likelihood_ratio": csrc.Formula.log_likelihood_ratio, "custom": csrc.Formula.custom}[name]
 
 
-# Values that are all 1 are given as none; user_values, which replace user_data, where each user has but one value; and
-# value_bits where the user's values are so many bits of user_ranks.
+# Values that are all 1 are given as none; item_values and user_values, which replace item_data and user_data, where each
+# item or user has but one value; value_bits where the user's values are so many bits of user_ranks; and user_weights as
+# _Pairs has them.
 def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
                     const Stored[::1] item_data, const int32_t[::1] item_users, const int64_t[::1] item_indptr,
                     const Stored[::1] user_data, const int32_t[::1] user_ranks, const int64_t[::1] user_indptr,
-                    int value_bits, const Stored[::1] user_values, const int32_t[::1] rank_of_id,
-                    const int32_t[::1] id_of_rank, const int64_t[::1] n_terms,
+                    int value_bits, const Stored[::1] item_values, const Stored[::1] user_values,
+                    const double[::1] user_weights, const int32_t[::1] rank_of_id, const int32_t[::1] id_of_rank,
+                    const int64_t[::1] n_terms,
                     const int32_t[::1] excluded_ranks, const int64_t[::1] excluded_indptr, bint excluded_shared,
                     const int32_t[::1] candidate_ranks, const int64_t[::1] candidate_indptr, bint candidates_shared,
                     str formula, const double[:, ::1] own, const double[:, ::1] other, const float[::1] near_other,
@@ -115,7 +117,9 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
     if not item_data.shape[0]:
         interactions.item_users.data = interactions.user_items.data = NULL
     interactions.value_bits = value_bits
+    interactions.item_values = &item_values[0] if item_values.shape[0] else NULL
     interactions.user_values = &user_values[0] if user_values.shape[0] else NULL
+    interactions.user_weights = &user_weights[0] if user_weights.shape[0] else NULL
     interactions.n_terms = &n_terms[0]
     interactions.rank_of_id, interactions.id_of_rank = &rank_of_id[0], &id_of_rank[0]
     cdef csrc.Measure measure

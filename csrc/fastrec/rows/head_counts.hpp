@@ -9,10 +9,9 @@
 namespace fastrec {
 namespace {
 
-constexpr std::ptrdiff_t block_rows = 16;      // that meet all later ones
 constexpr std::ptrdiff_t words_near = 1 << 7;  // of theirs, which stay in the nearest cache
 
-inline std::ptrdiff_t n_head_blocks(std::ptrdiff_t n_items) noexcept { return n_items / block_rows; }
+inline std::ptrdiff_t n_head_blocks(std::ptrdiff_t n_items) noexcept { return n_items / head_block; }
 
 // Four counts, beside those of the words before.
 inline void put_counts(const std::int32_t (&counts)[bits_together], bool adds, std::int32_t* to) noexcept {
@@ -24,12 +23,12 @@ inline void put_counts(const std::int32_t (&counts)[bits_together], bool adds, s
 
 // Blocks of rows [blocks.first, blocks.last) against themselves and all later rows; counts are mirrored.
 inline void head_counts(Rows blocks, Head head, std::uint8_t*, std::int32_t* counts) noexcept {
-  for (std::ptrdiff_t first = blocks.first * block_rows; first < blocks.last * block_rows; first += block_rows) {
+  for (std::ptrdiff_t first = blocks.first * head_block; first < blocks.last * head_block; first += head_block) {
     for (std::ptrdiff_t word = 0; word < head.n_words; word += words_near) {
       const std::uint64_t* bits = head.bits + word;
       const std::ptrdiff_t n = std::min(words_near, head.n_words - word);
       for (std::ptrdiff_t j = first; j < head.n_items; j += bits_together) {
-        for (std::ptrdiff_t i = first; i < std::min(first + block_rows, j + 1); i += bits_together) {
+        for (std::ptrdiff_t i = first; i < std::min(first + head_block, j + 1); i += bits_together) {
           std::int32_t tile[bits_together][bits_together], turned[bits_together][bits_together];
           common_bits(bits + i * head.n_words, bits + j * head.n_words, head.n_words, n, tile);
           for (std::ptrdiff_t r = 0; r < bits_together; ++r) {

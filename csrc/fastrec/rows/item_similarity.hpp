@@ -6,9 +6,9 @@
 #pragma once
 
 #include "fastrec/rows/measures.hpp"
-#include "fastrec/rows/panel_sums.hpp"
 #include "fastrec/rows/sparse_rows.hpp"
 #include "fastrec/rows/visit.hpp"
+#include "fastrec/rows/weighted_head.hpp"
 
 namespace fastrec {
 namespace {
@@ -126,7 +126,7 @@ std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const
   const Value* values = terms == Terms::of_entries ? x.user_items.data : nullptr;
   visit_rows(users, n_users, starts, x.user_items.indptr + 1, x.user_items.indices, values,
              [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
-               const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(x.item_users.data[first + i]);
+               const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(x.item_value(item, first + i));
                const Sum term = terms == Terms::of_users ? own * static_cast<Sum>(x.user_values[users[i]]) : own;
                n_touched = add_user<list, terms>(begin, end, own, term, x, row, touched, n_touched);
              });
@@ -213,8 +213,8 @@ bool rank_exact_scores(std::ptrdiff_t item, const std::int32_t* list, std::ptrdi
 // near_scores[0] to near_scores[n] of pairs whose sums and others are given; NaN where too few users have both. Others
 // may lie where the scores go.
 template <bool shrunk, class Score, class Sum, bool counted>
-void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted>& row, const float* others,
-                  const Ranking<Score>& ranking, float* near_scores) noexcept {
+void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted>& row, float scale,
+                  const float* others, const Ranking<Score>& ranking, float* near_scores) noexcept {
   constexpr float never = std::numeric_limits<float>::quiet_NaN();
   const Sum* __restrict sums = row.sums;
   const double term = ranking.measure.own[item];
@@ -226,10 +226,45 @@ void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted
   const float least_count = static_cast<float>(min_support);
 #pragma GCC ivdep
   for (std::ptrdiff_t i = 0; i < n; ++i) {
-    const float dot = static_cast<float>(sums[i]), score = near_quotient<shrunk>(dot, own, others[i], shrinkage);
-    const bool ranks = is_count ? dot >= least_count : counted ? counts[i] >= min_support : dot > 0;
+    const float sum = static_cast<float>(sums[i]);
+    const float score = near_quotient<shrunk>(sum * scale, own, others[i], shrinkage);
+    const bool ranks = is_count ? sum >= least_count : counted ? counts[i] >= min_support : sums[i] > 0;
     near_scores[i] = ranks ? score : never;
   }
+}
+
+// The same by whether there is shrinkage. `scale` is what sums are multiplied by first.
+template <class Score, class Row>
+void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, float scale, const float* others,
+                  const Ranking<Score>& ranking, float* near_scores) noexcept {
+  if (ranking.measure.shrinkage > 0) {
+    score_nearly<true>(item, n, row, scale, others, ranking, near_scores);
+  } else {
+    score_nearly<false>(item, n, row, scale, others, ranking, near_scores);
+  }
+}
+
+// What near scores of everything that may rank reach.
+template <class Score>
+float bar_for(const float* near_scores, std::ptrdiff_t n, const Ranking<Score>& ranking) noexcept {
+  const auto below = [](float score) { return score - (2 * near_error * std::fabs(score) + least_near_score); };
+  const float least = below(static_cast<float>(ranking.least));
+  return std::max(least, below(reached_by_k(near_scores, n, ranking.k, least, ranking.scratch.near_groups)));
+}
+
+// Calls visit(place) for every near score that reaches the bar, until it says no.
+template <class Visit>
+bool visit_reaching(const float* near_scores, std::ptrdiff_t n, float bar, const Visit& visit) noexcept {
+  std::ptrdiff_t first = 0;
+  for (; first + compared_together <= n; first += compared_together) {
+    for (std::uint64_t bits = reaching(near_scores + first, bar); bits != 0; bits &= bits - 1) {
+      if (!visit(first + __builtin_ctzll(bits))) return false;
+    }
+  }
+  for (; first < n; ++first) {
+    if (near_scores[first] >= bar && !visit(first)) return false;
+  }
+  return true;
 }
 
 // The pairs of rank_at(0) to rank_at(n), whose others are given; near scores tell what is worth an exact one. Of few
@@ -245,26 +280,44 @@ bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, 
     return pairs.score();
   }
   float* near_scores = ranking.scratch.near_scores;
-  if (ranking.measure.shrinkage > 0) {
-    score_nearly<true>(item, n, row, others, ranking, near_scores);
-  } else {
-    score_nearly<false>(item, n, row, others, ranking, near_scores);
+  score_nearly(item, n, row, 1.0f, others, ranking, near_scores);
+  const auto add = [&](std::ptrdiff_t at) { return pairs.add(row, at, rank_at(at)); };
+  return visit_reaching(near_scores, n, bar_for(near_scores, n, ranking), add) && pairs.score();
+}
+
+// The pairs of an item of the weighted head, of which the row has the sums beyond the head; of what sums of weights
+// leave there, exact ones are added to it. Not those for which for_left_out calls what it is given.
+template <class Value, class Score, class ForLeftOut>
+bool rank_by_weights(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<double, false>& row,
+                     std::int32_t* list, const Ranking<Score>& ranking, Selector<Score>& selector,
+                     const ForLeftOut& for_left_out) noexcept {
+  const WeightedHead& head = x.weighted;
+  const std::ptrdiff_t n_ranks = x.user_items.columns, n_head = std::min(head.n_items, n_ranks);
+  float *near_scores = ranking.scratch.near_scores, *beyond = near_scores + n_head;
+  const float* others = ranking.measure.near_other;
+  const Sums<const float, false> weights{head.near_sums + x.rank_of_id[item] * head.n_items, nullptr};
+  const double own = x.item_values ? static_cast<double>(x.item_values[item]) : 1.0;
+  const float least_part = 1 - head.error, most_part = 1 + head.error;
+  score_nearly(item, n_head, weights, static_cast<float>(own * head.largest_weight) * least_part, others, ranking,
+               near_scores);
+  const Sums<double, false> tail{row.sums + n_head, nullptr};
+  score_nearly(item, n_ranks - n_head, tail, 1.0f, others + n_head, ranking, beyond);
+  for_left_out([=](std::int32_t rank) { near_scores[rank] = std::numeric_limits<float>::quiet_NaN(); });
+  const float bar = bar_for(near_scores, n_ranks, ranking);
+  const float head_bar = bar > 0 ? bar * (least_part / most_part) * (1 - near_error) : bar;
+  std::ptrdiff_t n = 0;
+  visit_reaching(near_scores, n_head, head_bar, [&](std::ptrdiff_t rank) {
+    list[n++] = static_cast<std::int32_t>(rank);
+    return true;
+  });
+  sum_exactly(item, x, list, n, row.sums);
+  PairsToScore<Score> pairs(item, ranking, selector);
+  const auto add = [&](std::ptrdiff_t rank) { return pairs.add(row, rank, static_cast<std::int32_t>(rank)); };
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    if (!add(list[i])) return false;
   }
-  const auto below = [](float score) { return score - (2 * near_error * std::fabs(score) + least_near_score); };
-  const float least = below(static_cast<float>(ranking.least));
-  const float reached = below(reached_by_k(near_scores, n, ranking.k, least, ranking.scratch.near_groups));
-  const float bar = std::max(least, reached);
-  std::ptrdiff_t first = 0;
-  for (; first + compared_together <= n; first += compared_together) {
-    for (std::uint64_t bits = reaching(near_scores + first, bar); bits != 0; bits &= bits - 1) {
-      const std::ptrdiff_t at = first + __builtin_ctzll(bits);
-      if (!pairs.add(row, at, rank_at(at))) return false;
-    }
-  }
-  for (; first < n; ++first) {
-    if (near_scores[first] >= bar && !pairs.add(row, first, rank_at(first))) return false;
-  }
-  return pairs.score();
+  return visit_reaching(beyond, n_ranks - n_head, bar, [&](std::ptrdiff_t at) { return add(n_head + at); }) &&
+         pairs.score();
 }
 
 // ---- rows -----------------------------------------------------------------------------------------------------------
@@ -289,12 +342,9 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
     if (!whole) n_touched = row.list_touched(n_head, touched);
     starts = x.head.tails;
   }
-  if constexpr (std::is_same_v<Sum, double> && !counted) {
-    if (whole && x.panels.n_panels > 0) {
-      add_panels(item, x, row.sums);
-      starts = x.panels.tails;
-    }
-  }
+  constexpr bool may_weigh = std::is_same_v<Sum, double> && !counted;
+  const bool weighs = may_weigh && whole && own_rank >= 0 && own_rank < x.weighted.n_items;
+  if (weighs) starts = x.weighted.tails;
   const auto add = [&](auto terms) {
     if (whole) {
       add_item<false, terms.value>(item, x, starts, row);
@@ -311,12 +361,14 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
   } else {
     add(std::integral_constant<Terms, Terms::of_entries>{});
   }
-  if (!ranking.options.keep_diagonal && own_rank >= 0) row.erase(own_rank);
-  const Pattern& exclude = ranking.options.exclude;
-  if (exclude.indptr) {
+  const auto for_left_out = [&](const auto& leave_out) {
+    if (!ranking.options.keep_diagonal && own_rank >= 0) leave_out(own_rank);
+    const Pattern& exclude = ranking.options.exclude;
+    if (!exclude.indptr) return;
     const std::int64_t last = exclude.indptr[item * exclude.step + 1];
-    for (std::int64_t at = exclude.indptr[item * exclude.step]; at < last; ++at) row.erase(exclude.ids[at]);
-  }
+    for (std::int64_t at = exclude.indptr[item * exclude.step]; at < last; ++at) leave_out(exclude.ids[at]);
+  };
+  for_left_out([&](std::int32_t rank) { row.erase(rank); });
 
   const std::int32_t* list = touched;
   std::ptrdiff_t n = n_touched;
@@ -334,8 +386,10 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
     n = row.list_touched(n_ranks, touched);
     give<false>(row, list, n, listed, nullptr, nullptr);
   }
-  bool scored;
-  if (whole && others && !candidates.indptr) {
+  bool scored = false;
+  if (weighs) {
+    if constexpr (may_weigh) scored = rank_by_weights(item, x, row, touched, ranking, selector, for_left_out);
+  } else if (whole && others && !candidates.indptr) {
     scored = rank_by_near_scores(item, n_ranks, row, others, ranking, selector,
                                  [](std::ptrdiff_t at) { return static_cast<std::int32_t>(at); });
   } else if (others) {
@@ -369,7 +423,7 @@ void item_similarity(Rows rows, const std::int32_t* items, const Interactions<Va
     };
     Total *by_rank = static_cast<Total*>(sums.sums), *listed = static_cast<Total*>(sums.listed);
     bool scored;
-    if (x.item_users.data == nullptr) {
+    if (x.ones()) {
       const std::int64_t n_users = x.item_users.indptr[item + 1] - x.item_users.indptr[item];
       if (n_users <= std::numeric_limits<std::uint8_t>::max()) {
         scored = rank_ones(sums.bytes);

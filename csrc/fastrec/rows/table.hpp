@@ -12,6 +12,7 @@
 #include "fastrec/rows/screen.hpp"
 #include "fastrec/rows/sparse_top_k_product.hpp"
 #include "fastrec/rows/top_k.hpp"
+#include "fastrec/rows/weighted_head.hpp"
 
 namespace fastrec {
 
@@ -28,7 +29,7 @@ const Kernels FASTREC_TABLE = {
     {sparse_top_k_product<std::int32_t>},
     {sparse_top_k_product<std::int64_t>},
     {cost_of_common_bits, n_head_blocks, head_counts, 0},
-    {cost_of_panel},
+    {cost_of_common_weights, cost_of_places, near_sums},
     {item_similarity<float, float>},
     {item_similarity<float, double>},
     {item_similarity<double, double>},

@@ -1,0 +1,72 @@
+// Row-kernel of item_similarity's weighted head: near sums of the weights of common users, each pair once, and exact
+// sums of the pairs that these leave.
+#pragma once
+
+#include <algorithm>
+
+#include "fastrec/rows/head_counts.hpp"
+#include "fastrec/simd/summed_places.hpp"
+
+namespace fastrec {
+namespace {
+
+// Blocks of rows [blocks.first, blocks.last) against themselves and all later rows, as head_counts; words_near words at
+// a time, whose sums are added up in float.
+inline void near_sums(Rows blocks, WeightedHead head, float* sums) noexcept {
+  for (std::ptrdiff_t first = blocks.first * head_block; first < blocks.last * head_block; first += head_block) {
+    for (std::ptrdiff_t word = 0; word < head.n_words; word += words_near) {
+      const std::uint64_t *bits = head.bits + word, *weights = head.weights + word;
+      const std::ptrdiff_t n = std::min(words_near, head.n_words - word);
+      for (std::ptrdiff_t j = first; j < head.n_items; j += bits_together) {
+        for (std::ptrdiff_t i = first; i < std::min(first + head_block, j + 1); i += bits_together) {
+          float tile[bits_together][bits_together];
+          common_weights(bits + i * head.n_words, bits + j * head.n_words, weights, head.n_words, n, tile);
+          for (std::ptrdiff_t r = 0; r < bits_together; ++r) {
+            for (std::ptrdiff_t c = 0; c < bits_together; ++c) {
+              float &at = sums[(i + r) * head.n_items + j + c], &mirrored = sums[(j + c) * head.n_items + i + r];
+              at = mirrored = (word > 0 ? at : 0.0f) + tile[r][c] * head.unit;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// sums[list[0]] to sums[list[n]], of item `item` with items of the head, whose ranks ascend: terms by ascending user.
+template <class Value>
+void sum_exactly(std::ptrdiff_t item, const Interactions<Value>& x, const std::int32_t* list, std::ptrdiff_t n,
+                 double* sums) noexcept {
+  constexpr std::int32_t word_bits = 32;
+  const WeightedHead& head = x.weighted;
+  const std::int64_t start = x.item_users.indptr[item];
+  const std::int32_t* users = x.item_users.indices + start;
+  const std::int64_t n_users = x.item_users.indptr[item + 1] - start;
+  for (std::ptrdiff_t first = 0; first < n;) {
+    Places places = {};
+    std::int32_t ranks[summed_places];
+    for (int part = 0; part < place_parts && first < n; ++part) {
+      const std::int32_t table = list[first] / word_bits / table_words;
+      places.first_word[part] = table * table_words;
+      for (int i = part * part_places; i < (part + 1) * part_places; ++i) {
+        if (first == n || list[first] / word_bits / table_words != table) break;
+        ranks[i] = list[first++];
+        places.words[i] = ranks[i] / word_bits - places.first_word[part];
+        places.bits[i] = std::uint32_t{1} << ranks[i] % word_bits;
+      }
+    }
+    double summed[summed_places];
+    sum_places(
+        places, n_users, [&](std::int64_t i) { return head.by_user + users[i] * head.user_words; },
+        [&](std::int64_t i) {
+          return static_cast<double>(x.item_value(item, start + i)) * static_cast<double>(x.user_values[users[i]]);
+        },
+        summed);
+    for (int i = 0; i < summed_places; ++i) {
+      if (places.bits[i] != 0) sums[ranks[i]] = summed[i];
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fastrec

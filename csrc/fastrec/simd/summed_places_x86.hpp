@@ -1,0 +1,46 @@
+// The same for AVX-512: a part's words by one permutation of its table, its sums in the lanes that a mask names.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fastrec {
+namespace {
+
+inline double cost_of_places() noexcept { return 14.0; }
+
+template <class RowOf, class TermOf>
+void sum_places(const Places& places, std::int64_t n, const RowOf& row_of, const TermOf& term_of,
+                double* sums) noexcept {
+  static_assert(place_parts == 4 && part_places == 16 && table_words == 32);
+  __m512i words[place_parts], bits[place_parts];
+  __m512d low[place_parts], high[place_parts];
+#pragma GCC unroll 4
+  for (int part = 0; part < place_parts; ++part) {
+    words[part] = _mm512_load_si512(places.words + part * part_places);
+    bits[part] = _mm512_load_si512(places.bits + part * part_places);
+    low[part] = high[part] = _mm512_setzero_pd();
+  }
+  for (std::int64_t t = 0; t < n; ++t) {
+    const std::uint32_t* row = row_of(t);
+    const __m512d term = _mm512_set1_pd(term_of(t));
+#pragma GCC unroll 4
+    for (int part = 0; part < place_parts; ++part) {
+      const std::uint32_t* table = row + places.first_word[part];
+      const __m512i first = _mm512_loadu_si512(table), second = _mm512_loadu_si512(table + part_places);
+      const __mmask16 set = _mm512_test_epi32_mask(_mm512_permutex2var_epi32(first, words[part], second), bits[part]);
+      low[part] = _mm512_mask_add_pd(low[part], static_cast<__mmask8>(set), low[part], term);
+      high[part] = _mm512_mask_add_pd(high[part], static_cast<__mmask8>(set >> 8), high[part], term);
+    }
+  }
+#pragma GCC unroll 4
+  for (int part = 0; part < place_parts; ++part) {
+    _mm512_storeu_pd(sums + part * part_places, low[part]);
+    _mm512_storeu_pd(sums + part * part_places + part_places / 2, high[part]);
+  }
+}
+
+}  // namespace
+}  // namespace fastrec
