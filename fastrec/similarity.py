@@ -137,6 +137,7 @@ def item_similarity(
     n_items = ratings.shape[1]
     targets = None if target_items is None else _check.item_ids(target_items, "target_items", n_items)
     allowed = _check.pattern(candidates, "candidates", n_items, n_items)
+    ratings = _without_ones(ratings, options)
     items = transposed(ratings, options.n_threads)
     return most_similar(items, None, dtype, options, targets, by_user=ratings, candidates=allowed)
 
@@ -275,6 +276,12 @@ def most_similar(
     with kernel_bar(len(rows), "neighbours", options.progress) as bar:
         found = room_for_rows(capacities, dtype, n_others, fill).to_scipy()
     return found if targets is None else rows_among_empty_ones(found, rows, n_items)
+
+
+def _without_ones(x: Csr, options: Options) -> Csr:
+    """Without values where all of them count as 1."""
+    counts_as_ones = options.binary or options.measure.metric.of_ones or _are_ones(x.data)
+    return x._replace(data=_NO_VALUES) if counts_as_ones else x
 
 
 def _are_ones(values: Array) -> bool:

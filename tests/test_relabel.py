@@ -42,3 +42,10 @@ def test_around_the_longest_network(n):
     values = np.random.default_rng(n).random((3, n)).astype(np.float32) + 1
     values[1, ::2] = 0
     checked(csr_array(values), n, 2)
+
+
+@pytest.mark.parametrize("n_columns", [64, 65, 1_000])
+def test_rows_of_few_and_of_many_columns(n_columns):
+    """A pattern's long rows go by bits, its short ones by keys."""
+    rng = np.random.default_rng(n_columns)
+    checked(csr_array((rng.random((40, n_columns)) < rng.random((40, 1)) ** 4).astype(np.float32)), n_columns, 2)

@@ -416,10 +416,10 @@ constexpr std::ptrdiff_t fewest_keys = 32;  // sorted together
 
 template <class Value>
 struct RelabelKernels {
-  // keys: (twice the longest row and fewest_keys). Values, which are whole then, become the lowest value_bits of the
-  // new numbers; or go to data, where there is any.
-  void (*relabel)(Rows, Csr<Value>, const std::int32_t* labels, int value_bits, double* keys, std::int32_t* indices,
-                  Value* data) noexcept;
+  // keys: (twice the longest row and fewest_keys); bits: (columns / 64), rounded up. Values, which are whole then,
+  // become the lowest value_bits of the new numbers; or go to data, where there is any.
+  void (*relabel)(Rows, Csr<Value>, const std::int32_t* labels, int value_bits, double* keys, std::uint64_t* bits,
+                  std::int32_t* indices, Value* data) noexcept;
 };
 
 // ---- dense products -------------------------------------------------------------------------------------------------

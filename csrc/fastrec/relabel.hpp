@@ -7,8 +7,8 @@
 
 namespace fastrec {
 
-// labels: of every column, no two the same. What is written has the row pointers of x; data may be null on both sides,
-// and with value_bits, which says how many of an index its value takes, on that which is written.
+// labels: of every column, below their number, no two the same. What is written has the row pointers of x; data may be
+// null on both sides, and with value_bits, which says how many of an index its value takes, on that which is written.
 template <class Value>
 Status relabel(const Kernels& table, Csr<Value> x, const std::int32_t* labels, int value_bits, std::int32_t* indices,
                Value* data, int n_threads, Poll poll) {
@@ -19,13 +19,14 @@ Status relabel(const Kernels& table, Csr<Value> x, const std::int32_t* labels, i
   const double n_stored = static_cast<double>(x.indptr[x.rows]);
   n_threads = worthwhile_threads(n_stored * operations_of_key, n_threads);
   const Scratch<double> keys(n_threads, 2 * longest + fewest_keys, Fill::nothing);
-  if (!keys) return Status::out_of_memory;
+  const Scratch<std::uint64_t> bits(n_threads, (x.columns + 63) / 64, Fill::nothing);
+  if (!keys || !bits) return Status::out_of_memory;
   const double row_operations = n_stored * operations_of_key / static_cast<double>(std::max<std::ptrdiff_t>(x.rows, 1));
   const std::ptrdiff_t length = block_length(x.rows, n_threads, 1 << 12, row_operations);
-  return parallel_for_rows(0, x.rows, length, n_threads, poll,
-                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                             kernels.relabel({first, last}, x, labels, value_bits, keys[worker], indices, data);
-                           });
+  return parallel_for_rows(
+      0, x.rows, length, n_threads, poll, [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+        kernels.relabel({first, last}, x, labels, value_bits, keys[worker], bits[worker], indices, data);
+      });
 }
 
 }  // namespace fastrec
