@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -14,6 +15,7 @@ inline double cost_of_places() noexcept { return 14.0; }
 template <class RowOf, class TermOf>
 void sum_places(const Places& places, std::int64_t n, const RowOf& row_of, const TermOf& term_of,
                 double* sums) noexcept {
+  constexpr std::int64_t ahead = 8;  // rows lie anywhere: asked for beforehand, from the tables of most parts
   static_assert(place_parts == 4 && part_places == 16 && table_words == 32);
   __m512i words[place_parts], bits[place_parts];
   __m512d low[place_parts], high[place_parts];
@@ -24,7 +26,11 @@ void sum_places(const Places& places, std::int64_t n, const RowOf& row_of, const
     low[part] = high[part] = _mm512_setzero_pd();
   }
   for (std::int64_t t = 0; t < n; ++t) {
-    const std::uint32_t* row = row_of(t);
+    const std::uint32_t *row = row_of(t), *later = row_of(std::min(t + ahead, n - 1));
+    for (const int part : {0, place_parts - 1}) {
+      __builtin_prefetch(later + places.first_word[part]);
+      __builtin_prefetch(later + places.first_word[part] + part_places);
+    }
     const __m512d term = _mm512_set1_pd(term_of(t));
 #pragma GCC unroll 4
     for (int part = 0; part < place_parts; ++part) {
