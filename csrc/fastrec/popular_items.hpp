@@ -202,7 +202,7 @@ class WeightedHeadWorkspace {
  private:
   static constexpr double cost_of_pair = 2.0;
   static constexpr double wider = 1.3;        // words and places than users and k alone would take
-  static constexpr double most_ratio = 1.04;  // of the largest weight of a word to the least
+  static constexpr double most_ratio = 1.06;  // of the largest weight of a word to the least
   static constexpr double most_range = 1 << 24;
 
   // Puts users into words, whose weights become whole numbers, and returns how many words there are: none where the

@@ -124,12 +124,13 @@ std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const
   const std::int64_t first = x.item_users.indptr[item], n_users = x.item_users.indptr[item + 1] - first;
   const std::int32_t* users = x.item_users.indices + first;
   const Value* values = terms == Terms::of_entries ? x.user_items.data : nullptr;
-  visit_rows(users, n_users, starts, x.user_items.indptr + 1, x.user_items.indices, values,
-             [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
-               const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(x.item_value(item, first + i));
-               const Sum term = terms == Terms::of_users ? own * static_cast<Sum>(x.user_values[users[i]]) : own;
-               n_touched = add_user<list, terms>(begin, end, own, term, x, row, touched, n_touched);
-             });
+  constexpr bool skips = terms == Terms::ones;  // users of a head may have no others
+  visit_rows<skips>(users, n_users, starts, x.user_items.indptr + 1, x.user_items.indices, values,
+                    [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
+                      const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(x.item_value(item, first + i));
+                      const Sum term = terms == Terms::of_users ? own * static_cast<Sum>(x.user_values[users[i]]) : own;
+                      n_touched = add_user<list, terms>(begin, end, own, term, x, row, touched, n_touched);
+                    });
   return n_touched;
 }
 

@@ -8,10 +8,11 @@
 namespace fastrec {
 namespace {
 
-// Calls visit(i, begin, end) for each of n rows, rows[i], that has entries from starts[rows[i]] to ends[rows[i]], which
-// these are; `values` may be nullptr. Where rows lie is looked up for many at once, and entries are asked for some rows
-// beforehand: looked up and read row by row, one would wait for the other.
-template <class Value, class Visit>
+// Calls visit(i, begin, end) for each of n rows, rows[i], whose entries from starts[rows[i]] to ends[rows[i]] these
+// are; `values` may be nullptr. Where rows lie is looked up for many at once, and entries are asked for some rows
+// beforehand: looked up and read row by row, one would wait for the other. `skips`: of many rows without entries not
+// even that is called.
+template <bool skips = false, class Value, class Visit>
 void visit_rows(const std::int32_t* rows, std::ptrdiff_t n, const std::int64_t* starts, const std::int64_t* ends,
                 const std::int32_t* indices, const Value* values, const Visit& visit) noexcept {
   constexpr std::ptrdiff_t together = 64, ahead = 8;
@@ -19,18 +20,17 @@ void visit_rows(const std::int32_t* rows, std::ptrdiff_t n, const std::int64_t* 
   std::int64_t row_begins[together], row_ends[together];
   std::ptrdiff_t places[together];
   for (std::ptrdiff_t first = 0; first < n; first += together) {
-    const std::ptrdiff_t last = std::min(first + together, n);
-    std::int64_t n_entries = 0;
+    const std::ptrdiff_t n_looked_up = std::min(together, n - first);
     std::ptrdiff_t n_here = 0;
-    for (std::ptrdiff_t i = first; i < last; ++i) {
-      const std::int64_t begin = starts[rows[i]], end = ends[rows[i]];
-      places[n_here] = i;
-      row_begins[n_here] = begin;
-      row_ends[n_here] = end;
-      n_entries += end - begin;
-      n_here += begin < end;
+    std::int64_t n_entries = 0;
+    for (std::ptrdiff_t i = 0; i < n_looked_up; ++i) {
+      row_begins[n_here] = starts[rows[first + i]];
+      row_ends[n_here] = ends[rows[first + i]];
+      n_entries += row_ends[n_here] - row_begins[n_here];
+      if constexpr (skips) places[n_here] = i;
+      n_here += skips ? row_begins[n_here] < row_ends[n_here] : 1;
     }
-    if (n_here == 0) continue;
+    if (skips && n_here == 0) continue;
     const std::int64_t lines = std::min(n_entries * index_bytes / (n_here * line) + 1, most_lines);  // of most rows
     // Inlined for sure: GCC 12 takes a function that only asks for memory for one that does nothing.
     const auto ask_for = [&](std::ptrdiff_t i) __attribute__((always_inline)) {
@@ -42,7 +42,7 @@ void visit_rows(const std::int32_t* rows, std::ptrdiff_t n, const std::int64_t* 
     for (std::ptrdiff_t i = 0; i < std::min(ahead, n_here); ++i) ask_for(i);
     for (std::ptrdiff_t i = 0; i < n_here; ++i) {
       if (i + ahead < n_here) ask_for(i + ahead);
-      visit(places[i], row_begins[i], row_ends[i]);
+      visit(first + (skips ? places[i] : i), row_begins[i], row_ends[i]);
     }
   }
 }
