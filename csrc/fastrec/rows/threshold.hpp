@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "fastrec/kernels.hpp"
+#include "fastrec/simd/compare.hpp"
 
 namespace fastrec {
 namespace {
@@ -43,7 +44,6 @@ template <class Value>
 Value nearly_kth_largest(const Value* values, std::ptrdiff_t n, std::ptrdiff_t k, Value known,
                          std::int16_t* __restrict steps) noexcept {
   constexpr int most_bits = 15;
-  constexpr std::ptrdiff_t counted_together = 1 << 14;
   const std::uint32_t above_known = rank_key(std::nextafter(known, std::numeric_limits<Value>::infinity()));
   std::uint32_t largest = 0, lowest_above = 0xffffffffu;
   for (std::ptrdiff_t i = 0; i < n; ++i) {
@@ -59,13 +59,7 @@ Value nearly_kth_largest(const Value* values, std::ptrdiff_t n, std::ptrdiff_t k
   std::int32_t reached = 0;
   std::ptrdiff_t n_reaching = n;
   for (std::int32_t half = 1 << (n_bits - shift) >> 1; half > 0 && n_reaching > k; half /= 2) {
-    const std::int16_t below = static_cast<std::int16_t>(reached + half - 1);
-    std::ptrdiff_t count = 0;
-    for (std::ptrdiff_t first = 0; first < n; first += counted_together) {
-      std::int16_t n_of_these = 0;
-      for (std::ptrdiff_t i = first; i < std::min(n, first + counted_together); ++i) n_of_these += steps[i] > below;
-      count += n_of_these;
-    }
+    const std::ptrdiff_t count = count_above(steps, n, static_cast<std::int16_t>(reached + half - 1));
     if (count >= k) {
       reached += half;
       n_reaching = count;
@@ -83,14 +77,14 @@ Value reached_by_k(const Value* scores, std::ptrdiff_t n, std::ptrdiff_t k, Valu
   const std::ptrdiff_t n_groups = std::min(groups.n, n);
   if (n_groups < 2 * k) return nothing;
   Value* __restrict maxima = groups.maxima;
-  std::fill(maxima, maxima + n_groups, nothing);
-  std::ptrdiff_t first = 0;
+  for (std::ptrdiff_t g = 0; g < n_groups; ++g) maxima[g] = scores[g] > nothing ? scores[g] : nothing;  // never NaN
+  std::ptrdiff_t first = n_groups;
   for (; first + n_groups <= n; first += n_groups) {
     const Value* __restrict at = scores + first;
-    for (std::ptrdiff_t g = 0; g < n_groups; ++g) maxima[g] = at[g] > maxima[g] ? at[g] : maxima[g];  // never NaN
+    for (std::ptrdiff_t g = 0; g < n_groups; ++g) maxima[g] = at[g] > maxima[g] ? at[g] : maxima[g];
   }
   for (std::ptrdiff_t g = 0; first + g < n; ++g) maxima[g] = std::max(maxima[g], scores[first + g]);
-  std::ptrdiff_t n_above = 0;
+  std::int32_t n_above = 0;
   for (std::ptrdiff_t g = 0; g < n_groups; ++g) n_above += maxima[g] > known;
   if (n_above < k) return nothing;
   return nearly_kth_largest(maxima, n_groups, k, known, groups.steps);

@@ -1,8 +1,9 @@
-// Compares of one vector for SSE, AVX2 and AVX-512.
+// Compares for SSE, AVX2 and AVX-512.
 #pragma once
 
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace fastrec {
@@ -14,6 +15,18 @@ inline std::uint32_t lanes_reaching(const float* values, float least) noexcept {
 }
 inline std::uint32_t lanes_reaching(const double* values, double least) noexcept {
   return _mm512_cmp_pd_mask(_mm512_loadu_pd(values), _mm512_set1_pd(least), _CMP_GE_OQ);
+}
+
+inline std::ptrdiff_t count_above(const std::int16_t* numbers, std::ptrdiff_t n, std::int16_t bar) noexcept {
+  constexpr std::ptrdiff_t lanes = 32;
+  const __m512i bars = _mm512_set1_epi16(bar);
+  std::ptrdiff_t count = 0, i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    count += __builtin_popcount(_mm512_cmpgt_epi16_mask(_mm512_loadu_si512(numbers + i), bars));
+  }
+  const __mmask32 left = (1u << (n - i)) - 1;
+  return count +
+         __builtin_popcount(_mm512_mask_cmpgt_epi16_mask(left, _mm512_maskz_loadu_epi16(left, numbers + i), bars));
 }
 #elif defined(__AVX2__)
 inline std::uint32_t lanes_reaching(const float* values, float least) noexcept {
