@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec import _check, _dispatch, _threads
-from fastrec._types import Array, Csr
+from fastrec._types import Array, Csr, room
 
 _CONVERTED_ROWS = 65_536  # to another dtype at a time
 _SINGULAR_ROWS = 256  # solved together
@@ -147,7 +147,7 @@ def solve(side: Side, fixed: Fixed, tol: float, n_threads: int, *, losses: Array
             losses[:] = losses_in(fixed.basis, side, fixed.basis.turned(upright, n_threads), n_threads)
         return Solutions(upright, None)
     basis = fixed.basis
-    solutions, unsolved = _aligned((n_rows, len(basis.curvatures)), dtype), np.zeros(n_rows, np.uint8)
+    solutions, unsolved = room((n_rows, len(basis.curvatures)), dtype), np.zeros(n_rows, np.uint8)
     _dispatch.kernel("conjugate_gradients", dtype)(
         *_operands(side, basis.factors),
         basis.curvatures,
@@ -229,14 +229,14 @@ def turned(rows: Array, matrix: Array, n_threads: int) -> Array:
     """``rows @ matrix``, multiplied in the dtype of the matrix, in that of the rows."""
     n_columns = matrix.shape[1]
     wide = padded(matrix)
-    out = _aligned((len(rows), wide.shape[1]), rows.dtype)
+    out = room((len(rows), wide.shape[1]), rows.dtype)
     first = 0
     for tile in _tiles(rows, matrix.dtype):
         into = out[first : first + len(tile)]
-        room = into if into.dtype == matrix.dtype else np.empty(into.shape, matrix.dtype)
-        _dispatch.kernel("turn", matrix.dtype)(tile, wide, room, n_threads)
-        if room is not into:
-            into[:] = room
+        turned = into if into.dtype == matrix.dtype else np.empty(into.shape, matrix.dtype)
+        _dispatch.kernel("turn", matrix.dtype)(tile, wide, turned, n_threads)
+        if turned is not into:
+            into[:] = turned
         first += len(tile)
     return np.ascontiguousarray(out[:, :n_columns])
 
@@ -269,14 +269,6 @@ def _eigenvectors(gram: Array) -> tuple[Array, Array]:
     with _threads.one_blas_thread():
         values, vectors = np.linalg.eigh(gram)
     return values, vectors
-
-
-def _aligned(shape: tuple[int, int], dtype: np.dtype[Any]) -> Array:
-    """Room for a matrix that starts on a line of the cache."""
-    n_bytes = shape[0] * shape[1] * dtype.itemsize
-    room = np.empty(n_bytes + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    return room[start : start + n_bytes].view(dtype).reshape(shape)
 
 
 def _solve_directly(side: Side, fixed: Fixed, n_threads: int) -> Array:

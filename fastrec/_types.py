@@ -22,6 +22,23 @@ def is_sparse(value: Any) -> bool:
     return type(value) is not np.ndarray and bool(issparse(value))
 
 
+_LINE, _LARGE_PAGE = 64, 1 << 21
+
+
+def room(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+    """Room for what a kernel writes: it starts on a line of the cache or, if large, where a large page can.
+
+    NumPy asks the system for large pages from 4 MiB on, and gets them for the whole ones only that the array covers.
+    New memory in small pages is several times as dear.
+    """
+    dtype = np.dtype(dtype)
+    n_bytes = math.prod(shape if isinstance(shape, tuple) else (shape,)) * dtype.itemsize
+    boundary = _LARGE_PAGE if n_bytes > 2 * _LARGE_PAGE else _LINE
+    memory = np.empty(n_bytes + boundary, np.uint8)
+    start = -memory.ctypes.data % boundary
+    return memory[start : start + n_bytes].view(dtype).reshape(shape)
+
+
 class TopK(NamedTuple):
     """The best items of every row, best first.
 
@@ -39,7 +56,7 @@ class TopK(NamedTuple):
     @classmethod
     def empty(cls, n_rows: int, k: int, dtype: npt.DTypeLike) -> TopK:
         """Room for an answer that a kernel writes."""
-        return cls(np.empty((n_rows, k), np.int32), np.empty((n_rows, k), dtype))
+        return cls(room((n_rows, k), np.int32), room((n_rows, k), dtype))
 
     @classmethod
     def of_rows(cls, rows: Csr, k: int) -> TopK:
@@ -182,7 +199,7 @@ def room_for_rows(
     for first, last in chunks(capacities, max(1, most_bytes // itemsize)):
         starts[first] = 0
         np.cumsum(capacities[first:last], out=starts[first + 1 : last + 1])
-        indices, data = np.empty(starts[last], np.int32), np.empty(starts[last], dtype)
+        indices, data = room(int(starts[last]), np.int32), room(int(starts[last]), dtype)
         fill(first, last, indices, data, starts, lengths)
         used = int(lengths[first:last].sum())
         parts.append((indices[:used], data[:used]))
