@@ -169,10 +169,8 @@ class PairsToScore {
   bool score() noexcept {
     double scores[block_pairs];
     if (!ranking_.score(block_, item_, ranking_.measure, scores)) return false;
-    for (std::ptrdiff_t i = 0; i < block_.n; ++i) {
-      const Score score = static_cast<Score>(scores[i]);
-      if (score >= ranking_.least) selector_.offer(score, ranking_.id_of_rank[block_.ranks[i]]);
-    }
+    selector_.offer_likely(scores, block_.n, ranking_.least,
+                           [&](std::ptrdiff_t i) { return ranking_.id_of_rank[block_.ranks[i]]; });
     block_.n = 0;
     return true;
   }
@@ -268,20 +266,40 @@ bool visit_reaching(const float* near_scores, std::ptrdiff_t n, float bar, const
   return true;
 }
 
+// Every one of the pairs of rank_at(0) to rank_at(n) by its exact score; by a measure of ours, which scores those of
+// too few users too.
+template <class Score, class Row, class RankAt>
+bool rank_all(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, const Ranking<Score>& ranking,
+              Selector<Score>& selector, const RankAt& rank_at) noexcept {
+  constexpr double never = std::numeric_limits<double>::quiet_NaN();
+  for (std::ptrdiff_t first = 0; first < n; first += block_pairs) {
+    PairBlock block;
+    block.n = std::min(block_pairs, n - first);
+    for (std::ptrdiff_t i = 0; i < block.n; ++i) {
+      block.dots[i] = static_cast<double>(row.sums[first + i]);
+      block.n_common[i] = row.n_common(first + i);
+      block.ranks[i] = rank_at(first + i);
+    }
+    double scores[block_pairs];
+    if (!ranking.score(block, item, ranking.measure, scores)) return false;
+    for (std::ptrdiff_t i = 0; i < block.n; ++i) {
+      scores[i] = block.n_common[i] >= ranking.options.min_support ? scores[i] : never;
+    }
+    selector.offer_likely(scores, block.n, ranking.least,
+                          [&](std::ptrdiff_t i) { return ranking.id_of_rank[block.ranks[i]]; });
+  }
+  return true;
+}
+
 // The pairs of rank_at(0) to rank_at(n), whose others are given; near scores tell what is worth an exact one. Of few
 // pairs all are.
 template <class Score, class Row, class RankAt>
 bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, const float* others,
                          const Ranking<Score>& ranking, Selector<Score>& selector, const RankAt& rank_at) noexcept {
-  PairsToScore<Score> pairs(item, ranking, selector);
-  if (n < 2 * ranking.k) {
-    for (std::ptrdiff_t at = 0; at < n; ++at) {
-      if (row.n_common(at) >= ranking.options.min_support && !pairs.add(row, at, rank_at(at))) return false;
-    }
-    return pairs.score();
-  }
+  if (n < 2 * ranking.k) return rank_all(item, n, row, ranking, selector, rank_at);
   float* near_scores = ranking.scratch.near_scores;
   score_nearly(item, n, row, 1.0f, others, ranking, near_scores);
+  PairsToScore<Score> pairs(item, ranking, selector);
   const auto add = [&](std::ptrdiff_t at) { return pairs.add(row, at, rank_at(at)); };
   return visit_reaching(near_scores, n, bar_for(near_scores, n, ranking), add) && pairs.score();
 }

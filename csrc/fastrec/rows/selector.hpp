@@ -218,6 +218,26 @@ class Selector {
     state_.entries[state_.size++] = entry;
   }
 
+  // Offers scores[0] to scores[n] that reach `least`, of the items that item_at(i) names, all of which may well rank:
+  // no branch depends on one while nothing is known of the worst and there is room for all.
+  template <class Scores, class ItemAt>
+  void offer_likely(const Scores* scores, std::ptrdiff_t n, Score least, const ItemAt& item_at) noexcept {
+    if (state_.size + n > capacity_ || state_.worst.item != padding<Score>().item) {
+      for (std::ptrdiff_t i = 0; i < n; ++i) {
+        const Score score = static_cast<Score>(scores[i]);
+        if (score >= least) offer(score, item_at(i));
+      }
+      return;
+    }
+    Entry<Score>* end = state_.entries + state_.size;
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      const Score score = static_cast<Score>(scores[i]);
+      *end = {score + Score{0}, item_at(i)};
+      end += score >= least;
+    }
+    state_.size = end - state_.entries;
+  }
+
   // Offers scores[0] to scores[n] that reach `least`, of the items that item_at(i) names; few of many do, which
   // compares of vectors find. `ascending`: an item comes after all lower ones, so that an equal score no longer ranks.
   // NaN never ranks, and nothing does where `least` is NaN.
