@@ -317,11 +317,12 @@ struct WeightedHead {
   const std::int64_t* tails;     // as in Head
 };
 
-constexpr std::ptrdiff_t table_words = 32;  // of items that are looked up together
+constexpr std::ptrdiff_t table_words = 32;  // in which items are looked up together
+constexpr int summed_places = 64;           // items whose exact sums with another are formed together
 
 struct WeightedHeadKernels {
-  double (*cost_of_word)() noexcept;
-  double (*cost_of_places)() noexcept;  // of so many items in the row of another, for each of its users
+  double (*cost_of_word)() noexcept;    // of a pair, where adding a term by itself costs 1,
+  double (*cost_of_places)() noexcept;  // and of summed_places, for each user of the other item
   void (*near_sums)(Rows blocks, WeightedHead, float* sums) noexcept;
 };
 

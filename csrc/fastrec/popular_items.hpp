@@ -143,9 +143,9 @@ class WeightedHeadWorkspace {
     const Csr<Value>& rows = x.user_items;
     if (n_items == by_cost) {
       const double words = wider * static_cast<double>((rows.rows + 63) / 64);
-      const double places = std::ceil(wider * static_cast<double>(k) / table_words / 2);
+      const double batches = std::ceil(wider * static_cast<double>(k) / summed_places);
       const Status status = cheapest_head(words * kernels.cost_of_word() + cost_of_pair,
-                                          places * kernels.cost_of_places(), rows, share, n_threads, poll, n_items);
+                                          batches * kernels.cost_of_places(), rows, share, n_threads, poll, n_items);
       if (status != Status::done) return status;
     }
     n_items = std::min({n_items, rows.columns, most_head_items});
@@ -176,19 +176,7 @@ class WeightedHeadWorkspace {
     head_.tails = tails_[0];
     const auto set_words = [&](std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
       clear_words(bits_[0], n_padded, n_words, first, last);
-      for (std::ptrdiff_t word = first; word < last; ++word) {
-        for (std::int32_t at = first_[0][word]; at < first_[0][word + 1]; ++at) {
-          const std::int32_t user = order_[0][at];
-          const std::ptrdiff_t place = 64 * word + at - first_[0][word];
-          const std::int64_t tail = set_bits_of_user(rows, user, place, n_padded, n_words, bits_[0]);
-          tails_[0][user] = tail;
-          std::uint32_t* own = by_user_[0] + user * user_words;
-          std::fill(own, own + user_words, 0u);
-          for (std::int64_t i = rows.indptr[user]; i < tail; ++i) {
-            own[rows.indices[i] / 32] |= std::uint32_t{1} << rows.indices[i] % 32;
-          }
-        }
-      }
+      for (std::ptrdiff_t word = first; word < last; ++word) set_bits(rows, word);
     };
     const Status status = for_words_of_users(n_words, n_padded, rows.indptr[rows.rows], n_threads, poll, set_words);
     if (status != Status::done) return status;
@@ -204,6 +192,22 @@ class WeightedHeadWorkspace {
   static constexpr double wider = 1.3;        // words and places than users and k alone would take
   static constexpr double most_ratio = 1.06;  // of the largest weight of a word to the least
   static constexpr double most_range = 1 << 24;
+
+  // Sets the bits of a word's users, by item and by user, and finds where their other items start.
+  template <class Value>
+  void set_bits(const Csr<Value>& rows, std::ptrdiff_t word) noexcept {
+    for (std::int32_t at = first_[0][word]; at < first_[0][word + 1]; ++at) {
+      const std::int32_t user = order_[0][at];
+      const std::ptrdiff_t place = 64 * word + at - first_[0][word];
+      const std::int64_t tail = set_bits_of_user(rows, user, place, head_.n_items, head_.n_words, bits_[0]);
+      tails_[0][user] = tail;
+      std::uint32_t* own = by_user_[0] + user * head_.user_words;
+      std::fill(own, own + head_.user_words, 0u);
+      for (std::int64_t i = rows.indptr[user]; i < tail; ++i) {
+        own[rows.indices[i] / 32] |= std::uint32_t{1} << rows.indices[i] % 32;
+      }
+    }
+  }
 
   // Puts users into words, whose weights become whole numbers, and returns how many words there are: none where the
   // weights lie too far apart, and -1 without memory.

@@ -9,7 +9,7 @@
 namespace fastrec {
 namespace {
 
-constexpr int summed_places = 64, part_places = 16, place_parts = summed_places / part_places;
+constexpr int part_places = 16, place_parts = summed_places / part_places;
 
 struct Places {
   std::int32_t first_word[place_parts];           // of a table in which all words of a part lie,
@@ -27,7 +27,6 @@ struct Places {
 namespace fastrec {
 namespace {
 
-// Of summed_places in the row of an item, for each of its users, where a term that is added by itself costs 1.
 inline double cost_of_places() noexcept { return 64.0; }
 
 // sums[i] = term_of(0) + ... + term_of(n - 1), of those in whose row, row_of(t), the bit of place i is set, in this
