@@ -233,10 +233,10 @@ def turned(rows: Array, matrix: Array, n_threads: int) -> Array:
     first = 0
     for tile in _tiles(rows, matrix.dtype):
         into = out[first : first + len(tile)]
-        turned = into if into.dtype == matrix.dtype else np.empty(into.shape, matrix.dtype)
-        _dispatch.kernel("turn", matrix.dtype)(tile, wide, turned, n_threads)
-        if turned is not into:
-            into[:] = turned
+        product = into if into.dtype == matrix.dtype else np.empty(into.shape, matrix.dtype)
+        _dispatch.kernel("turn", matrix.dtype)(tile, wide, product, n_threads)
+        if product is not into:
+            into[:] = product
         first += len(tile)
     return np.ascontiguousarray(out[:, :n_columns])
 

@@ -137,7 +137,8 @@ def item_similarity(
     n_items = ratings.shape[1]
     targets = None if target_items is None else _check.item_ids(target_items, "target_items", n_items)
     allowed = _check.pattern(candidates, "candidates", n_items, n_items)
-    ratings = _without_ones(ratings, options)
+    if _count_as_ones(options, ratings):
+        ratings = ratings._replace(data=_NO_VALUES)
     items = transposed(ratings, options.n_threads)
     return most_similar(items, None, dtype, options, targets, by_user=ratings, candidates=allowed)
 
@@ -247,7 +248,7 @@ def most_similar(
     measure, threshold = options.measure, options.threshold
     _check.product_memory(n_others, threads)
     sides = [items] if others is None else [items, others]
-    if options.binary or measure.metric.of_ones or all(_are_ones(side.data) for side in sides):
+    if _count_as_ones(options, *sides):
         sides = [side._replace(data=_NO_VALUES) for side in sides]
         by_user = by_user and by_user._replace(data=_NO_VALUES)
     pairs = _Pairs.of(sides[0], sides[-1], by_user, measure, candidates, threads)
@@ -278,10 +279,9 @@ def most_similar(
     return found if targets is None else rows_among_empty_ones(found, rows, n_items)
 
 
-def _without_ones(x: Csr, options: Options) -> Csr:
-    """Without values where all of them count as 1."""
-    counts_as_ones = options.binary or options.measure.metric.of_ones or _are_ones(x.data)
-    return x._replace(data=_NO_VALUES) if counts_as_ones else x
+def _count_as_ones(options: Options, *sides: Csr) -> bool:
+    """Whether every value counts as 1."""
+    return options.binary or options.measure.metric.of_ones or all(_are_ones(side.data) for side in sides)
 
 
 def _are_ones(values: Array) -> bool:
