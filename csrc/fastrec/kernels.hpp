@@ -288,16 +288,18 @@ constexpr std::ptrdiff_t head_block = 16;    // so many of which meet all later 
 constexpr std::ptrdiff_t bits_together = 4;  // items whose bits are counted together
 
 struct Head {
-  std::ptrdiff_t n_items;      // ranks below it, a multiple of head_rows; 0: no head
-  std::ptrdiff_t n_words;      // a multiple of head_words
-  const std::uint64_t* bits;   // (n_items, n_words), a bit a user
-  const std::int32_t* counts;  // (n_items, n_items), common users
-  const std::int64_t* tails;   // (n_users), where a user's other items start
+  std::ptrdiff_t n_items;       // ranks below it, a multiple of head_rows; 0: no head
+  std::ptrdiff_t n_words;       // a multiple of head_words
+  const std::uint64_t* bits;    // (n_items, n_words), a bit a user
+  const std::uint16_t* shorts;  // (n_items, n_items), common users where no more than these hold,
+  const std::int32_t* counts;   // or any number of them; the other is nullptr
+  const std::int64_t* tails;    // (n_users), where a user's other items start
 };
 
 struct HeadKernels {
   double (*cost_of_word)() noexcept;
   std::ptrdiff_t (*n_blocks)(std::ptrdiff_t n_items) noexcept;
+  void (*shorts)(Rows blocks, Head, std::uint8_t* scratch, std::uint16_t* counts) noexcept;
   void (*counts)(Rows blocks, Head, std::uint8_t* scratch, std::int32_t* counts) noexcept;
   std::ptrdiff_t scratch_bytes;
 };

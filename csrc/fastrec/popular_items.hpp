@@ -13,7 +13,9 @@ namespace fastrec {
 
 constexpr std::ptrdiff_t by_cost = -1;  // how many items
 
-constexpr std::ptrdiff_t most_head_items = 2880;  // of whose pairs 4 bytes each take 32 MiB
+// Of whose pairs these, or 4 bytes each, take less than 32 MiB: of more glibc would not keep the memory.
+template <class Count>
+constexpr std::ptrdiff_t most_head_items = sizeof(Count) == 2 ? 4064 : 2880;
 
 inline std::ptrdiff_t padded_head(std::ptrdiff_t n_items) noexcept {
   return (n_items + head_rows - 1) / head_rows * head_rows;
@@ -27,9 +29,9 @@ inline std::ptrdiff_t padded_words(std::ptrdiff_t n_words) noexcept {
 // term costs 1. Of a user's first h items the h^2 terms are spared, which are the first h odd numbers: sums that no
 // order of users changes.
 template <class Value>
-Status cheapest_head(double cost_of_pair, double cost_of_entry, const Csr<Value>& rows, double share, int n_threads,
-                     Poll poll, std::ptrdiff_t& cheapest) {
-  const std::ptrdiff_t n = std::min(rows.columns, most_head_items);
+Status cheapest_head(double cost_of_pair, double cost_of_entry, const Csr<Value>& rows, std::ptrdiff_t most,
+                     double share, int n_threads, Poll poll, std::ptrdiff_t& cheapest) {
+  const std::ptrdiff_t n = std::min(rows.columns, most);
   const Scratch<double> spared(n_threads, n);
   if (!spared) return Status::out_of_memory;
   const auto spare = [&](int worker, std::ptrdiff_t user) noexcept {
@@ -91,23 +93,40 @@ class HeadWorkspace {
   Status fill(const Kernels& table, const Interactions<Value>& x, std::ptrdiff_t n_items, double share, int n_threads,
               Poll poll) {
     const HeadKernels& kernels = table;
-    const Csr<Value>& rows = x.user_items;
+    if (x.user_items.rows <= std::numeric_limits<std::uint16_t>::max()) {
+      return fill(kernels, kernels.shorts, shorts_, head_.shorts, x.user_items, n_items, share, n_threads, poll);
+    }
+    return fill(kernels, kernels.counts, counts_, head_.counts, x.user_items, n_items, share, n_threads, poll);
+  }
+
+  const Head& head() const noexcept { return head_; }
+
+ private:
+  static constexpr double cost_of_pair = 1.0;  // to take over a count, for both items
+
+  template <class Count, class Value>
+  Status fill(const HeadKernels& kernels, void (*count)(Rows, Head, std::uint8_t*, Count*) noexcept,
+              Scratch<Count>& counts, const Count*& counted, const Csr<Value>& rows, std::ptrdiff_t n_items,
+              double share, int n_threads, Poll poll) {
     head_.n_words = padded_words((rows.rows + 63) / 64);
     if (n_items == by_cost) {
       const double cost = static_cast<double>(head_.n_words) * kernels.cost_of_word() + cost_of_pair;
-      const Status status = cheapest_head(cost, 0.0, rows, share, n_threads, poll, n_items);
+      const Status status = cheapest_head(cost, 0.0, rows, most_head_items<Count>, share, n_threads, poll, n_items);
       if (status != Status::done) return status;
     }
-    n_items = std::min({n_items, rows.columns, most_head_items});
+    n_items = std::min({n_items, rows.columns, most_head_items<Count>});
     if (n_items <= 0) return Status::done;
     const std::ptrdiff_t n_padded = padded_head(n_items);
     bits_ = Scratch<std::uint64_t>(1, n_padded * head_.n_words, Fill::nothing);
-    counts_ = Scratch<std::int32_t>(1, n_padded * n_padded, Fill::nothing);
+    counts = Scratch<Count>(1, n_padded * n_padded, Fill::nothing);
     tails_ = Scratch<std::int64_t>(1, rows.rows, Fill::nothing);
     const Scratch<std::uint8_t> scratch(n_threads, kernels.scratch_bytes, Fill::nothing);
-    if (!bits_ || !counts_ || !tails_ || !scratch) return Status::out_of_memory;
-    counts_.in_large_pages();
-    head_ = {n_padded, head_.n_words, bits_[0], counts_[0], tails_[0]};
+    if (!bits_ || !counts || !tails_ || !scratch) return Status::out_of_memory;
+    counts.in_large_pages();
+    head_.n_items = n_padded;
+    head_.bits = bits_[0];
+    counted = counts[0];
+    head_.tails = tails_[0];
     const auto set_words = [&](std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
       clear_words(bits_[0], n_padded, head_.n_words, first, last);
       for (std::ptrdiff_t user = 64 * first; user < std::min(64 * last, rows.rows); ++user) {
@@ -118,17 +137,13 @@ class HeadWorkspace {
         for_words_of_users(head_.n_words, n_padded, rows.indptr[rows.rows], n_threads, poll, set_words);
     if (status != Status::done) return status;
     return parallel_for(kernels.n_blocks(n_padded), n_threads, poll, [&](int worker, std::ptrdiff_t block) noexcept {
-      kernels.counts({block, block + 1}, head_, scratch[worker], counts_[0]);
+      count({block, block + 1}, head_, scratch[worker], counts[0]);
     });
   }
 
-  const Head& head() const noexcept { return head_; }
-
- private:
-  static constexpr double cost_of_pair = 1.0;  // to take over a count, for both items
-
   Head head_{};
   Scratch<std::uint64_t> bits_;
+  Scratch<std::uint16_t> shorts_;
   Scratch<std::int32_t> counts_;
   Scratch<std::int64_t> tails_;
 };
@@ -144,11 +159,12 @@ class WeightedHeadWorkspace {
     if (n_items == by_cost) {
       const double words = wider * static_cast<double>((rows.rows + 63) / 64);
       const double batches = std::ceil(wider * static_cast<double>(k) / summed_places);
-      const Status status = cheapest_head(words * kernels.cost_of_word() + cost_of_pair,
-                                          batches * kernels.cost_of_places(), rows, share, n_threads, poll, n_items);
+      const Status status =
+          cheapest_head(words * kernels.cost_of_word() + cost_of_pair, batches * kernels.cost_of_places(), rows,
+                        most_head_items<float>, share, n_threads, poll, n_items);
       if (status != Status::done) return status;
     }
-    n_items = std::min({n_items, rows.columns, most_head_items});
+    n_items = std::min({n_items, rows.columns, most_head_items<float>});
     if (n_items <= 0 || rows.rows == 0) return Status::done;
     order_ = Scratch<std::int32_t>(2, rows.rows, Fill::nothing);
     if (!order_) return Status::out_of_memory;

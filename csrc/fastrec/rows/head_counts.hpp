@@ -14,15 +14,17 @@ constexpr std::ptrdiff_t words_near = 1 << 7;  // of theirs, which stay in the n
 inline std::ptrdiff_t n_head_blocks(std::ptrdiff_t n_items) noexcept { return n_items / head_block; }
 
 // Four counts, beside those of the words before.
-inline void put_counts(const std::int32_t (&counts)[bits_together], bool adds, std::int32_t* to) noexcept {
-  std::int32_t before[bits_together] = {};
+template <class Count>
+void put_counts(const std::int32_t (&counts)[bits_together], bool adds, Count* to) noexcept {
+  Count before[bits_together] = {};
   if (adds) __builtin_memcpy(before, to, sizeof before);
-  for (std::ptrdiff_t i = 0; i < bits_together; ++i) before[i] += counts[i];
+  for (std::ptrdiff_t i = 0; i < bits_together; ++i) before[i] = static_cast<Count>(before[i] + counts[i]);
   __builtin_memcpy(to, before, sizeof before);
 }
 
 // Blocks of rows [blocks.first, blocks.last) against themselves and all later rows; counts are mirrored.
-inline void head_counts(Rows blocks, Head head, std::uint8_t*, std::int32_t* counts) noexcept {
+template <class Count>
+void head_counts(Rows blocks, Head head, std::uint8_t*, Count* counts) noexcept {
   for (std::ptrdiff_t first = blocks.first * head_block; first < blocks.last * head_block; first += head_block) {
     for (std::ptrdiff_t word = 0; word < head.n_words; word += words_near) {
       const std::uint64_t* bits = head.bits + word;

@@ -80,9 +80,20 @@ inline std::ptrdiff_t n_blocks_in_tiles(std::ptrdiff_t n_items) noexcept {
   return n * (n + 1) / 2;
 }
 
+// A row of a tile, or a column of it.
+template <class Count>
+void put_sums(const std::uint8_t* at, std::ptrdiff_t step, Count* to) noexcept {
+  for (int t = 0; t < tile_rows; ++t) {
+    std::int32_t sum;
+    __builtin_memcpy(&sum, at + t * step, sizeof sum);
+    to[t] = static_cast<Count>(sum);
+  }
+}
+
 // Counts of the block of items `row` with the block `column`, and of `column` with `row`.
-inline void count_block(std::ptrdiff_t row, std::ptrdiff_t column, const Head& head, std::uint8_t* scratch,
-                        std::int32_t* counts) noexcept {
+template <class Count>
+void count_block(std::ptrdiff_t row, std::ptrdiff_t column, const Head& head, std::uint8_t* scratch,
+                 Count* counts) noexcept {
   const std::ptrdiff_t first_i = row * block_items, n_i = std::min(block_items, head.n_items - first_i) / tile_rows;
   const std::ptrdiff_t first_j = column * block_items, n_j = std::min(block_items, head.n_items - first_j) / tile_rows;
   std::uint8_t *items = scratch, *users = items + block_tiles * packed_bytes,
@@ -109,22 +120,21 @@ inline void count_block(std::ptrdiff_t row, std::ptrdiff_t column, const Head& h
   for (std::ptrdiff_t i = 0; i < n_i * tile_rows; ++i) {
     for (std::ptrdiff_t j = 0; j < n_j; ++j) {
       const std::uint8_t* at = sums + (i / tile_rows * block_tiles + j) * tile_bytes + i % tile_rows * tile_row_bytes;
-      std::int32_t* to = counts + (first_i + i) * head.n_items + first_j + j * tile_rows;
-      __builtin_memcpy(to, at, tile_row_bytes);
+      put_sums(at, 4, counts + (first_i + i) * head.n_items + first_j + j * tile_rows);
     }
   }
   if (row == column) return;
   for (std::ptrdiff_t j = first_j; j < first_j + n_j * tile_rows; ++j) {
     for (std::ptrdiff_t i = 0; i < n_i; ++i) {
       const std::uint8_t* at = sums + (i * block_tiles + (j - first_j) / tile_rows) * tile_bytes + (j % tile_rows) * 4;
-      std::int32_t* to = counts + j * head.n_items + first_i + i * tile_rows;
-      for (int t = 0; t < tile_rows; ++t) __builtin_memcpy(to + t, at + t * tile_row_bytes, 4);
+      put_sums(at, tile_row_bytes, counts + j * head.n_items + first_i + i * tile_rows);
     }
   }
 }
 
 // Blocks [blocks.first, blocks.last) of the pairs of blocks of items, row by row from the diagonal on.
-inline void head_counts_in_tiles(Rows blocks, Head head, std::uint8_t* scratch, std::int32_t* counts) noexcept {
+template <class Count>
+void head_counts_in_tiles(Rows blocks, Head head, std::uint8_t* scratch, Count* counts) noexcept {
   const TileRegisters registers;
   const std::ptrdiff_t n = (head.n_items + block_items - 1) / block_items;
   for (std::ptrdiff_t block = blocks.first; block < blocks.last; ++block) {

@@ -354,10 +354,12 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
   const std::int64_t* starts = x.user_items.indptr;
   std::ptrdiff_t n_touched = 0;
   if (in_head) {
-    const std::int32_t* __restrict counts = x.head.counts + own_rank * x.head.n_items;
-    Sum* __restrict sums = row.sums;  // a byte of which might be part of anything
-    const std::ptrdiff_t n_head = std::min(x.head.n_items, n_ranks);
-    for (std::ptrdiff_t rank = 0; rank < n_head; ++rank) sums[rank] = static_cast<Sum>(counts[rank]);
+    const std::ptrdiff_t n_head = std::min(x.head.n_items, n_ranks), own_row = own_rank * x.head.n_items;
+    const auto take = [&](const auto* __restrict counts) {
+      Sum* __restrict sums = row.sums;  // a byte of which might be part of anything
+      for (std::ptrdiff_t rank = 0; rank < n_head; ++rank) sums[rank] = static_cast<Sum>(counts[own_row + rank]);
+    };
+    x.head.shorts ? take(x.head.shorts) : take(x.head.counts);
     if (!whole) n_touched = row.list_touched(n_head, touched);
     starts = x.head.tails;
   }

@@ -28,7 +28,7 @@ const Kernels FASTREC_TABLE = {
     {sparse_top_k_product<double>},
     {sparse_top_k_product<std::int32_t>},
     {sparse_top_k_product<std::int64_t>},
-    {cost_of_common_bits, n_head_blocks, head_counts, 0},
+    {cost_of_common_bits, n_head_blocks, head_counts<std::uint16_t>, head_counts<std::int32_t>, 0},
     {cost_of_common_weights, cost_of_places, near_sums},
     {item_similarity<float, float>},
     {item_similarity<float, double>},
