@@ -41,6 +41,7 @@ _COMPILED = {
     "gram": "factorization",
 }
 _JIT = {
+    "count_columns": "weighting",
     "bm25_weight": "weighting",
     "tfidf_weight": "weighting",
     "normalize": "weighting",

@@ -22,17 +22,19 @@ def is_sparse(value: Any) -> bool:
     return type(value) is not np.ndarray and bool(issparse(value))
 
 
-_LINE, _LARGE_PAGE = 64, 1 << 21
+_LINE, _PAGE, _LARGE_PAGE = 64, 1 << 12, 1 << 21
 
 
 def room(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-    """Room for what a kernel writes: it starts on a line of the cache or, if large, where a large page can.
+    """Room for what a kernel writes: if it is some pages it starts on a line of the cache or, if large, a large page.
 
     NumPy asks the system for large pages from 4 MiB on, and gets them for the whole ones only that the array covers.
     New memory in small pages is several times as dear.
     """
     dtype = np.dtype(dtype)
     n_bytes = math.prod(shape if isinstance(shape, tuple) else (shape,)) * dtype.itemsize
+    if n_bytes <= _PAGE:
+        return np.empty(shape, dtype)
     boundary = _LARGE_PAGE if n_bytes > 2 * _LARGE_PAGE else _LINE
     memory = np.empty(n_bytes + boundary, np.uint8)
     start = -memory.ctypes.data % boundary
@@ -194,11 +196,11 @@ def room_for_rows(
     """
     n_rows = len(capacities)
     itemsize = np.dtype(np.int32).itemsize + np.dtype(dtype).itemsize
-    starts, lengths = np.zeros(n_rows + 1, np.int64), np.zeros(n_rows, np.int64)
+    starts, lengths = np.empty(n_rows + 1, np.int64), np.zeros(n_rows, np.int64)
     parts: list[tuple[Ids, Array]] = []
     for first, last in chunks(capacities, max(1, most_bytes // itemsize)):
         starts[first] = 0
-        np.cumsum(capacities[first:last], out=starts[first + 1 : last + 1])
+        capacities[first:last].cumsum(out=starts[first + 1 : last + 1])
         indices, data = room(int(starts[last]), np.int32), room(int(starts[last]), dtype)
         fill(first, last, indices, data, starts, lengths)
         used = int(lengths[first:last].sum())
@@ -238,8 +240,9 @@ def with_rows(matrix: csr_array, rows: Array, replacements: csr_array) -> csr_ar
 
 def _pointers(lengths: Offsets) -> Offsets:
     """Row pointers of rows of these lengths."""
-    indptr = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=indptr[1:])
+    indptr = np.empty(len(lengths) + 1, np.int64)
+    indptr[0] = 0
+    lengths.cumsum(out=indptr[1:])
     return indptr
 
 
@@ -254,7 +257,10 @@ def _index_dtype(largest: int) -> npt.DTypeLike:
 
 def chunks(sizes: Offsets, most: int) -> Iterator[tuple[int, int]]:
     """Consecutive ranges whose sizes sum to at most ``most``, or of one row."""
-    ends = np.cumsum(sizes)
+    ends = sizes.cumsum()
+    if len(sizes) and ends[-1] <= most:
+        yield 0, len(sizes)
+        return
     first = 0
     while first < len(sizes):
         done = ends[first - 1] if first else 0

@@ -142,5 +142,7 @@ def _counts(x: Any) -> Csr:
 def _rarity(counts: Csr) -> Array:
     """Inverse document frequency of every column."""
     n_rows, n_columns = counts.shape
-    rarity: Array = np.log(max(n_rows, 1)) - np.log1p(np.bincount(counts.indices, minlength=n_columns))
+    n_rows_with = np.zeros(n_columns, np.int64)
+    _dispatch.kernel("count_columns")(counts.indices, n_rows_with)  # np.bincount would copy them to int64 first
+    rarity: Array = np.log(max(n_rows, 1)) - np.log1p(n_rows_with)
     return rarity

@@ -88,6 +88,7 @@ def normalize_gives_norm_one(normalize):
 def normalize_ignores_scales_and_keeps_signs(normalize):
     @given(sparse_matrices(FLOATS, values=[1.0, -2.0, 0.1], forms=["csr_array"]), norms, st.integers(-40, 40))
     def law(x, norm, exponent):
+        exponent *= 25 if x.dtype == np.float64 else 1  # to where squares vanish and overflow
         scaled = x * x.dtype.type(2.0**exponent)
         assert_same(normalize(scaled, norm=norm), normalize(x, norm=norm))
         flipped = normalize(-x, norm=norm)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import numpy.typing as npt
 
 from fastrec._jit.decorator import kernel
 from fastrec._types import Array, Ids, Offsets
@@ -12,6 +15,13 @@ from fastrec._types import Array, Ids, Offsets
 def bm25(count: float, length: float, mean_length: float, k1: float, b: float) -> float:
     """Saturated count of a term in a document (Robertson and Walker 1994), without the rarity of the term."""
     return count * (k1 + 1) / (k1 * (1 - b + b * length / mean_length) + count)
+
+
+@kernel()
+def count_columns(indices: Ids, counts: npt.NDArray[np.int64]) -> None:
+    """Add 1 to the count of every entry's column."""
+    for column in indices:
+        counts[column] += 1
 
 
 @kernel()
@@ -43,22 +53,26 @@ def tfidf_weight(first: int, last: int, data: Array, indices: Ids, indptr: Offse
         out[at] = np.sqrt(np.float64(data[at])) * rarity[indices[at]]
 
 
-@kernel()
-def norm_of(values: Array, power: int) -> float:
-    """Sum of absolute values or of squares (its root), of values whose largest is 1; the largest itself for power 0."""
+@kernel(part=True)
+def norm_of(data: Array, first: int, last: int, scale: float, power: int) -> float:
+    """Norm of entries [first, last), each times ``scale``: sum of absolute values, root of that of squares, largest."""
     total = 0.0
-    for value in values:
-        total += abs(value) if power == 1 else value * value
-    return 1.0 if power == 0 else (total if power == 1 else np.sqrt(total))
+    for at in range(first, last):
+        size = abs(scale * np.float64(data[at]))
+        total = max(total, size) if power == 0 else total + (size if power == 1 else size * size)
+    return math.sqrt(total) if power == 2 else total
 
 
 @kernel()
 def normalize(first: int, last: int, data: Array, indptr: Offsets, power: int, out: Array) -> None:
-    """Rows [first, last) of `fastrec.normalize`: scaled by their largest first, so that no square overflows."""
+    """Rows [first, last) of `fastrec.normalize`; where squares may overflow or vanish, times a power of two first."""
     for row in range(first, last):
-        values = data[indptr[row] : indptr[row + 1]].astype(np.float64)
-        if len(values) == 0:
-            continue
-        values /= np.abs(values).max()
-        values /= norm_of(values, power)
-        out[indptr[row] : indptr[row + 1]] = values
+        begin, end = indptr[row], indptr[row + 1]
+        scale = 1.0
+        norm = norm_of(data, begin, end, scale, power)
+        if not 1e-140 < norm < 1e140:
+            exponent = math.frexp(norm_of(data, begin, end, scale, 0))[1]
+            scale = math.ldexp(1.0, min(-exponent, 1000))  # of tiny ones 2^1000 is enough, and is finite
+            norm = norm_of(data, begin, end, scale, power)
+        for at in range(begin, end):
+            out[at] = scale * np.float64(data[at]) / norm
