@@ -175,12 +175,13 @@ def csr(
     keep_zeros: bool = False,
     integers: bool = False,
     overflowed: bool = False,
+    as_stored: bool = False,
     n_threads: int = 1,
 ) -> Csr:
     """A sparse matrix, or a dense one converted, as canonical CSR of finite float32 or float64 values.
 
-    ``integers`` lets int32 and int64 stay what they are, ``overflowed`` also takes inf. The argument itself is never
-    changed; threads sort what is not sorted.
+    ``integers`` lets int32 and int64 stay what they are, ``overflowed`` also takes inf, ``as_stored`` any order of a
+    row's columns, twice the same included. The argument itself is never changed; threads sort what is not sorted.
     """
     is_wrong = np.isnan if overflowed else _not_finite
     if is_sparse(matrix):
@@ -206,7 +207,7 @@ def csr(
 
     ids, ends = indices.astype(np.int32, copy=False), indptr.astype(np.int64, copy=False)
     rows = Csr(data.astype(dtype, copy=False), ids, ends, (n_rows, n_columns))
-    if not _ascend_in_rows(ids, ends):
+    if not as_stored and not _ascend_in_rows(ids, ends):
         rows = Csr.of_canonical(_in_order(rows.to_scipy(), n_threads))
         if rows.data.dtype.kind == "f" and is_wrong(rows.data).any():
             got = f"values that {dtype} cannot hold"
@@ -234,12 +235,12 @@ def _in_order(matrix: csr_array, n_threads: int) -> csr_array:
 
 
 def column_blocks(matrices: Any, name: str) -> list[Csr]:
-    """At least one sparse matrix, all with the same number of rows."""
+    """At least one sparse matrix, all with the same number of rows, as they are stored."""
     if is_sparse(matrices) or isinstance(matrices, str) or not isinstance(matrices, Iterable):
         got = f"{matrices!r}" if isinstance(matrices, str) else type(matrices).__name__
         raise TypeError(_message(name, "a list of sparse matrices", got, f"pass [{name}] for one"))
     checked = [
-        csr(matrix, f"{name}[{place}]", keep_zeros=True, integers=True, overflowed=True)
+        csr(matrix, f"{name}[{place}]", keep_zeros=True, integers=True, overflowed=True, as_stored=True)
         for place, matrix in enumerate(matrices)
     ]
     if not checked:

@@ -27,6 +27,7 @@ _COMPILED = {
     "pack_items": "selection",
     "packed_top_k": "selection",
     "sparse_top_k_product": "products",
+    "merge_top_k_products": "products",
     "item_similarity": "products",
     "transpose": "products",
     "relabel": "products",

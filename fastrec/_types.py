@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,7 +121,7 @@ class Csr(NamedTuple):
     def rows(self, rows: npt.NDArray[np.integer[Any]]) -> tuple[Csr, npt.NDArray[np.int64]]:
         """Some of the rows, and at which place each of their entries stands here."""
         lengths = self.indptr[rows + 1] - self.indptr[rows]
-        indptr = _pointers(lengths)
+        indptr = pointers(lengths)
         places = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
         return Csr(self.data[places], self.indices[places], indptr, (len(rows), self.shape[1])), places
 
@@ -130,30 +130,6 @@ class Csr(NamedTuple):
         """The arrays of a SciPy matrix that is sorted and free of duplicates."""
         indices, indptr = matrix.indices.astype(np.int32, copy=False), matrix.indptr.astype(np.int64, copy=False)
         return cls(matrix.data, indices, indptr, (int(matrix.shape[0]), int(matrix.shape[1])))
-
-
-def beside(blocks: Sequence[Csr], dtype: npt.DTypeLike) -> tuple[Csr, npt.NDArray[Any]]:
-    """The rows of matrices that stand side by side, each row's entries numbered from 0, and the column of every entry.
-
-    The numbers fit 32 bits, however many columns there are together.
-    """
-    n_rows = blocks[0].shape[0]
-    indptr: Offsets = np.zeros(n_rows + 1, np.int64)
-    for block in blocks:
-        indptr += block.indptr
-    lengths = np.diff(indptr)
-    n_columns = sum(block.shape[1] for block in blocks)
-    data, columns = np.empty(indptr[-1], dtype), np.empty(indptr[-1], _index_dtype(n_columns))
-    ends, offset = indptr[:-1].copy(), 0
-    for block in blocks:
-        of_rows = np.diff(block.indptr)
-        places = np.arange(len(block.data)) + np.repeat(ends - block.indptr[:-1], of_rows)
-        data[places] = block.data
-        columns[places] = block.indices.astype(columns.dtype) + columns.dtype.type(offset)
-        ends += of_rows
-        offset += block.shape[1]
-    numbers = (np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths)).astype(np.int32)
-    return Csr(data, numbers, indptr, (n_rows, int(lengths.max(initial=0)))), columns
 
 
 class Pattern(NamedTuple):
@@ -207,14 +183,14 @@ def room_for_rows(
         parts.append((indices[:used], data[:used]))
     parts = parts or [(np.empty(0, np.int32), np.empty(0, dtype))]
     indices, data = parts[0] if len(parts) == 1 else (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Csr(data, indices, _pointers(lengths), (n_rows, n_columns))
+    return Csr(data, indices, pointers(lengths), (n_rows, n_columns))
 
 
 def rows_among_empty_ones(matrix: csr_array, rows: Ids, n_rows: int) -> csr_array:
     """A matrix of ``n_rows`` rows, of which ``rows`` are those of ``matrix``."""
     lengths = np.zeros(n_rows, np.int64)
     lengths[rows] = np.diff(matrix.indptr)
-    return csr_array((matrix.data, matrix.indices, _narrow(_pointers(lengths))), shape=(n_rows, matrix.shape[1]))
+    return csr_array((matrix.data, matrix.indices, _narrow(pointers(lengths))), shape=(n_rows, matrix.shape[1]))
 
 
 def with_rows(matrix: csr_array, rows: Array, replacements: csr_array) -> csr_array:
@@ -226,7 +202,7 @@ def with_rows(matrix: csr_array, rows: Array, replacements: csr_array) -> csr_ar
     old = np.ones(n_after, np.bool_)
     old[rows] = False
     lengths[rows] = np.diff(replacements.indptr)
-    indptr = _narrow(_pointers(lengths))
+    indptr = _narrow(pointers(lengths))
     kept = np.repeat(old, lengths)
     data = np.empty(indptr[-1], np.result_type(matrix, replacements))
     indices = np.empty(indptr[-1], indptr.dtype)
@@ -238,7 +214,7 @@ def with_rows(matrix: csr_array, rows: Array, replacements: csr_array) -> csr_ar
     return csr_array((data, indices, indptr), shape=(n_after, max(n_columns, replacements.shape[1])))
 
 
-def _pointers(lengths: Offsets) -> Offsets:
+def pointers(lengths: Offsets) -> Offsets:
     """Row pointers of rows of these lengths."""
     indptr = np.empty(len(lengths) + 1, np.int64)
     indptr[0] = 0
@@ -248,10 +224,11 @@ def _pointers(lengths: Offsets) -> Offsets:
 
 def _narrow(indptr: Offsets) -> npt.NDArray[Any]:
     """Row pointers as int32 where that holds them: SciPy widens, and copies, indices that are narrower."""
-    return indptr.astype(_index_dtype(int(indptr[-1])), copy=False)
+    return indptr.astype(index_dtype(int(indptr[-1])), copy=False)
 
 
-def _index_dtype(largest: int) -> npt.DTypeLike:
+def index_dtype(largest: int) -> npt.DTypeLike:
+    """The narrower one of indices up to this."""
     return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
 
 

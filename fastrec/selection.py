@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +22,10 @@ from fastrec._types import (
     Offsets,
     Pattern,
     TopK,
-    beside,
+    index_dtype,
     is_sparse,
+    pointers,
+    room,
     room_for_rows,
 )
 
@@ -274,13 +277,40 @@ def merge_top_k_products(blocks: Any, k: int, *, n_threads: int | None = None) -
     k = _check.integer(k, "k", 1)
     threads = _threads.resolve(n_threads)
     checked = _check.column_blocks(blocks, "blocks")
-    entries, columns = beside(checked, np.result_type(*(block.data for block in checked)))
-    n_rows = entries.shape[0]
-    itself = Csr(np.ones(n_rows, entries.data.dtype), np.arange(n_rows, dtype=np.int32),
+    dtype = np.result_type(*(block.data for block in checked))
+    merged = _merged(checked, dtype, k, threads)
+    if merged is None:  # nothing of ours, or ordered in another dtype
+        ordered = [_best_first(block, f"blocks[{at}]", dtype, k, threads) for at, block in enumerate(checked)]
+        merged = _merged(ordered, dtype, k, threads)
+    assert merged is not None
+    return merged.to_scipy()
+
+
+def _merged(blocks: Sequence[Csr], dtype: npt.DTypeLike, k: int, n_threads: int) -> Csr | None:
+    """Best entries of rows that stand side by side; None where a row is not best first, or has a column twice."""
+    n_rows = blocks[0].shape[0]
+    n_columns = sum(block.shape[1] for block in blocks)
+    n_stored: Offsets = sum((np.diff(block.indptr) for block in blocks), np.zeros(n_rows, np.int64))
+    indptr = pointers(np.minimum(n_stored, k))
+    _check.entries_memory(int(indptr[-1]), dtype)
+    data, columns = room(int(indptr[-1]), dtype), room(int(indptr[-1]), index_dtype(n_columns))
+    unmerged = np.zeros(n_rows, np.uint8)
+    operands = [(block.data.astype(dtype, copy=False), *block[1:3], block.shape[1]) for block in blocks]
+    _dispatch.kernel("merge_top_k_products", dtype, columns.dtype)(operands, data, columns, indptr, unmerged, n_threads)
+    return None if unmerged.any() else Csr(data, columns, indptr, (n_rows, n_columns))
+
+
+def _best_first(block: Csr, name: str, dtype: npt.DTypeLike, k: int, n_threads: int) -> Csr:
+    """The best of every row of any matrix, in a dtype; columns that nobody has cost nothing."""
+    rows = _check.csr(block.to_scipy(), name, keep_zeros=True, integers=True, overflowed=True, n_threads=n_threads)
+    n_rows, lengths = rows.shape[0], np.diff(rows.indptr)
+    places = (np.arange(rows.indptr[-1]) - np.repeat(rows.indptr[:-1], lengths)).astype(np.int32)
+    itself = Csr(np.ones(n_rows, dtype), np.arange(n_rows, dtype=np.int32),
                  np.arange(n_rows + 1, dtype=np.int64), (n_rows, n_rows))  # fmt: skip
-    best = best_of_product(itself, entries, k, n_threads=threads).to_scipy()
-    found = columns[best.indices + np.repeat(entries.indptr[:-1], np.diff(best.indptr))]
-    return csr_array((best.data, found, best.indptr), shape=(n_rows, sum(block.shape[1] for block in checked)))
+    entries = Csr(rows.data.astype(dtype, copy=False), places, rows.indptr, (n_rows, int(lengths.max(initial=0))))
+    best = best_of_product(itself, entries, k, n_threads=n_threads)
+    found = rows.indices[best.indices + np.repeat(rows.indptr[:-1], np.diff(best.indptr))]
+    return Csr(best.data, found, best.indptr, rows.shape)
 
 
 def best_of_product(

@@ -136,6 +136,17 @@ def test_dtype_of_the_answer(dtypes):
     assert fastrec.merge_top_k_products(blocks, 1).dtype == np.result_type(*dtypes)
 
 
+@pytest.mark.parametrize("length", [2, 3, 64, 65, 200])
+def test_rows_that_look_best_first(length):
+    """But name a column twice, in one of two blocks: its values are summed."""
+    values, columns = np.arange(length, 0, -1.0), np.arange(length)
+    columns[-1] = 0
+    twice = csr_array((values, columns, [0, length]), shape=(1, length))
+    for blocks in ([twice, csr_array([[7.0, 2.5]])], [csr_array([[7.0, 2.5]]), twice]):
+        expected = reference.merge_top_k_products(blocks, length)
+        assert_same(fastrec.merge_top_k_products(blocks, length), expected)
+
+
 @given(seeds)
 def test_blocks_of_a_generator_are_unchanged(seed):
     rng = np.random.default_rng(seed)

@@ -154,6 +154,16 @@ cdef extern from "fastrec/sparse_top_k_product.hpp" namespace "fastrec" nogil:
         Pattern candidates, int64_t threshold, bint has_threshold, bint keep_zeros, bint positive,
         bint best_first, Pruning[int64_t], ptrdiff_t k, SparseRows[int64_t], int n_threads, Progress) noexcept
 
+cdef extern from "fastrec/merge_top_k_products.hpp" namespace "fastrec" nogil:
+    cppclass MergedRows[Value, Column]:
+        Column* columns
+        Value* data
+        const int64_t* indptr
+        uint8_t* unmerged
+
+    Status merge_top_k_products[Value, Column](const Csr[Value]* blocks, ptrdiff_t n_blocks,
+                                               const MergedRows[Value, Column]&, int n_threads, Poll) noexcept
+
 cdef extern from "fastrec/item_similarity.hpp" namespace "fastrec" nogil:
     Status item_similarity[Value, Score](const Kernels&, Rows, const int32_t* items, Interactions[Value],
                                          const Measure&, const NeighbourOptions&,

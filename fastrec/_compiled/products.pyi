@@ -36,6 +36,14 @@ def sparse_top_k_product(
     n_threads: int,
     bar: Bar | None,
 ) -> None: ...
+def merge_top_k_products(
+    blocks: list[tuple[Array, Ids, Offsets, int]],
+    out_data: Array,
+    out_columns: Array,
+    out_indptr: Offsets,
+    unmerged: Array,
+    n_threads: int,
+) -> None: ...
 def item_similarity(
     first: int,
     last: int,

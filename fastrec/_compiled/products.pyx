@@ -1,9 +1,10 @@
-"""Bindings of sparse_top_k_product, item_similarity, transpose, relabel, and what is asked about rows before."""
+"""Bindings of sparse_top_k_product, merge_top_k_products, item_similarity, transpose, relabel, and what is asked about rows before."""
 
 from fastrec._compiled cimport csrc
 from fastrec._compiled.isa cimport kernels
 from fastrec._compiled.running cimport finish, pattern, poll, watched
 from libc.stdint cimport int32_t, int64_t, uint8_t
+from libcpp.vector cimport vector
 
 ctypedef fused Number:
     float
@@ -19,6 +20,10 @@ ctypedef fused Stored:
 ctypedef fused Score:
     float
     double
+
+ctypedef fused Column:
+    int32_t
+    int64_t
 
 
 cdef csrc.Csr[Number] csr(const Number[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr,
@@ -85,6 +90,24 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
             status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], exclude, candidates,
                                                <Number>whole_threshold, has_threshold, keep_zeros, positive, best_first,
                                                pruning, k, out, n_threads, progress)
+    finish(status)
+
+
+# Blocks: data, indices, indptr and number of columns of each.
+def merge_top_k_products(list blocks, Number[::1] out_data, Column[::1] out_columns, const int64_t[::1] out_indptr,
+                         uint8_t[::1] unmerged, int n_threads):
+    cdef vector[csrc.Csr[Number]] all_blocks
+    cdef const Number[::1] data
+    cdef const int32_t[::1] indices
+    cdef const int64_t[::1] indptr
+    cdef ptrdiff_t n_columns
+    for data, indices, indptr, n_columns in blocks:
+        all_blocks.push_back(csr[Number](data, indices, indptr, n_columns))
+    cdef csrc.MergedRows[Number, Column] out
+    out.columns, out.data, out.indptr, out.unmerged = &out_columns[0], &out_data[0], &out_indptr[0], &unmerged[0]
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.merge_top_k_products(all_blocks.data(), <ptrdiff_t>all_blocks.size(), out, n_threads, poll)
     finish(status)
 
 
