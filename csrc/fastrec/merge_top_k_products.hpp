@@ -42,49 +42,62 @@ struct MergedRows {  // k entries a row, or all that there are; columns are coun
   std::uint8_t* unmerged;  // (n_rows): which it left alone, since a block has them in another order
 };
 
+struct Run {  // what a block has left of a row
+  std::int64_t at, last;
+};
+
+// Says no where a block has the row in another order. There is room for a run a block, and for a block's row of
+// columns.
+template <class Value, class Column>
+bool merge_row(std::ptrdiff_t row, const Csr<Value>* blocks, std::ptrdiff_t n_blocks, Run* left, std::int32_t* copy,
+               const MergedRows<Value, Column>& out) noexcept {
+  for (std::ptrdiff_t b = 0; b < n_blocks; ++b) {
+    left[b] = {blocks[b].indptr[row], blocks[b].indptr[row + 1]};
+    if (!is_best_first(blocks[b], left[b].at, left[b].last, copy)) return false;
+  }
+  for (std::int64_t to = out.indptr[row]; to < out.indptr[row + 1]; ++to) {
+    Value best{};
+    Column offset = 0, column = 0;
+    std::ptrdiff_t taken = -1;
+    for (std::ptrdiff_t b = 0; b < n_blocks; offset += static_cast<Column>(blocks[b++].columns)) {
+      if (left[b].at == left[b].last) continue;
+      const Value value = blocks[b].data[left[b].at];
+      if (taken >= 0 && value <= best) continue;
+      best = value;
+      column = offset + blocks[b].indices[left[b].at];
+      taken = b;
+    }
+    ++left[taken].at;
+    out.data[to] = best + Value{0};  // -0.0 becomes 0.0
+    out.columns[to] = column;
+  }
+  return true;
+}
+
 template <class Value, class Column>
 Status merge_top_k_products(const Csr<Value>* blocks, std::ptrdiff_t n_blocks, const MergedRows<Value, Column>& out,
                             int n_threads, Poll poll) {
-  struct Run {  // what a block has left of a row
-    std::int64_t at, last;
-  };
+  constexpr double cost_of_entry = 8.0;  // to see that it is in order
+  const std::ptrdiff_t n_rows = blocks[0].rows;
   std::int64_t longest_row = 0;
+  double operations = static_cast<double>(out.indptr[n_rows]) * static_cast<double>(n_blocks);
   for (std::ptrdiff_t b = 0; b < n_blocks; ++b) {
-    for (std::ptrdiff_t row = 0; row < blocks[b].rows; ++row) {
+    operations += cost_of_entry * static_cast<double>(blocks[b].indptr[n_rows]);
+    for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
       longest_row = std::max(longest_row, blocks[b].indptr[row + 1] - blocks[b].indptr[row]);
     }
   }
+  n_threads = worthwhile_threads(operations, n_threads);
   const Scratch<Run> runs(n_threads, n_blocks, Fill::nothing);
   const Scratch<std::int32_t> copies(n_threads, longest_row, Fill::nothing);
   if (!runs || !copies) return Status::out_of_memory;
-  const auto merge = [&](int worker, std::ptrdiff_t row) noexcept {
-    Run* const left = runs[worker];
-    out.unmerged[row] = 0;
-    for (std::ptrdiff_t b = 0; b < n_blocks; ++b) {
-      left[b] = {blocks[b].indptr[row], blocks[b].indptr[row + 1]};
-      if (!is_best_first(blocks[b], left[b].at, left[b].last, copies[worker])) {
-        out.unmerged[row] = 1;
-        return;
-      }
-    }
-    for (std::int64_t to = out.indptr[row]; to < out.indptr[row + 1]; ++to) {
-      Value best{};
-      Column offset = 0, column = 0;
-      std::ptrdiff_t taken = -1;
-      for (std::ptrdiff_t b = 0; b < n_blocks; offset += static_cast<Column>(blocks[b++].columns)) {
-        if (left[b].at == left[b].last) continue;
-        const Value value = blocks[b].data[left[b].at];
-        if (taken >= 0 && value <= best) continue;
-        best = value;
-        column = offset + blocks[b].indices[left[b].at];
-        taken = b;
-      }
-      ++left[taken].at;
-      out.data[to] = best + Value{0};  // -0.0 becomes 0.0
-      out.columns[to] = column;
-    }
-  };
-  return for_sparse_rows(out.indptr, blocks[0].rows, n_threads, poll, merge);
+  const double a_row = operations / static_cast<double>(std::max<std::ptrdiff_t>(n_rows, 1));
+  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 1 << 12, a_row), n_threads, poll,
+                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             for (std::ptrdiff_t row = first; row < last; ++row) {
+                               out.unmerged[row] = !merge_row(row, blocks, n_blocks, runs[worker], copies[worker], out);
+                             }
+                           });
 }
 
 }  // namespace fastrec

@@ -1,4 +1,4 @@
-"""Bindings of sparse_top_k_product, merge_top_k_products, item_similarity, transpose, relabel, and what is asked about rows before."""
+"""Bindings of sparse_top_k_product, merge_top_k_products, item_similarity, transpose, relabel, and facts about rows."""
 
 from fastrec._compiled cimport csrc
 from fastrec._compiled.isa cimport kernels
