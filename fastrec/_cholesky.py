@@ -49,6 +49,17 @@ def invert(matrix: Array, n_threads: int, advance: Callable[[int], Any] | None =
     return True
 
 
+def mirror(matrix: Array, n_threads: int) -> None:
+    """Above the diagonal what is below it."""
+
+    def copy(first: int, last: int) -> None:
+        tile = matrix[first:last, first:last]
+        tile[:] = np.tril(tile) + np.tril(tile, -1).T
+        matrix[first:last, last:] = matrix[last:, first:last].T
+
+    _threads.run_blocks(copy, len(matrix), n_threads, rows_a_block=TILE)
+
+
 def _factor_column(matrix: Array, tiles: list[slice], place: int, n_threads: int) -> bool:
     """A column of tiles of the Cholesky factor L, from those on its left; of the tile on the diagonal its inverse."""
     column = tiles[place]

@@ -58,6 +58,7 @@ _JIT = {
     "rating_cell": "biased_mf",
     "rating_fold_in": "biased_mf",
     "gram_triangle": "linear",
+    "inverse_by_users": "linear",
     "scores_by_weights": "linear",
     "count_partners": "slim",
     "item_products": "slim",

@@ -132,6 +132,47 @@ def test_ease_by_tiles_of_another_size(small_tiles):
     assert_stationary(rows, fastrec.EASE(2.0, dtype="float64").fit(rows).similarity_, 2.0)
 
 
+@pytest.fixture
+def by_users(monkeypatch):
+    monkeypatch.setattr(linear._Ridge, "is_sooner_by_users", lambda ridge: True)
+    monkeypatch.setattr(linear, "_ITEMS_TOGETHER", 7)  # which no tile is a multiple of
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_items", [1, 5, N_ITEMS, 70])
+def test_ease_by_the_inverse_of_its_users(dtype, n_items, by_users, small_tiles):
+    """Wherever tiles and blocks end; also where there are more users than items."""
+    for seed in range(10):
+        rows = interactions(seed, dtype, n_items)
+        for regularization in (3.0, 500.0):
+            got = fastrec.EASE(regularization, dtype=dtype).fit(rows).similarity_
+            expected = definitions.ease_weights(rows, regularization).astype(dtype)
+            assert_close(
+                got, expected, "solve", magnitude=np.linalg.cond(gram(rows) + regularization * np.eye(n_items))
+            )
+
+
+@pytest.mark.parametrize(
+    ("n_users", "n_items", "regularization", "dtype", "available", "expected"),
+    [
+        (200, 2_000, 500.0, "float32", np.inf, True),
+        (3_000, 2_000, 500.0, "float32", np.inf, False),
+        (1_900, 2_000, 500.0, "float32", np.inf, False),  # the products would cost more
+        (200, 2_000, 0.02, "float32", np.inf, False),  # 1 less nearly 1
+        (200, 2_000, 0.1, "float64", np.inf, True),
+        (200, 2_000, 0.0, "float64", np.inf, False),
+        (200, 2_000, 500.0, "float32", 4 * 2_000**2, False),
+        (0, 2_000, 500.0, "float32", np.inf, True),
+    ],
+)
+def test_when_ease_inverts_by_users(n_users, n_items, regularization, dtype, available, expected, memory_of):
+    memory_of(available)
+    rng = np.random.default_rng(0)
+    rows = linear.Csr.of_canonical(sp.csr_array((rng.random((n_users, n_items)) < 0.01).astype(np.float32)))
+    by_item = linear.transposed(rows, 1)
+    assert linear._Ridge(rows, by_item, regularization, np.dtype(dtype), 2).is_sooner_by_users() is expected
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows_dtype", DTYPES)
 def test_ease_ranks_by_exact_scores(dtype, rows_dtype, small_tiles):
@@ -159,8 +200,10 @@ def test_similar_items_of_ease_are_its_largest_weights():
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, 8])
-def test_ease_at_any_number_of_threads(n_threads):
+@pytest.mark.parametrize("of_users", [False, True])
+def test_ease_at_any_number_of_threads(n_threads, of_users, monkeypatch):
     """Over several tiles, the last of them narrower."""
+    monkeypatch.setattr(linear._Ridge, "is_sooner_by_users", lambda ridge: of_users)
     rng = np.random.default_rng(0)
     rows = sp.random_array((300, 3 * _cholesky.TILE + 17), density=0.05, rng=rng, format="csr", dtype=np.float32)
     first, other = (fastrec.EASE(1.0, n_threads=n).fit(rows) for n in (1, n_threads))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastrec._jit.decorator import kernel
@@ -49,6 +51,43 @@ def gram_triangle(
         add_products(item, item + 1, user_data, users, user_indptr, item_data, items, item_indptr, sums)
         for other in range(item + 1):
             out[item, other] = sums[other]
+
+
+@kernel()
+def inverse_by_users(
+    first: int,
+    last: int,
+    data: Array,
+    users: Ids,
+    indptr: Offsets,
+    of_users: Array,
+    regularization: Any,
+    tile: int,
+    out: Array,
+) -> None:
+    """Columns [first, last) of the inverse of ``X'X + regularization I``, from that of ``XX' + regularization I``.
+
+    Not above the diagonal but where their tiles of rows begin there. The users are by item, values as wide as ``out``.
+    """
+    n_users, width = len(of_users), last - first
+    by_item = np.zeros((width, n_users), of_users.dtype)
+    for item in range(first, last):
+        sums = by_item[item - first]
+        for at in range(indptr[item], indptr[item + 1]):
+            value, row = data[at], of_users[users[at]]
+            for user in range(n_users):
+                sums[user] += value * row[user]
+    by_user = np.ascontiguousarray(by_item.T)
+    sums = np.empty(width, of_users.dtype)
+    for item in range(first - first % tile, len(out)):
+        sums[:] = 0
+        for at in range(indptr[item], indptr[item + 1]):
+            value, row = data[at], by_user[users[at]]
+            for column in range(width):
+                sums[column] += value * row[column]
+        for column in range(width):
+            own = 1 if first + column == item else 0
+            out[item, first + column] = (own - sums[column]) / regularization
 
 
 @kernel()

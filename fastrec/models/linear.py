@@ -10,14 +10,18 @@ import numpy as np
 from numpy.typing import DTypeLike
 from scipy.sparse import csr_array
 
-from fastrec import _check, _cholesky, _dispatch, _threads
+from fastrec import _check, _cholesky, _dispatch, _machine, _threads
 from fastrec._progress import kernel_bar
+from fastrec._row_facts import sums_of_rows
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr, Ids, Offsets, Pattern, TopK
 from fastrec.models.similarity import ItemSimilarityModel
 
 _SCORES_AT_ONCE = 1 << 24
 _ITEMS_A_BLOCK = 16
+_ITEMS_TOGETHER = 128
+_PRODUCT_COST = 70  # of a multiply-add with a sparse matrix, beside one of a Cholesky inverse
+_ROUNDINGS_APART = 1e5  # of 1, is the least diagonal: the weights then have five digits
 _USERS_A_BLOCK = 16
 
 
@@ -52,7 +56,9 @@ class EASE(ItemSimilarityModel):
 
     Memory is the n_items^2 weights (6.3 GiB for 41,000 items in float32), found in place, and little else;
     ``fit`` refuses where that is not available, and its bar says how much it is. Time is O(n_items^3): a Cholesky
-    inverse by tiles. The same bits at any number of threads.
+    inverse by tiles. Where users are so many fewer than items that it pays, and memory is there for n_users^2 values
+    more, it is O(n_users^3): with K the inverse of XX' + regularization I, P = (I - X'K X) / regularization (Woodbury
+    1950). The same bits at any number of threads.
 
     Examples
     --------
@@ -74,19 +80,15 @@ class EASE(ItemSimilarityModel):
     def _similarity_of(self, ratings: Csr, *, progress: bool) -> Array:
         regularization = _check.real(self.regularization, "regularization", 0)
         threads, dtype = _threads.resolve(self.n_threads), _check.float_dtype(self.dtype, "dtype")
-        n_items = ratings.shape[1]
-        n_bytes = float(n_items) ** 2 * dtype.itemsize + _cholesky.scratch_bytes(n_items, dtype, threads)
-        _check.memory(n_bytes, f"EASE of {n_items} items in {dtype}", _LESS_MEMORY[dtype.name])
-        label = f"EASE ({n_bytes / 2**30:.1f} GiB)"
-        with kernel_bar(_cholesky.n_steps(n_items), label, progress) as bar:
-            matrix = _gram(ratings, dtype, threads)
-            with np.errstate(over="ignore"):
-                matrix.flat[:: n_items + 1] += regularization
-            _check.finite(matrix.diagonal(), "user_items' user_items + regularization")
-            inverted = _cholesky.invert(matrix, threads, bar)
-            _check.positive_definite(inverted, regularization, "regularization", dtype)
-            _inverse_to_weights(matrix, threads)
-        return matrix
+        ridge = _Ridge(ratings, transposed(ratings, threads), regularization, dtype, threads)
+        by_users = ridge.is_sooner_by_users()
+        n_bytes = ridge.bytes_needed(by_users)
+        _check.memory(n_bytes, f"EASE of {ratings.shape[1]} items in {dtype}", _LESS_MEMORY[dtype.name])
+        n_steps = _cholesky.n_steps(ratings.shape[0 if by_users else 1])
+        with kernel_bar(n_steps, f"EASE ({n_bytes / 2**30:.1f} GiB)", progress) as bar:
+            weights = ridge.inverse_by_users(bar) if by_users else ridge.inverse(bar)
+            _inverse_to_weights(weights, threads)
+        return weights
 
     def _best(self, rows: Csr, k: int, exclude: Pattern | None, candidates: Pattern | None, n_threads: int) -> TopK:
         weights = self.similarity_
@@ -300,15 +302,63 @@ def _largest(rows: Csr, k: int) -> Csr:
 _LESS_MEMORY = {"float32": "leave out rare items", "float64": "use dtype=float32, or leave out rare items"}
 
 
-def _gram(ratings: Csr, dtype: np.dtype[Any], n_threads: int) -> Array:
-    """The lower triangle of ``ratings' ratings``, each sum in float64."""
-    out = np.empty((ratings.shape[1],) * 2, dtype)
-    columns = transposed(ratings, n_threads)
-    _threads.run_blocks(
-        _dispatch.kernel("gram_triangle"), len(out), n_threads, *columns[:3], *ratings[:3], out,
-        rows_a_block=_ITEMS_A_BLOCK,
-    )  # fmt: skip
-    return out
+class _Ridge(NamedTuple):
+    """Every item regressed on all, with a penalty: what X'X + regularization I, and its inverse, are made from."""
+
+    by_user: Csr
+    by_item: Csr
+    regularization: float
+    dtype: np.dtype[Any]
+    n_threads: int
+
+    def bytes_needed(self, by_users: bool) -> float:
+        """Of `inverse`, or of `inverse_by_users`, with all on the way."""
+        (n_users, n_items), itemsize = map(float, self.by_user.shape), self.dtype.itemsize
+        if not by_users:
+            return n_items**2 * itemsize + _cholesky.scratch_bytes(int(n_items), self.dtype, self.n_threads)
+        return (n_items**2 + n_users**2 + 2 * self.n_threads * _ITEMS_TOGETHER * n_users) * itemsize
+
+    def is_sooner_by_users(self) -> bool:
+        """Whether it is, in the memory there is, and what is taken from 1 leaves enough digits of each diagonal."""
+        (n_users, n_items), n_stored = map(float, self.by_user.shape), float(len(self.by_user.data))
+        if n_users**3 + _PRODUCT_COST * n_stored * (n_items / 2 + n_users) > n_items**3:
+            return False
+        _, squares, _ = sums_of_rows(self.by_item, self.n_threads)
+        most = self.regularization + squares.max(initial=0)
+        if not self.regularization > _ROUNDINGS_APART * np.finfo(self.dtype).eps * most:
+            return False
+        return self.bytes_needed(by_users=True) <= _machine.available_memory()
+
+    def inverse(self, advance: Any) -> Array:
+        """The inverse; its lower triangle counts."""
+        return self._inverted(self.by_item, self.by_user, "user_items' user_items + regularization", advance)
+
+    def inverse_by_users(self, advance: Any) -> Array:
+        """The same as (I - X'KX) / regularization with K the inverse of XX' + regularization I (Woodbury 1950)."""
+        of_users = self._inverted(self.by_user, self.by_item, "user_items user_items' + regularization", advance)
+        _cholesky.mirror(of_users, self.n_threads)
+        n_items = self.by_item.shape[0]
+        out = np.empty((n_items, n_items), self.dtype)
+        values = self.by_item.data.astype(self.dtype, copy=False)
+        _threads.run_blocks(
+            _dispatch.kernel("inverse_by_users"), n_items, self.n_threads, values, *self.by_item[1:3], of_users,
+            self.dtype.type(self.regularization), _cholesky.TILE, out, rows_a_block=_ITEMS_TOGETHER,
+        )  # fmt: skip
+        return out
+
+    def _inverted(self, rows: Csr, columns: Csr, what: str, advance: Any) -> Array:
+        """The inverse of ``rows rows' + regularization I``, of which each sum is in float64."""
+        out = np.empty((rows.shape[0],) * 2, self.dtype)
+        _threads.run_blocks(
+            _dispatch.kernel("gram_triangle"), len(out), self.n_threads, *rows[:3], *columns[:3], out,
+            rows_a_block=_ITEMS_A_BLOCK,
+        )  # fmt: skip
+        with np.errstate(over="ignore"):
+            out.flat[:: len(out) + 1] += self.regularization
+        _check.finite(out.diagonal(), what)
+        inverted = _cholesky.invert(out, self.n_threads, advance)
+        _check.positive_definite(inverted, self.regularization, "regularization", self.dtype)
+        return out
 
 
 def _inverse_to_weights(inverse: Array, n_threads: int) -> None:
