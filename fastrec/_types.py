@@ -32,13 +32,14 @@ def room(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     New memory in small pages is several times as dear.
     """
     dtype = np.dtype(dtype)
-    n_bytes = math.prod(shape if isinstance(shape, tuple) else (shape,)) * dtype.itemsize
+    n = math.prod(shape if isinstance(shape, tuple) else (shape,))
+    n_bytes = n * dtype.itemsize
     if n_bytes <= _PAGE:
         return np.empty(shape, dtype)
     boundary = _LARGE_PAGE if n_bytes > 2 * _LARGE_PAGE else _LINE
-    memory = np.empty(n_bytes + boundary, np.uint8)
-    start = -memory.ctypes.data % boundary
-    return memory[start : start + n_bytes].view(dtype).reshape(shape)
+    memory = np.empty(n + boundary // dtype.itemsize, dtype)  # SciPy copies small parts of what has more elements
+    start = -memory.ctypes.data % boundary // dtype.itemsize
+    return memory[start : start + n].reshape(shape)
 
 
 class TopK(NamedTuple):

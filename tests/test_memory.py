@@ -3,9 +3,11 @@ for the allocator."""
 
 import os
 
+import numpy as np
 import pytest
 
 import processes
+from fastrec._types import Csr, room
 from fastrec.cli.bench import machine
 
 N_USERS, N_ITEMS, EACH, K, N_THREADS = 300_000, 30_000, 20, 20, 2
@@ -13,6 +15,17 @@ SCRATCH = 28 * N_ITEMS * N_THREADS
 HEAD = (16 << 20) + 2048 * N_USERS // 8
 MARGIN = 64 << 20
 INDEX, VALUE = 4, 4  # bytes
+
+
+@pytest.mark.parametrize("n", [5_000, 3_000_000])  # on a line of the cache, and on a large page
+def test_scipy_takes_an_answer_where_it_lies(n):
+    """It copies what looks like a small part of something larger."""
+    data, indices = room(n, np.float32), room(n, np.int32)
+    indices[:] = 0
+    taken = Csr(data, indices, np.arange(n + 1), (n, 1)).to_scipy()
+    assert np.shares_memory(taken.data, data)
+    assert np.shares_memory(taken.indices, indices)
+
 
 # What runs, and the bytes of copies an interaction that it may take.
 CASES = {
