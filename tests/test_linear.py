@@ -152,6 +152,14 @@ def test_ease_by_the_inverse_of_its_users(dtype, n_items, by_users, small_tiles)
             )
 
 
+def test_ease_by_its_users_tells_of_progress(by_users, small_tiles):
+    rows = linear.Csr.of_canonical(interactions(0))
+    steps = []
+    ridge = linear._Ridge(rows, linear.transposed(rows, 1), 3.0, np.dtype("float32"), 2)
+    ridge.inverse_by_users(steps.append)
+    assert sum(steps) == ridge.n_steps(by_users=True)
+
+
 @pytest.mark.parametrize(
     ("n_users", "n_items", "regularization", "dtype", "available", "expected"),
     [

@@ -21,7 +21,7 @@ _SCORES_AT_ONCE = 1 << 24
 _ITEMS_A_BLOCK = 16
 _ITEMS_TOGETHER = 128
 _PRODUCT_COST = 70  # of a multiply-add with a sparse matrix, beside one of a Cholesky inverse
-_ROUNDINGS_APART = 1e5  # of 1, is the least diagonal: the weights then have five digits
+_ROUNDINGS_LEFT = 1e5  # of what is subtracted from 1, at least: weights then have five digits
 _USERS_A_BLOCK = 16
 
 
@@ -84,8 +84,7 @@ class EASE(ItemSimilarityModel):
         by_users = ridge.is_sooner_by_users()
         n_bytes = ridge.bytes_needed(by_users)
         _check.memory(n_bytes, f"EASE of {ratings.shape[1]} items in {dtype}", _LESS_MEMORY[dtype.name])
-        n_steps = _cholesky.n_steps(ratings.shape[0 if by_users else 1])
-        with kernel_bar(n_steps, f"EASE ({n_bytes / 2**30:.1f} GiB)", progress) as bar:
+        with kernel_bar(ridge.n_steps(by_users), f"EASE ({n_bytes / 2**30:.1f} GiB)", progress) as bar:
             weights = ridge.inverse_by_users(bar) if by_users else ridge.inverse(bar)
             _inverse_to_weights(weights, threads)
         return weights
@@ -318,6 +317,11 @@ class _Ridge(NamedTuple):
             return n_items**2 * itemsize + _cholesky.scratch_bytes(int(n_items), self.dtype, self.n_threads)
         return (n_items**2 + n_users**2 + 2 * self.n_threads * _ITEMS_TOGETHER * n_users) * itemsize
 
+    def n_steps(self, by_users: bool) -> int:
+        """How often they tell of progress."""
+        n_users, n_items = self.by_user.shape
+        return _cholesky.n_steps(n_users) - (-n_items // _ITEMS_TOGETHER) if by_users else _cholesky.n_steps(n_items)
+
     def is_sooner_by_users(self) -> bool:
         """Whether it is, in the memory there is, and what is taken from 1 leaves enough digits of each diagonal."""
         (n_users, n_items), n_stored = map(float, self.by_user.shape), float(len(self.by_user.data))
@@ -325,7 +329,7 @@ class _Ridge(NamedTuple):
             return False
         _, squares, _ = sums_of_rows(self.by_item, self.n_threads)
         most = self.regularization + squares.max(initial=0)
-        if not self.regularization > _ROUNDINGS_APART * np.finfo(self.dtype).eps * most:
+        if not self.regularization > _ROUNDINGS_LEFT * np.finfo(self.dtype).eps * most:
             return False
         return self.bytes_needed(by_users=True) <= _machine.available_memory()
 
@@ -339,11 +343,16 @@ class _Ridge(NamedTuple):
         _cholesky.mirror(of_users, self.n_threads)
         n_items = self.by_item.shape[0]
         out = np.empty((n_items, n_items), self.dtype)
-        values = self.by_item.data.astype(self.dtype, copy=False)
-        _threads.run_blocks(
-            _dispatch.kernel("inverse_by_users"), n_items, self.n_threads, values, *self.by_item[1:3], of_users,
-            self.dtype.type(self.regularization), _cholesky.TILE, out, rows_a_block=_ITEMS_TOGETHER,
-        )  # fmt: skip
+        values, regularization = self.by_item.data.astype(self.dtype, copy=False), self.dtype.type(self.regularization)
+        kernel, told = _dispatch.kernel("inverse_by_users"), threading.Lock()
+
+        def multiply(first: int, last: int) -> None:
+            kernel(first, last, values, *self.by_item[1:3], of_users, regularization, _cholesky.TILE, out)
+            if advance is not None:
+                with told:
+                    advance(1)
+
+        _threads.run_blocks(multiply, n_items, self.n_threads, rows_a_block=_ITEMS_TOGETHER)
         return out
 
     def _inverted(self, rows: Csr, columns: Csr, what: str, advance: Any) -> Array:
