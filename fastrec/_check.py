@@ -207,14 +207,22 @@ def csr(
 
     ids, ends = indices.astype(np.int32, copy=False), indptr.astype(np.int64, copy=False)
     rows = Csr(data.astype(dtype, copy=False), ids, ends, (n_rows, n_columns))
-    if not as_stored and not _ascend_in_rows(ids, ends):
-        rows = Csr.of_canonical(_in_order(rows.to_scipy(), n_threads))
-        if rows.data.dtype.kind == "f" and is_wrong(rows.data).any():
-            got = f"values that {dtype} cannot hold"
-            raise ValueError(_message(name, "finite values", got, "pass float64, or scale"))
+    if not as_stored:
+        rows = in_order(rows, name, overflowed=overflowed, n_threads=n_threads)
     if not keep_zeros and not rows.data.all():
         rows = rows.where(rows.data != 0)
     return _contiguous(rows)
+
+
+def in_order(rows: Csr, name: str, *, overflowed: bool, n_threads: int) -> Csr:
+    """Rows that were checked as they are stored, with their columns ascending and duplicates summed."""
+    if _ascend_in_rows(rows.indices, rows.indptr):
+        return rows
+    rows = Csr.of_canonical(_sorted_copy(rows.to_scipy(), n_threads))
+    if rows.data.dtype.kind == "f" and (np.isnan if overflowed else _not_finite)(rows.data).any():
+        got = f"values that {rows.data.dtype} cannot hold"
+        raise ValueError(_message(name, "finite values", got, "pass float64, or scale"))
+    return rows
 
 
 def _contiguous(rows: Csr) -> Csr:
@@ -222,7 +230,7 @@ def _contiguous(rows: Csr) -> Csr:
     return Csr(data, indices, indptr, rows.shape)
 
 
-def _in_order(matrix: csr_array, n_threads: int) -> csr_array:
+def _sorted_copy(matrix: csr_array, n_threads: int) -> csr_array:
     """The columns of every row ascending, duplicates summed, in a copy."""
     if matrix.dtype.kind == "f" and matrix.shape[1] <= matrix.nnz:  # several times as fast as SciPy
         rows = _contiguous(Csr.of_canonical(matrix))

@@ -29,9 +29,10 @@ def scratch_bytes(size: int, dtype: npt.DTypeLike, n_threads: int) -> float:
 
 
 def invert(matrix: Array, n_threads: int, advance: Callable[[int], Any] | None = None) -> bool:
-    """Put the inverse of a symmetric, positive definite matrix where the matrix is; only lower triangles count.
+    """Put the inverse of a symmetric, positive definite matrix where the matrix is.
 
-    Returns whether it is one, to the rounding of its dtype; if not, the matrix is spoilt.
+    Only the lower triangle of the matrix counts; of the inverse there are the tiles on the diagonal, and what is below.
+    Returns whether the matrix is one, to the rounding of its dtype; if not, it is spoilt.
     """
     tiles = [slice(first, min(first + TILE, len(matrix))) for first in range(0, len(matrix), TILE)]
     told = advance or (lambda n: None)
@@ -50,11 +51,9 @@ def invert(matrix: Array, n_threads: int, advance: Callable[[int], Any] | None =
 
 
 def mirror(matrix: Array, n_threads: int) -> None:
-    """Above the diagonal what is below it."""
+    """Above the tiles on the diagonal what is below them."""
 
     def copy(first: int, last: int) -> None:
-        tile = matrix[first:last, first:last]
-        tile[:] = np.tril(tile) + np.tril(tile, -1).T
         matrix[first:last, last:] = matrix[last:, first:last].T
 
     _threads.run_blocks(copy, len(matrix), n_threads, rows_a_block=TILE)

@@ -332,10 +332,12 @@ class Measure(NamedTuple):
 
     def _near(self, own: Array, other: Array, stabilized: float, sides: Sequence[Statistics]) -> Array:
         """The second item's term as near scores take it, where they can be had; else nothing (csrc, Measure)."""
+        if self.metric.formula != "quotient":
+            return _NO_TERMS
         terms = np.concatenate([own[0], other[0]])
         if not terms.all():  # nothing that an item of zeros is part of has another score in float32
             terms = terms[terms != 0]
-        if self.metric.formula != "quotient" or not terms.size:
+        if not terms.size:
             return _NO_TERMS
         largest = max(terms.max(), stabilized, *(np.sqrt(side.sumsq.max(initial=0)) for side in sides))
         if not (terms.min() >= _LEAST_NEAR and largest <= 1 / _LEAST_NEAR and stabilized >= 0):

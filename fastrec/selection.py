@@ -302,7 +302,7 @@ def _merged(blocks: Sequence[Csr], dtype: npt.DTypeLike, k: int, n_threads: int)
 
 def _best_first(block: Csr, name: str, dtype: npt.DTypeLike, k: int, n_threads: int) -> Csr:
     """The best of every row of any matrix, in a dtype; columns that nobody has cost nothing."""
-    rows = _check.csr(block.to_scipy(), name, keep_zeros=True, integers=True, overflowed=True, n_threads=n_threads)
+    rows = _check.in_order(block, name, overflowed=True, n_threads=n_threads)
     n_rows, lengths = rows.shape[0], np.diff(rows.indptr)
     places = (np.arange(rows.indptr[-1]) - np.repeat(rows.indptr[:-1], lengths)).astype(np.int32)
     itself = Csr(np.ones(n_rows, dtype), np.arange(n_rows, dtype=np.int32),

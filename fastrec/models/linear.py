@@ -334,7 +334,7 @@ class _Ridge(NamedTuple):
         return self.bytes_needed(by_users=True) <= _machine.available_memory()
 
     def inverse(self, advance: Any) -> Array:
-        """The inverse; its lower triangle counts."""
+        """Of the inverse the tiles on the diagonal, and what is below them."""
         return self._inverted(self.by_item, self.by_user, "user_items' user_items + regularization", advance)
 
     def inverse_by_users(self, advance: Any) -> Array:
@@ -371,7 +371,7 @@ class _Ridge(NamedTuple):
 
 
 def _inverse_to_weights(inverse: Array, n_threads: int) -> None:
-    """From the lower triangle of the inverse P to the weights -P_ij / P_jj, in place."""
+    """From the inverse P, of which no tile above the diagonal counts, to the weights -P_ij / P_jj, in place."""
     with np.errstate(divide="ignore", over="ignore"):
         scale = _check.finite(-1 / inverse.diagonal(), "1 / diagonal of the inverse of user_items' user_items")
     tile = _cholesky.TILE
