@@ -34,7 +34,7 @@ _COMPILED = {
     "terms_of_rows": "products",
     "sums_of_rows": "products",
     "constant_rows": "products",
-    "conjugate_gradients": "factorization",
+    "half_step": "factorization",
     "direct_solve": "factorization",
     "nonnegative_solve": "factorization",
     "row_losses": "factorization",

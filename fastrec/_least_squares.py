@@ -16,6 +16,7 @@ _SINGULAR_ROWS = 256  # solved together
 _FACTORS_TOGETHER = 16  # as in kernels.hpp
 _LEAST_CURVATURE = 1e3  # roundings of the largest one: less, and Gram matrix and basis are computed in float64
 _STEPS = 32  # of conjugate gradients, beside one a factor: then a direct solve is cheaper
+_LONGEST_DUAL = 48  # entries of a row whose system may be of their size, as in kernels.hpp
 
 
 class Side(NamedTuple):
@@ -148,11 +149,12 @@ def solve(side: Side, fixed: Fixed, tol: float, n_threads: int, *, losses: Array
         return Solutions(upright, None)
     basis = fixed.basis
     solutions, unsolved = room((n_rows, len(basis.curvatures)), dtype), np.zeros(n_rows, np.uint8)
-    _dispatch.kernel("conjugate_gradients", dtype)(
+    _dispatch.kernel("half_step", dtype)(
         *_operands(side, basis.factors),
         basis.curvatures,
         tol,
         n_factors + _STEPS,
+        _LONGEST_DUAL,
         solutions,
         unsolved,
         losses,

@@ -64,8 +64,9 @@ def als_half_step(
     -----
     The normal equations of Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008,
     section 4, by conjugate gradients, preconditioned by the part of the system that all rows share: what a row's own
-    entries add to it is of low rank, so that few steps solve it. Rows that do not get to ``tol`` are solved by Cholesky
-    in float64, those that it finds singular by eigenvectors.
+    entries add to it is of low rank, so that few steps solve it. Rows of few entries are solved by systems of the size
+    of their entries instead (Woodbury). Rows that do not get to ``tol`` are solved by Cholesky in float64, those that
+    it finds singular by eigenvectors.
 
     Rows that may not be negative are solved by Cholesky too, of the factors that are not 0: block principal pivoting
     (Kim and Park, "Fast nonnegative matrix factorization: an active-set-like method and comparisons", 2011) finds in

@@ -228,6 +228,12 @@ def keeps_to_tol(als_half_step):
     return law
 
 
+@pytest.fixture(params=[0, _least_squares._LONGEST_DUAL], ids=["by steps", "short rows by their size"])
+def each_path(request, monkeypatch):
+    monkeypatch.setattr(_least_squares, "_LONGEST_DUAL", request.param)
+
+
+@pytest.mark.usefixtures("each_path")
 @pytest.mark.parametrize("law", [keeps_to_tol])
 def test_law_of_tol(law):
     law(fastrec.als_half_step)()
@@ -259,6 +265,7 @@ def test_law_of_tol_rejects():
     assert_rejects(keeps_to_tol, changed(unobserved_weight=1.0))
 
 
+@pytest.mark.usefixtures("each_path")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_factors", [1, 15, 16, 17, 33, 64, 65, 100])
 @pytest.mark.parametrize("n_entries", [1, 2, 3, 4, 5, 8, 9, 255, 256, 257, 1000])
@@ -290,6 +297,56 @@ def test_rows_that_make_a_matrix_of_their_entries(dtype, n_factors, n_entries):
     solutions = fastrec.als_half_step(weights, targets, fixed, tol=1e-5)
     for row, (system, right, pull) in enumerate(systems(weights, targets, fixed)):
         assert_solves(system, right, solutions[row], pull, tol=1e-5)
+
+
+def short_rows(dtype, n_factors, heaviest):
+    """Rows of every length up to 50, so that some batches of lanes are full and others are not."""
+    rng = np.random.default_rng(n_factors)
+    lengths = rng.permutation(np.repeat(np.arange(51), [1, *[3] * 50]))
+    stored = np.arange(90) < lengths[:, None]
+    for row in stored:
+        rng.shuffle(row)
+    fixed = (rng.normal(size=(90, n_factors)) + 2.0).astype(dtype)
+    weights = csr_array(np.where(stored, rng.integers(2, heaviest, stored.shape), 0).astype(dtype))
+    targets = csr_array((rng.integers(0, 3, weights.nnz).astype(dtype), weights.indices, weights.indptr))
+    return lengths, weights, targets, fixed
+
+
+def by_steps(monkeypatch, *step):
+    with monkeypatch.context() as changes:
+        changes.setattr(_least_squares, "_LONGEST_DUAL", 0)
+        return fastrec.als_half_step(*step)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "heaviest", "longest"),
+    # of few steps, and of so many that longer rows too are solved by systems of their size
+    [(np.float32, 4, 10), (np.float64, 4, 10), (np.float64, 60, 30)],
+)
+@pytest.mark.parametrize("n_factors", [1, 16, 40, 64])
+def test_short_rows_by_systems_of_their_size(monkeypatch, dtype, n_factors, heaviest, longest):
+    lengths, *step = short_rows(dtype, n_factors, heaviest)
+    solutions = fastrec.als_half_step(*step, n_threads=1)
+    for row, (system, right, pull) in enumerate(systems(*step)):
+        assert_solves(system, right, solutions[row], pull, tol=1e-5)
+    for n_threads in (2, 3, 8):
+        assert_same(fastrec.als_half_step(*step, n_threads=n_threads), solutions)
+    differs = (by_steps(monkeypatch, *step) != solutions).any(axis=1)
+    assert not differs[lengths > _least_squares._LONGEST_DUAL].any()
+    if n_factors > 1:  # one is solved in one step, to the same bits
+        assert differs[(lengths > 3) & (lengths <= longest)].mean() > 0.9
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.0, 1 + 1e-7, 1e7])
+def test_rows_that_systems_of_their_size_would_not_solve_exactly(monkeypatch, weight):
+    """An entry that weighs no more than unobserved ones or hardly more, or so much that digits would be lost."""
+    lengths, *step = short_rows(np.float32, 16, 4)
+    weights = step[0]
+    weights.data[weights.indptr[:-1][lengths > 0]] = weight
+    solutions = fastrec.als_half_step(*step)
+    for row, (system, right, pull) in enumerate(systems(*step)):
+        assert_solves(system, right, solutions[row], pull, tol=1e-5)
+    assert_same(by_steps(monkeypatch, *step), solutions)
 
 
 @pytest.mark.parametrize("n_factors", [16, 80, 128])  # by a matrix, made with the right side or later, and by entries
@@ -339,6 +396,7 @@ def bad_steps(matrix, dtype, alpha, **options):
         weights, targets = csr_array(weights.T), csr_array(targets.T)
 
 
+@pytest.mark.usefixtures("each_path")
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("case", BAD_RATINGS)
 @objectives

@@ -290,14 +290,14 @@ LONG = {
         np.broadcast_to(np.float32(1), (10**7, 64)), 2, n_threads=2)""",
     "sparse_top_k_product": "fastrec.sparse_top_k_product(full(20_000, 1000), full(1000, 20_000), 2, n_threads=2)",
     "item_similarity": "fastrec.item_similarity(full(1000, 20_000), 2, n_threads=2)",
-    "conjugate_gradients": """_dispatch.kernel("conjugate_gradients", np.float32)(
+    "half_step": """_dispatch.kernel("half_step", np.float32)(
         np.ones(1000, np.float32), np.arange(1000, dtype=np.int32), np.tile([0, 1000], 10**7),
         np.ones(1000, np.float32), rng.random((1000, 16), np.float32), 1.0, np.ones(2 * 10**7 - 1), np.ones(16), 1e-5,
-        48, np.empty((2 * 10**7 - 1, 16), np.float32), np.empty(2 * 10**7 - 1, np.uint8), None, 2)""",
-    "conjugate_gradients of shared rows": """_dispatch.kernel("conjugate_gradients", np.float32)(
+        48, 48, np.empty((2 * 10**7 - 1, 16), np.float32), np.empty(2 * 10**7 - 1, np.uint8), None, 2)""",
+    "half_step of shared rows": """_dispatch.kernel("half_step", np.float32)(
         np.ones(600_000, np.float32), np.arange(600_000, dtype=np.int32), np.tile([0, 600_000], 10**4),
         np.ones(600_000, np.float32), rng.random((600_000, 16), np.float32), 1.0, np.ones(2 * 10**4 - 1), np.ones(16),
-        1e-5, 48, np.empty((2 * 10**4 - 1, 16), np.float32), np.empty(2 * 10**4 - 1, np.uint8), None, 2)""",
+        1e-5, 48, 48, np.empty((2 * 10**4 - 1, 16), np.float32), np.empty(2 * 10**4 - 1, np.uint8), None, 2)""",
     "direct_solve": """fastrec.als_half_step(
         full(10_000, 1000), full(10_000, 1000), rng.random((1000, 128)), tol=0, n_threads=2)""",
     "nonnegative_solve": """fastrec.als_half_step(

@@ -1,6 +1,8 @@
-// Drivers of als_half_step: every row by conjugate gradients, or by a direct solve, which may keep solutions from being
-// negative; and the loss that is left.
+// Drivers of als_half_step: every row in the eigenbasis of the Gram matrix, or by a direct solve, which may keep
+// solutions from being negative; and the loss that is left.
 #pragma once
+
+#include <cmath>
 
 #include "fastrec/kernels.hpp"
 #include "fastrec/parallel.hpp"
@@ -99,10 +101,79 @@ class SharedRow {
   Status status_ = Status::done;
 };
 
-// `step` is in the eigenbasis of the Gram matrix.
 template <class Value>
-Status conjugate_gradients(const Kernels& table, HalfStep<Value> step, Value tol, int most_steps,
-                           HalfStepAnswer<Value> answer, int n_threads, Poll poll) {
+class SolverScratch {  // a HalfStepScratch for each worker
+ public:
+  SolverScratch(int n_threads, std::ptrdiff_t width)
+      : width_(width),
+        vectors_(n_threads, (6 + outer_products_together + longest_dual) * width),
+        matrices_(n_threads, values_of_matrix(width), Fill::nothing),
+        systems_(n_threads, values_of_pivots + values_of_triangles + values_of_batches(), Fill::nothing) {}
+
+  explicit operator bool() const noexcept { return vectors_ && matrices_ && systems_; }
+
+  HalfStepScratch<Value> of(int worker, std::ptrdiff_t longest) const noexcept {
+    Value *vectors = vectors_[worker], *systems = systems_[worker];
+    const auto vector = [&](int number) { return vectors + number * width_; };
+    Value* matrix = values_of_matrix(width_) > 0 ? matrices_[worker] : nullptr;
+    Value* triangles = systems + values_of_pivots;
+    const Dual dual = {longest, systems, triangles, triangles + values_of_triangles,
+                       vector(6 + outer_products_together)};
+    return {vector(0), vector(1), vector(2), vector(3), vector(4), vector(5), matrix, vector(6), dual};
+  }
+
+ private:
+  using Dual = DualScratch<Value>;
+  static constexpr std::ptrdiff_t values_of_pivots = longest_dual * Dual::most_lanes;
+  static constexpr std::ptrdiff_t values_of_triangles = longest_dual * (longest_dual + 1) / 2 * Dual::most_lanes;
+
+  static constexpr std::ptrdiff_t values_of_batches() noexcept {
+    std::ptrdiff_t values = 0;
+    for (std::ptrdiff_t size = 4; size <= longest_dual; size += 4) values += size * (size + 8) / 2;
+    return values * Dual::most_lanes;
+  }
+
+  std::ptrdiff_t width_;
+  Scratch<Value> vectors_, matrices_, systems_;
+};
+
+// Up to how many entries rows are sooner solved by systems of their size than by conjugate gradients. How many steps
+// rows take is asked of some, always the same ones.
+template <class Value>
+std::ptrdiff_t longest_that_pays(const HalfStepKernels<Value>& kernels, const HalfStep<Value>& step, Value tol,
+                                 std::ptrdiff_t longest, const HalfStepScratch<Value>& scratch) noexcept {
+  constexpr std::ptrdiff_t asked = 16;
+  const double entries_of_a_step = kernels.entries_of_a_step * std::log(static_cast<double>(tol)) / std::log(1e-5);
+  const auto entries_of = [&](double steps) {
+    return static_cast<std::ptrdiff_t>(std::min(entries_of_a_step * steps, static_cast<double>(longest)));
+  };
+  const std::ptrdiff_t least = entries_of(least_steps);
+  const auto may_pay = [&](std::ptrdiff_t row) {
+    const std::int64_t n = step.weights.indptr[row + 1] - step.weights.indptr[row];
+    return n > least && n <= longest;
+  };
+  std::ptrdiff_t n_rows = 0, number = 0, n_exact = 0, n_inexact = 0;
+  for (std::ptrdiff_t row = 0; row < step.weights.rows; ++row) n_rows += may_pay(row);
+  double all = 0;
+  for (std::ptrdiff_t row = 0; row < step.weights.rows; ++row) {
+    if (!may_pay(row) || number++ % (n_rows / asked + 1) != 0) continue;
+    const double steps = kernels.usual_steps(step, row, tol, scratch);
+    if (std::isfinite(steps)) {
+      all += steps;
+      ++n_exact;
+    } else {
+      ++n_inexact;
+    }
+  }
+  if (n_inexact > n_exact) return 0;
+  return n_exact == 0 ? least : entries_of(all / static_cast<double>(n_exact));
+}
+
+// `step` is in the eigenbasis of the Gram matrix. Rows of up to `longest` entries may be solved by systems of their
+// size.
+template <class Value>
+Status half_step(const Kernels& table, HalfStep<Value> step, Value tol, int most_steps, std::ptrdiff_t longest,
+                 HalfStepAnswer<Value> answer, int n_threads, Poll poll) {
   constexpr double usual_steps = 8.0;
   constexpr std::int64_t most_of_one_thread = 1 << 23;  // values of a row's entries' factors
   const HalfStepKernels<Value>& kernels = table;
@@ -113,14 +184,11 @@ Status conjugate_gradients(const Kernels& table, HalfStep<Value> step, Value tol
       static_cast<double>(step.weights.indptr[n_rows] + 4 * n_rows) * usual_steps * static_cast<double>(width);
   n_threads = worthwhile_threads(operations, n_threads);
 
-  const Scratch<Value> vectors(n_threads, (5 + outer_products_together) * width);
-  const Scratch<Value> matrices(n_threads, values_of_matrix(width), Fill::nothing);
-  if (!vectors || !matrices) return Status::out_of_memory;
+  const SolverScratch<Value> scratch(n_threads, width);
+  if (!scratch) return Status::out_of_memory;
+  longest = longest_that_pays(kernels, step, tol, std::min(longest, longest_dual), scratch.of(0, 0));
   const auto solve = [&](int worker, Rows rows, const SharedSums<Value>* shared) noexcept {
-    Value *own = vectors[worker], *matrix = values_of_matrix(width) > 0 ? matrices[worker] : nullptr;
-    kernels.conjugate(rows, step, tol, most_steps,
-                      {own, own + width, own + 2 * width, own + 3 * width, own + 4 * width, matrix, own + 5 * width},
-                      shared, answer);
+    kernels.solve(rows, step, tol, most_steps, scratch.of(worker, longest), shared, answer);
   };
   Patient<Poll> ask(poll);
   for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
@@ -132,7 +200,7 @@ Status conjugate_gradients(const Kernels& table, HalfStep<Value> step, Value tol
     if (shared.status() != Status::done) return shared.status();
   }
   const double a_row = operations / static_cast<double>(std::max<std::ptrdiff_t>(1, n_rows));
-  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 256, a_row), n_threads, poll,
+  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 512, a_row), n_threads, poll,
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                              for (std::ptrdiff_t row = first; row < last; ++row) {  // runs between shared ones
                                if (!is_shared(row)) continue;

@@ -449,13 +449,29 @@ struct HalfStep {
   const double* regularization;  // (weights.rows)
 };
 
+constexpr double least_steps = 3.5;  // of conjugate gradients, until a residual is 1e-5 of what it was
 constexpr int outer_products_together = 32;
 
+constexpr std::ptrdiff_t longest_dual = 48;  // entries of a row whose system may be of their size
+
+// Of systems of the size of rows' entries, one in each of a register's lanes.
 template <class Value>
-struct ConjugateScratch {
-  Value *diagonal, *inverse, *residual, *direction, *image;  // n_factors values each
-  Value* matrix;                                             // (n_factors, n_factors), or nullptr where none will pay
-  Value* scaled;                                             // (outer_products_together, n_factors)
+struct DualScratch {
+  static constexpr std::ptrdiff_t most_lanes = 64 / sizeof(Value);
+
+  std::ptrdiff_t longest;  // entries of a row, up to longest_dual
+  Value* inverse_pivots;   // (longest_dual, most_lanes)
+  Value* triangles;        // (longest_dual * (longest_dual + 1) / 2, most_lanes)
+  Value* batches;          // of each size that is a multiple of 4: size * (size + 8) / 2 values a lane
+  Value* scaled;           // (longest_dual, n_factors)
+};
+
+template <class Value>
+struct HalfStepScratch {
+  Value *diagonal, *inverse, *root, *residual, *direction, *image;  // (n_factors)
+  Value* matrix;  // (n_factors, n_factors), or nullptr where none will pay
+  Value* scaled;  // (outer_products_together, n_factors)
+  DualScratch<Value> dual;
 };
 
 // Sums over the entries of one row, by many threads.
@@ -491,8 +507,11 @@ template <class Value>
 struct HalfStepKernels {
   // Of a fixed side whose Gram matrix is diagonal; n_factors is a multiple of factors_together. With shared sums, of
   // one row.
-  void (*conjugate)(Rows, HalfStep<Value>, Value tol, int most_steps, ConjugateScratch<Value>, const SharedSums<Value>*,
-                    HalfStepAnswer<Value>) noexcept;
+  void (*solve)(Rows, HalfStep<Value>, Value tol, int most_steps, HalfStepScratch<Value>, const SharedSums<Value>*,
+                HalfStepAnswer<Value>) noexcept;
+  double entries_of_a_step;  // of conjugate gradients: so many cost as much in a system of their size
+  // How many steps a row may take to 1e-5, or infinity where a system of its entries' size would not be solved to tol.
+  double (*usual_steps)(HalfStep<Value>, std::ptrdiff_t row, Value tol, HalfStepScratch<Value>) noexcept;
   // Adds, for the entries from first to last, the image of x under what they add to a row's system; without x the right
   // side.
   void (*add_sums)(HalfStep<Value>, std::int64_t first, std::int64_t last, const Value* x, Value* out) noexcept;

@@ -197,8 +197,8 @@ cdef extern from "fastrec/dense.hpp" namespace "fastrec" nogil:
                        Poll) noexcept
 
 cdef extern from "fastrec/als_half_step.hpp" namespace "fastrec" nogil:
-    Status conjugate_gradients[Value](const Kernels&, HalfStep[Value], Value tol, int most_steps,
-                                      HalfStepAnswer[Value], int n_threads, Poll) noexcept
+    Status half_step[Value](const Kernels&, HalfStep[Value], Value tol, int most_steps, ptrdiff_t longest,
+                            HalfStepAnswer[Value], int n_threads, Poll) noexcept
     Status row_losses[Value](const Kernels&, HalfStep[Value], const Value* solutions, double* losses, int n_threads,
                              Poll) noexcept
     Status direct_solve[Value](const Kernels&, HalfStep[Value], Value* solutions, uint8_t* unsolved, int n_threads,

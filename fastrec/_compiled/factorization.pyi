@@ -1,6 +1,6 @@
 from fastrec._types import Array, Ids, Offsets
 
-def conjugate_gradients(
+def half_step(
     weights: Array,
     indices: Ids,
     indptr: Offsets,
@@ -11,6 +11,7 @@ def conjugate_gradients(
     curvatures: Array,
     tol: float,
     most_steps: int,
+    longest_dual: int,
     solutions: Array,
     unsolved: Array,
     losses: Array | None,

@@ -22,10 +22,11 @@ cdef void describe(csrc.HalfStep[Value]* step, const Value[::1] weights, const i
     step.regularization = &regularization[0]
 
 
-def conjugate_gradients(const Value[::1] weights, const int32_t[::1] indices, const int64_t[::1] indptr,
-                        const Value[::1] targets, const Value[:, ::1] fixed, double unobserved_weight,
-                        const double[::1] regularization, const double[::1] curvatures, double tol, int most_steps,
-                        Value[:, ::1] solutions, uint8_t[::1] unsolved, double[::1] losses, int n_threads):
+def half_step(const Value[::1] weights, const int32_t[::1] indices, const int64_t[::1] indptr,
+              const Value[::1] targets, const Value[:, ::1] fixed, double unobserved_weight,
+              const double[::1] regularization, const double[::1] curvatures, double tol, int most_steps,
+              ptrdiff_t longest_dual, Value[:, ::1] solutions, uint8_t[::1] unsolved, double[::1] losses,
+              int n_threads):
     cdef csrc.HalfStep[Value] step
     describe(&step, weights, indices, indptr, targets, fixed, unobserved_weight, regularization)
     step.gram = &curvatures[0]
@@ -35,7 +36,7 @@ def conjugate_gradients(const Value[::1] weights, const int32_t[::1] indices, co
         answer.losses = &losses[0]
     cdef csrc.Status status
     with nogil:
-        status = csrc.conjugate_gradients(kernels[0], step, <Value>tol, most_steps, answer, n_threads, poll)
+        status = csrc.half_step(kernels[0], step, <Value>tol, most_steps, longest_dual, answer, n_threads, poll)
     finish(status)
 
 

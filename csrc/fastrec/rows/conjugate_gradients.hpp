@@ -1,6 +1,5 @@
-// Row-kernel of als_half_step by conjugate gradients (Hestenes and Stiefel 1952), in the eigenbasis of the fixed side's
-// Gram matrix: there the part of a row's system that all rows share is diagonal, and preconditions what its own entries
-// add.
+// Conjugate gradients (Hestenes and Stiefel 1952) for a row, in the eigenbasis of the fixed side's Gram matrix: there
+// the part of its system that all rows share is diagonal, and preconditions what its own entries add.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +8,6 @@
 
 #include "fastrec/rows/entries.hpp"
 #include "fastrec/rows/entry_matrix.hpp"
-#include "fastrec/rows/row_losses.hpp"
 
 namespace fastrec {
 namespace {
@@ -35,7 +33,7 @@ struct Residual {
 
 // x += step direction, residual -= step image.
 template <class Value>
-inline Residual<Value> move(Value step, std::ptrdiff_t width, const ConjugateScratch<Value>& scratch,
+inline Residual<Value> move(Value step, std::ptrdiff_t width, const HalfStepScratch<Value>& scratch,
                             Value* x) noexcept {
   constexpr int lanes = lanes_of<Value>;
   const Vector<Value> forward = every_lane(step), backward = every_lane(-step);
@@ -68,7 +66,6 @@ inline double steps_that_pay_for_a_matrix(std::int64_t n, std::ptrdiff_t width, 
 
 // How many steps a row takes until its residual is 1e-5 of what it was, if its entries add an eigenvalue to the
 // identity. So many an octave were taken for interactions, clicks and ratings alike; only the time depends on it.
-constexpr double least_steps = 3.5;
 inline double usual_steps(double eigenvalue) noexcept { return least_steps + 2 * std::log2(1 + eigenvalue); }
 
 // A lower bound of the largest eigenvalue: the Rayleigh quotient of the right side, whose product with what the
@@ -103,7 +100,7 @@ __attribute__((noinline)) double largest_eigenvalue(const Entries<Value>& entrie
 // more.
 template <class Value, class Row>
 inline bool converges(std::ptrdiff_t width, Value tol, double share, int most_steps,
-                      const ConjugateScratch<Value>& scratch, Value* x, const Row& row) noexcept {
+                      const HalfStepScratch<Value>& scratch, Value* x, const Row& row) noexcept {
   constexpr int lanes = lanes_of<Value>;
   std::fill(scratch.residual, scratch.residual + width, Value{0});
   std::fill(scratch.direction, scratch.direction + width, Value{0});
@@ -153,23 +150,6 @@ inline bool converges(std::ptrdiff_t width, Value tol, double share, int most_st
   return false;
 }
 
-// The part of the system that all rows share but for their regularisation, and its inverse. False where that would not
-// precondition: its least entry may be rounding only.
-template <class Value>
-inline bool share_diagonal(const HalfStep<Value>& step, double regularization,
-                           const ConjugateScratch<Value>& scratch) noexcept {
-  constexpr double least_share = 1e-10;
-  double least = std::numeric_limits<double>::infinity(), most = 0.0;
-  for (std::ptrdiff_t j = 0; j < step.n_factors; ++j) {
-    const double shared = step.unobserved_weight * step.gram[j] + regularization;
-    least = std::min(least, shared);
-    most = std::max(most, shared);
-    scratch.diagonal[j] = static_cast<Value>(shared);
-    scratch.inverse[j] = static_cast<Value>(1.0 / shared);
-  }
-  return least > least_share * most;
-}
-
 // What one entry after the other adds.
 template <class Value>
 void add_sums(HalfStep<Value> step, std::int64_t first, std::int64_t last, const Value* x, Value* out) noexcept {
@@ -212,32 +192,14 @@ struct RowSums {
   }
 };
 
+// As `converges`, of a row. Takes copies, which no store can change.
 template <class Value>
-void conjugate_gradients(Rows rows, HalfStep<Value> step, Value tol, int most_steps, ConjugateScratch<Value> scratch,
-                         const SharedSums<Value>* shared, HalfStepAnswer<Value> answer) noexcept {
-  const std::ptrdiff_t width = step.n_factors;
-  double shared_regularization = std::numeric_limits<double>::quiet_NaN();
-  const double share = std::log(static_cast<double>(tol)) / std::log(1e-5);
-  bool preconditions = false;
-  for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    const std::int64_t start = step.weights.indptr[row], end = step.weights.indptr[row + 1];
-    Value* solution = answer.solutions + row * width;
-    std::fill(solution, solution + width, Value{0});
-    answer.unsolved[row] = 0;
-    if (start == end) continue;
-    if (step.regularization[row] != shared_regularization) {
-      shared_regularization = step.regularization[row];
-      preconditions = share_diagonal(step, shared_regularization, scratch);
-    }
-    const RowSums<Value> sums = {step, start, end - start, shared, scratch.scaled};
-    if (!preconditions || !converges(width, tol, share, most_steps, scratch, solution, sums)) {
-      std::fill(solution, solution + width, Value{0});
-      answer.unsolved[row] = 1;
-    }
-    if (answer.losses != nullptr) {
-      answer.losses[row] = loss_of(step, entries_at(step, start, end), step.regularization[row], solution);
-    }
-  }
+__attribute__((noinline)) bool solve_by_steps(HalfStep<Value> step, std::ptrdiff_t row, Value tol, double share,
+                                              int most_steps, HalfStepScratch<Value> scratch,
+                                              const SharedSums<Value>* shared, Value* x) noexcept {
+  const std::int64_t start = step.weights.indptr[row], end = step.weights.indptr[row + 1];
+  const RowSums<Value> sums = {step, start, end - start, shared, scratch.scaled};
+  return converges(step.n_factors, tol, share, most_steps, scratch, x, sums);
 }
 
 }  // namespace

@@ -51,32 +51,16 @@ inline void add_columns(const Value* const* factors, const Value* scaled, std::i
   }
 }
 
-template <class Value, int half>
-struct Zipped {
-  static constexpr int of(int lane) noexcept {
-    return (half * lanes_of<Value> + lane) / 2 + lane % 2 * lanes_of<Value>;
-  }
-};
-
 // What is left of the diagonal, from what is right of it.
 template <class Value>
 inline void mirror(std::ptrdiff_t width, Value* matrix) noexcept {
   constexpr int lanes = lanes_of<Value>;
   for (std::ptrdiff_t row = 0; row < width; row += lanes) {
     for (std::ptrdiff_t column = row + lanes; column < width; column += lanes) {
-      Vector<Value> block[lanes], zipped[lanes];
+      Vector<Value> block[lanes];
 #pragma GCC unroll 16
       for (int r = 0; r < lanes; ++r) block[r] = vector_at(matrix + (row + r) * width + column);
-#pragma GCC unroll 4
-      for (int turn = 1; turn < lanes; turn *= 2) {
-#pragma GCC unroll 8
-        for (int r = 0; r < lanes / 2; ++r) {
-          zipped[2 * r] = shuffled<Zipped<Value, 0>, Value>(block[r], block[r + lanes / 2]);
-          zipped[2 * r + 1] = shuffled<Zipped<Value, 1>, Value>(block[r], block[r + lanes / 2]);
-        }
-#pragma GCC unroll 16
-        for (int r = 0; r < lanes; ++r) block[r] = zipped[r];
-      }
+      transpose<Value>(block);
 #pragma GCC unroll 16
       for (int r = 0; r < lanes; ++r) put(matrix + (column + r) * width + row, block[r]);
     }

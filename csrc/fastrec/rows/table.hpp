@@ -1,8 +1,8 @@
 // Fills the table of one instruction set. A file of isa/ defines FASTREC_TABLE, the table's name, and includes this.
-#include "fastrec/rows/conjugate_gradients.hpp"
 #include "fastrec/rows/dense.hpp"
 #include "fastrec/rows/direct_solve.hpp"
 #include "fastrec/rows/exact_scores.hpp"
+#include "fastrec/rows/half_step.hpp"
 #include "fastrec/rows/head_counts.hpp"
 #include "fastrec/rows/item_similarity.hpp"
 #include "fastrec/rows/nonnegative_solve.hpp"
@@ -41,10 +41,10 @@ const Kernels FASTREC_TABLE = {
     {relabel<std::int32_t>},
     {turn<float>, add_gram<float>},
     {turn<double>, add_gram<double>},
-    {conjugate_gradients<float>, add_sums<float>, sum_matrix<float>, direct_solve<float>, nonnegative_solve<float>,
-     row_losses<float>},
-    {conjugate_gradients<double>, add_sums<double>, sum_matrix<double>, direct_solve<double>, nonnegative_solve<double>,
-     row_losses<double>},
+    {half_step<float>, entries_of_a_step, usual_steps_of<float>, add_sums<float>, sum_matrix<float>,
+     direct_solve<float>, nonnegative_solve<float>, row_losses<float>},
+    {half_step<double>, entries_of_a_step, usual_steps_of<double>, add_sums<double>, sum_matrix<double>,
+     direct_solve<double>, nonnegative_solve<double>, row_losses<double>},
 };
 
 }  // namespace fastrec

@@ -97,6 +97,31 @@ inline Vector<Value> shuffled(Vector<Value> a, Vector<Value> b) noexcept {
   return shuffled<Place, Value>(a, b, std::make_integer_sequence<int, lanes_of<Value>>{});
 }
 
+// Lanes of a by turns with those of b: of their first half, or of their second.
+template <class Value, int half>
+struct Zipped {
+  static constexpr int of(int lane) noexcept {
+    return (half * lanes_of<Value> + lane) / 2 + lane % 2 * lanes_of<Value>;
+  }
+};
+
+// Of as many vectors as each has lanes.
+template <class Value>
+inline void transpose(Vector<Value>* block) noexcept {
+  constexpr int lanes = lanes_of<Value>;
+#pragma GCC unroll 4
+  for (int turn = 1; turn < lanes; turn *= 2) {
+    Vector<Value> zipped[lanes];
+#pragma GCC unroll 8
+    for (int r = 0; r < lanes / 2; ++r) {
+      zipped[2 * r] = shuffled<Zipped<Value, 0>, Value>(block[r], block[r + lanes / 2]);
+      zipped[2 * r + 1] = shuffled<Zipped<Value, 1>, Value>(block[r], block[r + lanes / 2]);
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < lanes; ++r) block[r] = zipped[r];
+  }
+}
+
 // Runs of one half of each part, from a and b by turns.
 template <class Value, int run, int half>
 struct Interleaved {
