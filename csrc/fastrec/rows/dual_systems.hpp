@@ -204,7 +204,7 @@ struct DualBatch {
 };
 
 // Reads a row's entries for the next lane, into `scaled` too: the trace of what they add to the identity, or infinity
-// where some add nothing. This and the next two are not inlined: together compilers keep less in registers.
+// where some add nothing. Not inlined, as some others here: together compilers keep less in registers.
 template <class Value>
 __attribute__((noinline)) double read_entries(const Entries<Value>& entries, Value unobserved_weight, const Value* root,
                                               Value* scaled, const DualBatch<Value>& batch) noexcept {
@@ -271,7 +271,8 @@ __attribute__((noinline)) void solve_batch(const DualScratch<Value>& scratch, co
     put(diagonal, vector_at(diagonal) + inverse);
     put(right, vector_at(right) * inverse);
   }
-  solve_lanes(batch.size, scratch.triangles, scratch.inverse_pivots, batch.products, batch.right);
+  Value* rest = batch.products;  // which are no longer needed, and more
+  solve_lanes(batch.size, scratch.triangles, scratch.inverse_pivots, rest, batch.right);
 }
 
 // The solution of a lane's row. False where it is not finite.
