@@ -65,7 +65,8 @@ class RowSolver {
 
   void solve(Rows rows) noexcept {
     for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-      if (!joins(row)) by_steps(row);
+      if (row + 1 < rows.last && is_short(row + 1)) ask_for_factors(row + 1);
+      if (!is_short(row) || !joins(row)) by_steps(row);
     }
     for (DualBatch<Value>& batch : batches_) end(batch);
   }
@@ -76,6 +77,7 @@ class RowSolver {
   std::int64_t length(std::ptrdiff_t row) const noexcept {
     return step_.weights.indptr[row + 1] - step_.weights.indptr[row];
   }
+  bool is_short(std::ptrdiff_t row) const noexcept { return length(row) > 0 && length(row) <= scratch_.dual.longest; }
   Entries<Value> entries(std::ptrdiff_t row) const noexcept {
     return entries_at(step_, step_.weights.indptr[row], step_.weights.indptr[row + 1]);
   }
@@ -90,9 +92,17 @@ class RowSolver {
     return preconditions_;
   }
 
-  // Whether a row waits for others, to be solved with them.
+  // Asks for them to be fetched while another row is solved.
+  void ask_for_factors(std::ptrdiff_t row) const noexcept {
+    constexpr std::ptrdiff_t line = 64 / sizeof(Value);
+    const Entries<Value> of_row = entries(row);
+    for (std::int64_t e = 0; e < of_row.n; ++e) {
+      for (std::ptrdiff_t j = 0; j < of_row.width; j += line) __builtin_prefetch(of_row.factors(e) + j);
+    }
+  }
+
+  // Whether a short row waits for others, to be solved with them.
   bool joins(std::ptrdiff_t row) noexcept {
-    if (length(row) <= 0 || length(row) > scratch_.dual.longest) return false;
     if (!is_prepared(row)) return false;
     DualBatch<Value>& batch = batches_[(length(row) - 1) / dual_rows];
     const double added = read_entries(entries(row), static_cast<Value>(step_.unobserved_weight), scratch_.root,
