@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 
 from fastrec import _machine
 from fastrec._relabel import relabelled
+from fastrec._row_facts import places_of_rows, values_of_rows
 from fastrec._types import Array, Csr, Ids, Pattern, is_sparse
 
 _MOST_ITEMS = np.iinfo(np.int32).max
@@ -181,9 +182,9 @@ def csr(
     """A sparse matrix, or a dense one converted, as canonical CSR of finite float32 or float64 values.
 
     ``integers`` lets int32 and int64 stay what they are, ``overflowed`` also takes inf, ``as_stored`` any order of a
-    row's columns, twice the same included. The argument itself is never changed; threads sort what is not sorted.
+    row's columns, twice the same included. The argument itself is never changed; threads look at it, and sort what is
+    not sorted.
     """
-    is_wrong = np.isnan if overflowed else _not_finite
     if is_sparse(matrix):
         if matrix.ndim != 2:
             raise ValueError(_message(name, "a sparse matrix of two dimensions", f"shape {matrix.shape}"))
@@ -199,45 +200,43 @@ def csr(
         data, indices, indptr = source.data, source.indices, source.indptr
     n_rows, n_columns = int(source.shape[0]), int(source.shape[1])
 
-    _row_pointers(data, indices, indptr, n_rows, n_columns, name)
-    data, indices = data[: indptr[-1]], indices[: indptr[-1]]
-    if data.dtype.kind == "f" and is_wrong(data).any():
+    ascending = _places(data, indices, indptr, n_rows, n_columns, name, n_threads)
+    n_stored = int(indptr[-1])
+    values = np.ascontiguousarray(data[:n_stored], dtype)
+    ids, ends = np.ascontiguousarray(indices[:n_stored], np.int32), np.ascontiguousarray(indptr, np.int64)
+    rows = Csr(values, ids, ends, (n_rows, n_columns))
+    finite, nonzero = values_of_rows(values, n_threads)
+    if not finite and (not overflowed or np.isnan(values).any()):
         got = "NaN" if overflowed else "NaN or inf"
         raise ValueError(_message(name, "finite values", got, "drop those entries or set them to numbers"))
-
-    ids, ends = indices.astype(np.int32, copy=False), indptr.astype(np.int64, copy=False)
-    rows = Csr(data.astype(dtype, copy=False), ids, ends, (n_rows, n_columns))
-    if not as_stored:
-        rows = in_order(rows, name, overflowed=overflowed, n_threads=n_threads)
-    if not keep_zeros and not rows.data.all():
-        rows = rows.where(rows.data != 0)
-    return _contiguous(rows)
+    if not as_stored and not ascending:
+        rows = _in_order(rows, name, overflowed=overflowed, n_threads=n_threads)
+        nonzero = bool(rows.data.all())  # what was summed may have become zero, or what was zero something else
+    return rows if keep_zeros or nonzero else rows.where(rows.data != 0)
 
 
 def in_order(rows: Csr, name: str, *, overflowed: bool, n_threads: int) -> Csr:
     """Rows that were checked as they are stored, with their columns ascending and duplicates summed."""
-    if _ascend_in_rows(rows.indices, rows.indptr):
-        return rows
-    rows = Csr.of_canonical(_sorted_copy(rows.to_scipy(), n_threads))
-    if rows.data.dtype.kind == "f" and (np.isnan if overflowed else _not_finite)(rows.data).any():
+    ascending = places_of_rows(rows.indices, rows.indptr, len(rows.indices), rows.shape[1], n_threads)[1]
+    return rows if ascending else _in_order(rows, name, overflowed=overflowed, n_threads=n_threads)
+
+
+def _in_order(rows: Csr, name: str, *, overflowed: bool, n_threads: int) -> Csr:
+    rows = Csr.of_canonical(_sorted_copy(rows, n_threads))
+    finite = np.isfinite if not overflowed else _not_nan
+    if rows.data.dtype.kind == "f" and not finite(rows.data).all():
         got = f"values that {rows.data.dtype} cannot hold"
         raise ValueError(_message(name, "finite values", got, "pass float64, or scale"))
     return rows
 
 
-def _contiguous(rows: Csr) -> Csr:
-    data, indices, indptr = (np.ascontiguousarray(part) for part in rows[:3])
-    return Csr(data, indices, indptr, rows.shape)
-
-
-def _sorted_copy(matrix: csr_array, n_threads: int) -> csr_array:
+def _sorted_copy(rows: Csr, n_threads: int) -> csr_array:
     """The columns of every row ascending, duplicates summed, in a copy."""
-    if matrix.dtype.kind == "f" and matrix.shape[1] <= matrix.nnz:  # several times as fast as SciPy
-        rows = _contiguous(Csr.of_canonical(matrix))
-        rows = relabelled(rows, np.arange(matrix.shape[1], dtype=np.int32), n_threads)
-        if _ascend_in_rows(rows.indices, rows.indptr):
-            return rows.to_scipy()
-    canonical = matrix.copy()
+    if rows.data.dtype.kind == "f" and rows.shape[1] <= len(rows.indices):  # several times as fast as SciPy
+        by_column = relabelled(rows, np.arange(rows.shape[1], dtype=np.int32), n_threads)
+        if places_of_rows(by_column.indices, by_column.indptr, len(by_column.indices), rows.shape[1], n_threads)[1]:
+            return by_column.to_scipy()
+    canonical = rows.to_scipy().copy()
     canonical.sum_duplicates()
     return canonical
 
@@ -276,9 +275,9 @@ def pattern(ids: Any, name: str, n_rows: int, n_items: int) -> Pattern | None:
         raise ValueError(_message(name, expected, f"shape {ids.shape}", "give each row its own, or one list of ids"))
     source = ids if ids.format == "csr" else _converted(ids, name, None)
     indices, indptr = np.asarray(source.indices), np.asarray(source.indptr)
-    _row_pointers(source.data, indices, indptr, n_rows, n_items, name)
+    ascending = _places(source.data, indices, indptr, n_rows, n_items, name)
     indices = indices[: indptr[-1]]
-    if not _ascend_in_rows(indices, indptr):
+    if not ascending:
         ones = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(n_rows, n_items), copy=True)
         ones.sum_duplicates()
         indices, indptr = ones.indices, ones.indptr
@@ -428,8 +427,8 @@ def attributes(there: dict[str, bool], expected: dict[str, bool]) -> None:
 # ---- parts ----------------------------------------------------------------------------------------------------------
 
 
-def _not_finite(values: Array) -> npt.NDArray[np.bool_]:
-    return ~np.isfinite(values)
+def _not_nan(values: Array) -> npt.NDArray[np.bool_]:
+    return ~np.isnan(values)
 
 
 def _message(name: str, expected: str, got: str, fix: str = "") -> str:
@@ -468,10 +467,10 @@ def _converted(matrix: Any, name: str, dtype: np.dtype[Any] | None) -> Any:
     """
     n_rows, n_columns = matrix.shape
     if matrix.format == "csc":
-        _row_pointers(matrix.data, matrix.indices, matrix.indptr, n_columns, n_rows, name)
+        _places(matrix.data, matrix.indices, matrix.indptr, n_columns, n_rows, name)
     elif matrix.format == "bsr":
         height, width = matrix.blocksize
-        _row_pointers(matrix.data[:, 0, 0], matrix.indices, matrix.indptr, n_rows // height, n_columns // width, name)
+        _places(matrix.data[:, 0, 0], matrix.indices, matrix.indptr, n_rows // height, n_columns // width, name)
     else:
         matrix = matrix.tocoo()
         for places, size, what in zip(matrix.coords, matrix.shape, ("rows", "columns"), strict=True):
@@ -504,16 +503,10 @@ def _ids_in_order(values: Any, name: str, end: int, unit: str) -> tuple[Array, b
     return array, ascending
 
 
-def _ascend_in_rows(indices: Array, indptr: Array) -> bool:
-    """Whether no row names a column twice or after a higher one; for a few rows sooner than SciPy can be asked."""
-    ascends = indices[1:] > indices[:-1]
-    starts = indptr[1:-1]
-    ascends[starts[(starts > 0) & (starts < len(indices))] - 1] = True
-    return bool(ascends.all())
-
-
-def _row_pointers(data: Array, indices: Array, indptr: Array, n_rows: int, n_columns: int, name: str) -> None:
-    """CSR arrays that a kernel may follow without reading outside of them."""
+def _places(
+    data: Array, indices: Array, indptr: Array, n_rows: int, n_columns: int, name: str, n_threads: int = 1
+) -> bool:
+    """Refuse CSR arrays that a kernel would follow outside of them; whether a row's columns ascend, each once."""
     if n_columns > _MOST_ITEMS:
         raise ValueError(_message(name, f"at most {_MOST_ITEMS} columns", str(n_columns)))
     if indptr.ndim != 1 or len(indptr) != n_rows + 1:
@@ -524,12 +517,14 @@ def _row_pointers(data: Array, indices: Array, indptr: Array, n_rows: int, n_col
     if data.ndim != 1 or indices.ndim != 1:
         got = f"shapes {data.shape} and {indices.shape}"
         raise ValueError(_message(f"{name}.data and {name}.indices", "one dimension", got))
+    n_stored = min(len(indices), len(data))
+    lie_within, ascend = places_of_rows(indices, indptr, n_stored, n_columns, n_threads)
+    if lie_within:
+        return ascend
     if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any():
         raise ValueError(_message(f"{name}.indptr", "row pointers that start at 0 and never decrease", "others"))
-    n_stored = min(len(indices), len(data))
     if indptr[-1] > n_stored:
         raise ValueError(_message(f"{name}.indptr", f"row pointers up to {n_stored} stored entries", str(indptr[-1])))
     used = indices[: indptr[-1]]
-    if used.size and (used.min() < 0 or used.max() >= n_columns):
-        wrong = used.min() if used.min() < 0 else used.max()
-        raise ValueError(_message(f"{name}.indices", f"columns from 0 to {n_columns - 1}", str(wrong)))
+    wrong = used.min() if used.min() < 0 else used.max()
+    raise ValueError(_message(f"{name}.indices", f"columns from 0 to {n_columns - 1}", str(wrong)))

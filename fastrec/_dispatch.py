@@ -31,6 +31,8 @@ _COMPILED = {
     "item_similarity": "products",
     "transpose": "products",
     "relabel": "products",
+    "places_of_rows": "products",
+    "values_of_rows": "products",
     "terms_of_rows": "products",
     "sums_of_rows": "products",
     "constant_rows": "products",

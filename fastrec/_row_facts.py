@@ -8,6 +8,27 @@ from fastrec import _dispatch
 from fastrec._types import Array, Csr, Offsets
 
 
+def places_of_rows(indices: Array, indptr: Array, n_stored: int, n_columns: int, n_threads: int) -> tuple[bool, bool]:
+    """What holds of integers that say where entries stand.
+
+    Whether they may be followed: row pointers start at 0, never decrease and end within what is stored, and columns are
+    there. And, of such, whether no row names a column twice or after a higher one.
+    """
+    indices, indptr = _offsets(indices), _offsets(indptr)
+    kernel = _dispatch.kernel("places_of_rows", indices.dtype, indptr.dtype)
+    return kernel(indices, n_stored, indptr, n_columns, n_threads)  # type: ignore[no-any-return]
+
+
+def values_of_rows(data: Array, n_threads: int) -> tuple[bool, bool]:
+    """Whether all values are finite, and whether none is zero."""
+    return _dispatch.kernel("values_of_rows", data.dtype)(data, n_threads)  # type: ignore[no-any-return]
+
+
+def _offsets(integers: Array) -> Array:
+    as_they_are = integers.dtype == np.int32 or integers.dtype == np.int64
+    return np.ascontiguousarray(integers) if as_they_are else integers.astype(np.int64)
+
+
 def terms_of_rows(a: Csr, b: Csr, n_threads: int) -> Offsets:
     """Multiply-adds of every row of ``a @ b``."""
     terms = np.empty(a.shape[0], np.int64)

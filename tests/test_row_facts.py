@@ -1,11 +1,13 @@
-"""What is asked about rows before they are multiplied: NumPy's own sums, in the same order."""
+"""What is asked about rows before they are multiplied: NumPy's own answers, sums in the same order."""
+
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from equality import assert_same
-from fastrec._row_facts import sums_of_rows, terms_of_rows, value_of_rows
+from fastrec._row_facts import places_of_rows, sums_of_rows, terms_of_rows, value_of_rows, values_of_rows
 from fastrec._types import Csr
 from strategies import FLOATS, sparse_matrices, thread_counts
 
@@ -44,3 +46,51 @@ def test_terms(matrix, n_threads):
     stored = np.zeros(matrix.shape, np.int64)
     stored[np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices] = 1
     np.testing.assert_array_equal(terms_of_rows(a, b, n_threads), (stored @ stored.T).sum(axis=1))
+
+
+@given(
+    st.lists(st.integers(-1, 5), max_size=12),
+    st.lists(st.integers(-1, 13), min_size=1, max_size=6),
+    st.booleans(),
+    st.integers(0, 6),
+    st.sampled_from(["int16", "int32", "int64", "uint64", ">i4"]),
+    st.sampled_from(["int32", "int64", "uint32"]),
+    thread_counts,
+)
+def test_places(indices, indptr, in_order, n_columns, dtype, pointer_dtype, n_threads):
+    if in_order:
+        indptr = [0, *sorted(min(abs(end), len(indices)) for end in indptr)]
+    columns, pointers = np.array(indices, np.int64).astype(dtype), np.array(indptr, np.int64).astype(pointer_dtype)
+    wide = pointers.astype(np.int64)
+    rows = [columns[first:last].astype(np.int64) for first, last in pairwise(wide)]
+    followed = wide[0] == 0 and (np.diff(wide) >= 0).all() and wide[-1] <= len(indices)
+    within = bool(followed and all(((row >= 0) & (row < n_columns)).all() for row in rows))
+    lie_within, ascend = places_of_rows(columns, pointers, len(indices), n_columns, n_threads)
+    assert lie_within == within
+    assert not within or ascend == all((np.diff(row) > 0).all() for row in rows)
+
+
+def test_places_of_many_entries():
+    """Blocks of entries end within rows, and at their ends."""
+    lengths = np.full(40, 8192)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    indices = np.tile(np.arange(8192), 40)
+    for place in (1 << 16, 3 << 16, (1 << 16) + 1, (1 << 17) - 1, 8192 * 40 - 1):
+        assert places_of_rows(indices, indptr, len(indices), 8192, 2) == (True, True)
+        wrong = indices.copy()
+        wrong[place] = wrong[place - 1] if place % 8192 else 8192
+        assert places_of_rows(wrong, indptr, len(indices), 8192, 2) == (place % 8192 != 0, False)
+
+
+@given(
+    st.lists(st.sampled_from([1.0, 2.0, -3.0, 0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45]), max_size=20),
+    st.integers(0, 3),
+    st.sampled_from([*FLOATS, "int32", "int64"]),
+    thread_counts,
+)
+def test_whether_values_are_numbers(values, kept, dtype, n_threads):
+    if dtype.startswith("int"):
+        values = [value for value in values if np.isfinite(value)]
+    values = np.array(([1.0] * 9 + values)[kept:]).astype(dtype)
+    finite, nonzero = bool(np.isfinite(values).all()), bool((values != 0).all())
+    assert values_of_rows(values, n_threads) == (finite, nonzero)

@@ -1,13 +1,88 @@
-// Drivers of what is asked about rows before they are multiplied: how many terms, what their values add up to, and
-// whether they are all the same.
+// Drivers of what is asked about rows before they are multiplied: whether they may be followed, how many terms they
+// have, what their values add up to, and whether they are all the same.
 #pragma once
 
 #include <cmath>
+#include <limits>
+#include <type_traits>
 
 #include "fastrec/kernels.hpp"
 #include "fastrec/parallel.hpp"
 
 namespace fastrec {
+
+constexpr std::ptrdiff_t entries_of_block = 1 << 16;
+
+struct Places {
+  bool lie_within = false;  // pointers start at 0, never decrease and end in what is stored, and all columns are there
+  bool ascend = false;      // no row names a column twice, or after a higher one; only of such as lie within
+};
+
+template <class Index, class Pointer>
+Status places_of_rows(const Index* indices, std::int64_t n_stored, const Pointer* indptr, std::ptrdiff_t n_rows,
+                      std::int64_t n_columns, Places& places, int n_threads, Poll poll) {
+  bool in_order = indptr[0] == 0;
+  for (std::ptrdiff_t row = 0; row < n_rows; ++row) in_order &= indptr[row] <= indptr[row + 1];
+  if (!in_order || indptr[n_rows] > n_stored) return Status::done;
+  const std::int64_t n_entries = indptr[n_rows];
+  std::atomic<bool> within{true};
+  std::atomic<std::int64_t> n_descents{0};  // from an entry to the next, where a row ends or not
+  const Status status =
+      parallel_for_rows(0, n_entries, entries_of_block, worthwhile_threads(static_cast<double>(n_entries), n_threads),
+                        poll, [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                          Index least = indices[first], most = least;
+                          Index descents = first > 0 && least <= indices[first - 1];
+                          for (std::ptrdiff_t at = first + 1; at < last; ++at) {
+                            const Index column = indices[at];
+                            least = std::min(least, column);
+                            most = std::max(most, column);
+                            descents += column <= indices[at - 1];
+                          }
+                          if (least < 0 || most >= n_columns) within.store(false, std::memory_order_relaxed);
+                          n_descents.fetch_add(descents, std::memory_order_relaxed);
+                        });
+  std::int64_t n_allowed = 0;
+  for (std::ptrdiff_t row = 1; row < n_rows; ++row) {
+    const Pointer start = indptr[row];
+    const bool begins = start < indptr[row + 1] && start > 0;
+    n_allowed += begins && indices[start] <= indices[start - 1];
+  }
+  places.lie_within = n_entries == 0 || within;
+  places.ascend = n_descents == n_allowed;
+  return status;
+}
+
+struct Values {
+  bool are_finite = false, are_nonzero = false;
+};
+
+template <class Value>
+Status values_of_rows(const Value* data, std::ptrdiff_t n, Values& values, int n_threads, Poll poll) {
+  constexpr std::ptrdiff_t lanes = 4;  // one sum each, which a compiler may put into vectors
+  std::atomic<bool> infinite{false}, zero{false};
+  const Status status = parallel_for_rows(0, n, entries_of_block, worthwhile_threads(static_cast<double>(n), n_threads),
+                                          poll, [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                                            Value n_zeros[lanes] = {}, not_a_number[lanes] = {};
+                                            const auto look_at = [&](Value value, std::ptrdiff_t lane) {
+                                              n_zeros[lane] += value == 0 ? Value{1} : Value{0};
+                                              if constexpr (std::is_floating_point_v<Value>)
+                                                not_a_number[lane] += value - value;  // NaN of infinity, too
+                                            };
+                                            std::ptrdiff_t at = first;
+                                            for (; at + lanes <= last; at += lanes) {
+                                              for (std::ptrdiff_t lane = 0; lane < lanes; ++lane)
+                                                look_at(data[at + lane], lane);
+                                            }
+                                            for (; at < last; ++at) look_at(data[at], 0);
+                                            for (std::ptrdiff_t lane = 0; lane < lanes; ++lane) {
+                                              if (not_a_number[lane] != 0)
+                                                infinite.store(true, std::memory_order_relaxed);
+                                              if (n_zeros[lane] != 0) zero.store(true, std::memory_order_relaxed);
+                                            }
+                                          });
+  values = {!infinite, !zero};
+  return status;
+}
 
 // terms[r]: multiply-adds of row r of A * B, of which B's row pointers are enough.
 inline Status terms_of_rows(const std::int32_t* indices, const std::int64_t* indptr, std::ptrdiff_t n_rows,

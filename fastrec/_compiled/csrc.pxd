@@ -171,6 +171,15 @@ cdef extern from "fastrec/item_similarity.hpp" namespace "fastrec" nogil:
                                          Progress) noexcept
 
 cdef extern from "fastrec/row_facts.hpp" namespace "fastrec" nogil:
+    cppclass Places:
+        bool lie_within, ascend
+
+    cppclass Values:
+        bool are_finite, are_nonzero
+
+    Status places_of_rows[Index, Pointer](const Index* indices, int64_t n_stored, const Pointer* indptr,
+                                          ptrdiff_t n_rows, int64_t n_columns, Places&, int n_threads, Poll) noexcept
+    Status values_of_rows[Value](const Value* data, ptrdiff_t n, Values&, int n_threads, Poll) noexcept
     Status terms_of_rows(const int32_t* indices, const int64_t* indptr, ptrdiff_t n_rows, const int64_t* of_inner,
                          int64_t* terms, int n_threads, Poll) noexcept
     Status sums_of_rows[Value](const Value* data, const int64_t* indptr, ptrdiff_t n_rows, double* sums,

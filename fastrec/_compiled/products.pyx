@@ -25,6 +25,10 @@ ctypedef fused Column:
     int32_t
     int64_t
 
+ctypedef fused Pointer:
+    int32_t
+    int64_t
+
 
 cdef csrc.Csr[Number] csr(const Number[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr,
                           ptrdiff_t n_columns) noexcept:
@@ -205,6 +209,28 @@ def terms_of_rows(const int32_t[::1] indices, const int64_t[::1] indptr, const i
         status = csrc.terms_of_rows(&indices[0], &indptr[0], indptr.shape[0] - 1, &of_inner[0], &terms[0], n_threads,
                                     poll)
     finish(status)
+
+
+# Whether columns lie where they may, and whether they ascend.
+def places_of_rows(const Column[::1] indices, ptrdiff_t n_stored, const Pointer[::1] indptr, ptrdiff_t n_columns,
+                   int n_threads):
+    cdef csrc.Places places
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.places_of_rows(&indices[0], n_stored, &indptr[0], indptr.shape[0] - 1, n_columns, places,
+                                     n_threads, poll)
+    finish(status)
+    return places.lie_within, places.ascend
+
+
+# Whether all are finite, and whether none is zero.
+def values_of_rows(const Number[::1] data, int n_threads):
+    cdef csrc.Values values
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.values_of_rows(&data[0], data.shape[0], values, n_threads, poll)
+    finish(status)
+    return values.are_finite, values.are_nonzero
 
 
 def sums_of_rows(const Stored[::1] data, const int64_t[::1] indptr, double[::1] sums, double[::1] squares,
