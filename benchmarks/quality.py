@@ -6,6 +6,7 @@
     python benchmarks/quality.py --data ml_100k --model biased_mf    # 5-fold RMSE as published; seconds
     python benchmarks/quality.py --data gowalla --model "EASE"       # those with this in their names; 6.4 GiB
     python benchmarks/quality.py --tune 2048                         # ImplicitALS, up to so many factors; 18 minutes
+    python benchmarks/quality.py --blocks 1 16                       # BPR, WARP, BiasedMF: blocks; minutes
 
 gowalla is the LightGCN split: fit on the training part, every user's unseen items ranked. ml_1m is that of the NCF
 paper: one item of every user is hidden, and ranked among 99 that the user never had. implicit's cell of value c weighs
@@ -26,6 +27,7 @@ factors bear more. What is best with most factors is fitted on all of it, and lo
 """
 
 import argparse
+import importlib.util
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -36,9 +38,11 @@ import numpy as np
 import scipy.sparse as sp
 
 import fastrec
+from fastrec import _blocks
 from fastrec.evaluation import ndcg_at_k, recall_at_k, rmse
 
 FALLBACK = Path(__file__).parents[2] / "shared" / "data"
+SEEDS = 3  # of --blocks
 DRAWS, LEAST_FACTORS, TUNED_EPOCHS, HIDDEN = 16, 512, 8, 0.2  # of --tune
 
 
@@ -123,8 +127,12 @@ def centred_item_knn(task: Task) -> Any:
     return np.concatenate(found)
 
 
-def theirs(model: Any) -> Callable[[Task], Any]:
+def theirs(path: str, *arguments: Any, **options: Any) -> Callable[[Task], Any]:
+    """A model of implicit, which is imported when it is asked for."""
+
     def rank(task: Task) -> Any:
+        module, name = path.rsplit(".", 1)
+        model = getattr(importlib.import_module(f"implicit.{module}"), name)(*arguments, **options)
         model.fit(task.train, show_progress=False)
         return model.recommend(np.arange(task.train.shape[0]), task.train, N=task.k)[0]
 
@@ -137,24 +145,19 @@ def slim(n_users: int, alpha: float, l1_ratio: float, k: int | None = None) -> f
 
 
 def gowalla(n_users: int) -> Iterator[Trial]:
-    from implicit.cpu.als import AlternatingLeastSquares
-    from implicit.cpu.lmf import LogisticMatrixFactorization
-    from implicit.nearest_neighbours import CosineRecommender
-
     yield Trial("fastrec ItemKNN(100)", ours(fastrec.ItemKNN(100)))
     yield Trial("neighbours of the scored item, 100, centred", centred_item_knn, ".15699 .12136")
-    yield Trial("implicit CosineRecommender(K=101)", theirs(CosineRecommender(K=101)))
+    yield Trial("implicit CosineRecommender(K=101)", theirs("nearest_neighbours.CosineRecommender", K=101))
     for seed in (0, 1):
         als = fastrec.ImplicitALS(64, alpha=0.0, regularization=0.01, n_epochs=15, random_state=seed)
         yield Trial(f"fastrec ImplicitALS(64), seed {seed}", ours(als))
-        als = AlternatingLeastSquares(
-            64, regularization=0.01, alpha=1.0, iterations=15, use_cg=False, random_state=seed
-        )
-        yield Trial(f"implicit AlternatingLeastSquares(64), Cholesky, seed {seed}", theirs(als))
+        cholesky = {"regularization": 0.01, "alpha": 1.0, "iterations": 15, "use_cg": False}
+        als = theirs("cpu.als.AlternatingLeastSquares", 64, **cholesky, random_state=seed)
+        yield Trial(f"implicit AlternatingLeastSquares(64), Cholesky, seed {seed}", als)
         lmf = fastrec.LogisticMF(random_state=seed)
         yield Trial(f"fastrec LogisticMF(64), seed {seed}", ours(lmf))
-        lmf = LogisticMatrixFactorization(64, iterations=30, random_state=seed)
-        yield Trial(f"implicit LogisticMatrixFactorization(64), seed {seed}", theirs(lmf))
+        lmf = theirs("cpu.lmf.LogisticMatrixFactorization", 64, iterations=30, random_state=seed)
+        yield Trial(f"implicit LogisticMatrixFactorization(64), seed {seed}", lmf)
     yield Trial(
         "fastrec SLIM, alpha .005, l1_ratio 1e-6, k 100", ours(slim(n_users, 0.005, 1e-6, 100)), ".16988 .13822"
     )
@@ -223,7 +226,11 @@ def compare_rankings(name: str, model: str) -> None:
     task = split(name)
     print(f"{'':62} Recall@{task.k} NDCG@{task.k}  published")
     for trial in {"gowalla": gowalla, "ml_1m": ml_1m}[name](task.train.shape[0]):
-        if model in trial.name:
+        if model not in trial.name:
+            continue
+        if trial.name.startswith("implicit") and importlib.util.find_spec("implicit") is None:
+            print(f"{trial.name:62} is not installed")
+        else:
             items = trial.rank(task)
             recall, ndcg = recall_at_k(items, task.test, task.k), ndcg_at_k(items, task.test, task.k)
             print(f"{trial.name:62} {recall:9.5f} {ndcg:7.5f}  {trial.published}", flush=True)
@@ -249,6 +256,28 @@ def cross_validate(name: str, model: str) -> None:
                 predicted = estimator.fit(train).predict(users[hidden], items[hidden])
                 errors.append(rmse(np.clip(predicted, values.min(), values.max()), values[hidden]))
             print(f"{rater:62} RMSE {np.mean(errors):.4f} of 5 folds, published {published}", flush=True)
+
+
+# ---- by the number of blocks that descent goes through --------------------------------------------------------------
+
+
+def compare_blocks(numbers: list[int]) -> None:
+    """What the data get by themselves, and other numbers, 1 for a sequential pass in random order."""
+    task, by_data = split("gowalla"), _blocks.blocks_for
+    for estimator in (fastrec.BPR, fastrec.WARP):
+        for number in (None, *numbers):
+            _blocks.blocks_for = by_data if number is None else lambda *_, number=number: number
+            found = []
+            for seed in range(SEEDS):
+                items = ours(estimator(random_state=seed))(task)
+                found.append((recall_at_k(items, task.test, task.k), ndcg_at_k(items, task.test, task.k)))
+            recall, ndcg = np.mean(found, axis=0)
+            name = f"{estimator.__name__}, {'blocks by the data' if number is None else f'{number} x {number} blocks'}"
+            print(f"{name:62} Recall@{task.k} {recall:.4f} NDCG@{task.k} {ndcg:.4f}, {SEEDS} seeds", flush=True)
+    for number in (None, *numbers):
+        _blocks.blocks_for = by_data if number is None else lambda *_, number=number: number
+        print("blocks by the data" if number is None else f"{number} x {number} blocks")
+        cross_validate("ml_100k", "100 factors")
 
 
 # ---- ImplicitALS, tuned without a look at the test part --------------------------------------------------------------
@@ -308,7 +337,13 @@ if __name__ == "__main__":
     parser.add_argument(
         "--tune", type=int, metavar="FACTORS", help="ImplicitALS on gowalla, with up to so many factors"
     )
+    parser.add_argument(
+        "--blocks", type=int, nargs="+", metavar="B", help="BPR, WARP and BiasedMF, by number of blocks"
+    )
     chosen = parser.parse_args()
+    if chosen.blocks is not None:
+        compare_blocks(chosen.blocks)
+        raise SystemExit
     if chosen.tune is not None:
         tune(chosen.tune)
         raise SystemExit

@@ -51,6 +51,11 @@ def real(value: Any, name: str, least: float = -math.inf, most: float = math.inf
     return number
 
 
+def single(value: Any, name: str) -> np.float32:
+    """A number of at least 0 that float32 holds."""
+    return np.float32(real(value, name, 0, float(np.finfo(np.float32).max)))
+
+
 def of_sides(value: Any, name: str) -> tuple[float, float]:
     """Numbers of at least 0 for users and for items, or one for both."""
     given = tuple(value) if isinstance(value, list) else value  # which a file makes of a pair
@@ -74,9 +79,9 @@ def flag(value: Any, name: str) -> bool:
     return bool(value)
 
 
-def choice(value: Any, name: str, options: Collection[str]) -> str:
+def choice(value: Any, name: str, options: Collection[str], *, or_none: bool = False) -> str:
     """One of a few names."""
-    expected = "one of " + ", ".join(repr(option) for option in options)
+    expected = ("None, or " if or_none else "") + "one of " + ", ".join(repr(option) for option in options)
     if not isinstance(value, str):
         raise TypeError(_message(name, expected, f"{value!r} ({type(value).__name__})"))
     if value not in options:
@@ -347,13 +352,10 @@ def not_negative(data: Array, name: str, why: str) -> None:
         raise ValueError(_message(name, f"values of at least 0 ({why})", repr(float(data.min())), fix))
 
 
-def converging(value: float, epoch: int) -> None:
-    """What an epoch of gradient descent answered is a number still."""
+def converging(value: float, by: str) -> None:
+    """What gradient descent answered, or learned, is a number still."""
     if not math.isfinite(value):
-        expected, got = (
-            "a step that keeps the factors finite",
-            f"one with which epoch {epoch} (from 0) made them NaN or inf",
-        )
+        expected, got = "a step that keeps the factors finite", f"one with which they were NaN or inf by {by}"
         raise ValueError(_message("learning_rate", expected, got, "use a smaller one, or scale the values"))
 
 

@@ -237,6 +237,44 @@ class TestAll:
         with pytest.raises(fastrec.NotFittedError):
             model_of().partial_fit(rows[:1], users=[3])
 
+    @pytest.mark.parametrize("by", ["uniform", "popularity"])
+    @pytest.mark.parametrize("users", [None, range(200)])
+    def test_partial_fit_of_items_that_nobody_had(self, model_of, by, users, blocks_of):
+        """Their blocks have nothing that negatives could have been drawn from before."""
+        blocks_of(4)
+        few, rows = sp.csr_array(([1, 1, 1], ([0, 1, 2], [7, 7, 7])), shape=(200, 150)), ratings(1, 200, 150)
+        first, second = (
+            model_of(negative_sampling=by, n_threads=n).fit(few).partial_fit(rows, users=users, n_epochs=3)
+            for n in (1, 3)
+        )
+        assert_same_learned(first, second)
+        counts = np.bincount(rows.indices, minlength=150)
+        if not isinstance(first, fastrec.LogisticMF) or users is None:
+            assert (first.item_counts_ >= counts).all()
+        if users is None:
+            np.testing.assert_array_equal(first.item_counts_, counts)
+        empty = model_of(negative_sampling=by).fit(few * 0).partial_fit(rows, users=users)
+        assert all(np.isfinite(value).all() for value in learned(empty).values())
+
+    def test_what_does_not_fit_float32_is_refused_without_a_warning(self, model_of, recwarn):
+        rows = ratings().astype(np.float64)
+        for parameter in ("learning_rate", "regularization"):
+            with pytest.raises(ValueError, match=f"{parameter}: expected a number from 0 to 3.4"):
+                model_of(**{parameter: 1e39}).fit(rows)
+        with pytest.raises(ValueError, match="user_items: expected values of up to 1e"):
+            model_of(sample_weight="value").fit(rows * 1e300)
+        model = model_of(sample_weight="value").fit(rows)
+        with pytest.raises(ValueError, match="user_items: expected values of up to 1e"):
+            model.recommend(None, rows * 1e300, 3)
+        with pytest.raises(ValueError, match=r"learning_rate: expected .* by folding in"):
+            model.set_params(learning_rate=1e30, regularization=1.0, optimizer="sgd").recommend(None, rows * 1e10, 3)
+        assert not recwarn
+
+    @pytest.mark.parametrize("value", ["", "none", 0, False, [], "values"])
+    def test_a_sample_weight_is_none_or_value(self, model_of, value):
+        with pytest.raises((TypeError, ValueError), match="sample_weight: expected None, or one of 'value', got"):
+            model_of(sample_weight=value).fit(ratings())
+
     def test_partial_fit_of_some_users_leaves_the_others(self, model_of):
         rows = ratings()
         model = model_of().fit(rows)

@@ -418,6 +418,19 @@ def test_contributions_sum_to_the_score(model):
                          magnitude=np.abs(why.contributions).sum())  # fmt: skip
 
 
+def test_contributions_of_few_directions_sum_to_the_score():
+    rows = interactions(7)
+    model = fastrec.PureSVD(5, dtype="float64").fit(rows)
+    top, dense = model.recommend(np.arange(N_USERS), rows, N_ITEMS, exclude_seen=False), rows.toarray()
+    weights = model.item_factors_ @ model.item_factors_.T
+    for user in range(N_USERS):
+        for item, score in zip(top.items[user], top.scores[user], strict=True):
+            why = model.explain(user, int(item), rows[[user]])
+            np.testing.assert_allclose(why.contributions, dense[user, why.items] * weights[why.items, item], atol=1e-12)
+            assert sorted(why.items) == np.flatnonzero(dense[user]).tolist()
+            np.testing.assert_allclose(why.score, score, atol=1e-12)
+
+
 def test_explaining_nobody_nothing_and_what_is_wrong():
     model = fastrec.EASE(2.0).fit(interactions(7))
     nothing = model.explain(None, 3, sp.csr_array((1, N_ITEMS), dtype=np.float32))

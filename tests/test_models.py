@@ -78,6 +78,11 @@ def same(first, second):
     np.testing.assert_array_equal(first.scores, second.scores)
 
 
+def learned(model):
+    names = (*model._learned, *model._optional)
+    return {name: getattr(model, name) for name in names if hasattr(model, name)}
+
+
 class TestRecommend:
     def test_shapes_and_dtypes(self, model):
         top = model.recommend([3, 1, 3], interactions()[[3, 1, 3]], k=7)
@@ -351,3 +356,50 @@ def test_permuting_users_permutes_answers(seed, name):
         top = first.recommend(np.arange(N_USERS), rows, 4)
         permuted = second.recommend(np.arange(N_USERS), rows[order], 4)
         same(fastrec.TopK(top.items[order], top.scores[order]), permuted)
+
+
+WITH_EPOCHS = [name for name, model in MODELS.items() if "early_stopping" in inspect.signature(model.fit).parameters]
+
+
+@pytest.mark.parametrize("name", WITH_EPOCHS)
+def test_a_validation_score_is_asked_of_what_a_fit_of_so_many_epochs_would_be(name):
+    """Whether it is the first fit, or one after another to other data and with other parts."""
+    rows, users = interactions(1, n_items=N_ITEMS + 3), np.arange(N_USERS)
+    seen = []
+
+    def score(model):
+        seen.append((learned(model), model.recommend(users, rows, k=6), model.recommend(None, rows, k=6)))
+        return float(len(seen))
+
+    rule = fastrec.EarlyStopping(score)
+    other = {"optimizer": "adagrad", "item_bias": True, "biases": True, "n_factors": 6}
+    for before in (None, {key: value for key, value in other.items() if key in MODELS[name].get_params()}):
+        model = clone(MODELS[name]).set_params(n_epochs=3)
+        if before is not None:
+            given = model.get_params()
+            model.set_params(**before).fit(interactions()).set_params(**given)
+        seen.clear()
+        model.fit(rows, early_stopping=rule)
+        assert len(seen) == 3
+        for n_epochs, (found, known, new) in enumerate(seen, 1):
+            fresh = clone(MODELS[name]).set_params(n_epochs=n_epochs).fit(rows)
+            expected = learned(fresh)
+            assert set(expected) <= set(found)
+            for attribute, value in expected.items():
+                np.testing.assert_array_equal(found[attribute], value, err_msg=attribute)
+            same(known, fresh.recommend(users, rows, k=6))
+            same(new, fresh.recommend(None, rows, k=6))
+
+
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if "n_factors" in model.get_params()])
+def test_parameters_that_are_changed_after_a_fit_do_not_change_what_was_learned(name):
+    rows = interactions()
+    model = clone(MODELS[name]).fit(rows)
+    before = model.recommend(None, rows, k=6)
+    for n_factors in (1, 40):
+        same(before, model.set_params(n_factors=n_factors).recommend(None, rows, k=6))
+    model.set_params(n_factors=MODELS[name].n_factors)
+    switches = {"item_bias", "biases"} if "item_biases_" in model._optional else set()
+    for parameter in switches & set(model.get_params()):
+        model.set_params(**{parameter: not getattr(model, parameter)})
+        same(before, model.recommend(None, rows, k=6))

@@ -294,3 +294,15 @@ def test_a_copy_of_the_longest_row_must_fit(memory_of):
     memory_of(2**20)
     with pytest.raises(MemoryError, match=r"factors of a row with 1000 entries, for each thread needs .* fewer n_thr"):
         model.fit(np.ones((1, 1000), np.float32))
+
+
+@pytest.mark.parametrize("unseen", ["zeros", "unobserved"])
+def test_new_users_of_new_items_are_learned(unseen):
+    known = interactions()
+    n_users, n_items = known.shape
+    block = np.ones((5, 4), np.float32)
+    grown = sp.csr_array(sp.block_diag([known, block], format="csr"))
+    model = fastrec.NMF(4, unseen=unseen, random_state=0).fit(known)
+    model.partial_fit(grown, n_epochs=30)
+    users, items = np.divmod(np.arange(20), 4)
+    np.testing.assert_allclose(model.predict(n_users + users, n_items + items), 1, atol=0.2)

@@ -438,3 +438,16 @@ def test_a_program_that_hangs_is_a_failure(tmp_path):
 
 def test_programs_use_the_package_that_is_tested(tmp_path):
     assert processes.run("import fastrec; print(fastrec.__file__)", tmp_path).strip() == fastrec.__file__
+
+
+def test_a_kernel_is_compiled_where_no_cache_can_be_written(monkeypatch):
+    from numba.core import caching
+
+    from fastrec._jit.decorator import kernel
+
+    monkeypatch.setattr(caching.CompileResultCacheImpl, "_locator_classes", [])
+
+    def twice(x):
+        return 2 * x
+
+    assert kernel()(twice)(3) == 6

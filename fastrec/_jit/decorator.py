@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 import numba
@@ -19,9 +20,15 @@ def kernel(*, part: bool = False) -> Callable[[Function], Function]:
     has no entry for Python or C and is not cached itself, which a first fit would wait for.
     """
     own: dict[str, Any] = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    options = own if part else {"cache": True}
-    compiled = numba.njit(nogil=True, error_model="numpy", **options)
-    return cast("Callable[[Function], Function]", compiled)
+
+    def compiled(function: Function) -> Function:
+        dispatcher = numba.njit(nogil=True, error_model="numpy", **(own if part else {}))(function)
+        if not part:
+            with suppress(RuntimeError):  # no folder can be written to: every process compiles for itself
+                dispatcher.enable_caching()
+        return cast("Function", dispatcher)
+
+    return compiled
 
 
 def callback(signature: str) -> Callable[[Function], Any]:

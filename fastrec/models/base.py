@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from fastrec import _check, _threads
-from fastrec._types import Array, Csr, Ids, Pattern, TopK
+from fastrec._types import Array, Csr, Explanation, Ids, Pattern, TopK
 from fastrec.item_index import ItemIndex
 from fastrec.models import files
 
@@ -227,6 +227,48 @@ class Recommender(Estimator):
         else:
             return
         raise ValueError(f"user_items: expected a sparse matrix with a row for each of users, got None; {why}.")
+
+
+class LinearModel(Recommender):
+    """A recommender whose score of an item is a user's row times that item's similarities with those in the row."""
+
+    def explain(self, user: int | None, item: int, user_items: Any) -> Explanation:
+        """Why an item is recommended: what each item of the user's row adds to its score.
+
+        Parameters
+        ----------
+        user : int or None
+            Whose row it is; the row says all, so that a new user is explained too.
+        item : int
+            The item to explain.
+        user_items : sparse matrix, shape (1, n_items)
+            The user's row.
+
+        Returns
+        -------
+        Explanation
+            ``items`` of the row by their ``contributions``, the row's value times the similarity in float64, most
+            first, which sum to ``score``: that of `recommend`, for `PureSVD` but for the rounding of its factors; 0
+            where it does not rank the item.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            An argument is not as described, or shapes do not match.
+        """
+        self._check_fitted()
+        if user is not None:
+            _check.integer(user, "user", 0)
+        item = _check.integer(item, "item", 0, self._n_items() - 1)
+        row = _check.csr(user_items, "user_items")
+        _check.row_of_each(row.shape, 1, "[user]", self._n_items())
+        return Explanation.of(row.indices, row.data.astype(np.float64) * self._similarities(row.indices, item))
+
+    @abstractmethod
+    def _similarities(self, items: Ids, item: int) -> Array:
+        """Of some items with one, in float64."""
 
 
 class NeighbourRequest(NamedTuple):

@@ -234,7 +234,7 @@ class BiasedMF(RatingModel):
             np.float32(self.mean_), users.factors, users.biases, users.bias_squares, rows_a_block=_USERS_A_BLOCK,
         )  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):
-            _check.converging(float(users.factors.sum() + users.biases.sum()), self.n_epochs_)
+            _check.converging(float(users.factors.sum() + users.biases.sum()), "folding in")
         return users
 
     def _options_now(self) -> Options:
@@ -245,8 +245,8 @@ class BiasedMF(RatingModel):
     def _options(self) -> Options:
         return Options(
             n_factors=_check.integer(self.n_factors, "n_factors", 0, np.iinfo(np.int32).max),
-            learning_rate=np.float32(_check.real(self.learning_rate, "learning_rate", 0)),
-            regularization=np.float32(_check.real(self.regularization, "regularization", 0)),
+            learning_rate=_check.single(self.learning_rate, "learning_rate"),
+            regularization=_check.single(self.regularization, "regularization"),
             n_epochs=_check.integer(self.n_epochs, "n_epochs", 0),
             adaptive=_check.choice(self.optimizer, "optimizer", ("sgd", "adagrad")) == "adagrad",
             biases=_check.flag(self.biases, "biases"),
@@ -345,10 +345,9 @@ class Run(NamedTuple):
         def learned() -> Learned:
             sides = self.users.learned("user") | self.items.learned("item")
             told = {"loss_": np.array(losses), "rmse_": np.array(errors)} if compute_loss else {}
-            return {**sides, **told}
+            return {"mean_": self.mean, "seed_": self.seed, **sides, **told}
 
-        kept = {"mean_": self.mean, "seed_": self.seed, "n_epochs_": epochs.stop}
-        return {**kept, **run_epochs(epochs, step, learned, watch, callback, "BiasedMF", progress)}
+        return run_epochs(epochs, step, learned, watch, callback, "BiasedMF", progress)
 
     def _penalty(self, of_users: Rows, of_items: Rows) -> float:
         """The penalty of all ratings."""

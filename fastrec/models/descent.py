@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -93,23 +94,29 @@ def run_epochs(
 ) -> Learned:
     """Take ``step(epoch)``, which answers with the loss, for as many epochs as the watch lets pass; what was learned.
 
-    ``learned`` may give views of what later steps change. NaN or inf, in a loss or at the end, names its epoch.
+    ``learned`` says all that a model has after an epoch but for ``n_epochs_``, and may give views of what later steps
+    change. NaN or inf, in a loss or at the end, names its epoch.
     """
-    epoch = epochs.start
+    epoch, n_epochs = epochs.start, epochs.start
+
+    def so_far() -> Learned:
+        return {**learned(), "n_epochs_": n_epochs}
+
     with progress_bar(len(epochs), name, progress) as advance:
         for epoch in epochs:
             started = time.perf_counter()
             loss = step(epoch)
-            _check.converging(loss, epoch)
+            _check.converging(loss, f"epoch {epoch} (from 0)")
+            n_epochs = epoch + 1
             if callback is not None:
                 callback(epoch, time.perf_counter() - started, loss)
             advance()
-            if watch.is_over(loss, lambda: {key: np.array(values) for key, values in learned().items()}):
+            if watch.is_over(loss, lambda: copy.deepcopy(so_far())):
                 break
-    now = learned()
+    now = so_far()
     with np.errstate(over="ignore", invalid="ignore"):
         steps = [values for values in now.values() if getattr(values, "dtype", None) == np.float32]
-        _check.converging(float(sum(values.sum() for values in steps)), epoch)
+        _check.converging(float(sum(values.sum() for values in steps)), f"epoch {epoch} (from 0)")
     return watch.outcome(lambda: now)
 
 
@@ -118,6 +125,16 @@ def interactions(user_items: Any) -> Csr:
     rows = _check.csr(user_items, "user_items")
     _check.not_negative(rows.data, "user_items", "interactions")
     return rows
+
+
+def weighs_by_value(sample_weight: Any) -> bool:
+    """Whether an interaction counts as often as its value says; else once."""
+    return sample_weight is not None and bool(_check.choice(sample_weight, "sample_weight", ("value",), or_none=True))
+
+
+def weights_of(rows: Csr, weighted: bool) -> Array:
+    """What each interaction counts, or nothing where all count the same."""
+    return _check.squarable(rows.data, "user_items").astype(np.float32) if weighted else NOTHING
 
 
 def check_memory(n_users: int, rows: Csr, n_factors: int, adaptive: bool, bytes_an_entry: float) -> None:

@@ -24,6 +24,8 @@ from fastrec.models.descent import (
     check_memory,
     interactions,
     run_epochs,
+    weighs_by_value,
+    weights_of,
 )
 from fastrec.models.stopping import EarlyStopping, Learned, Watch
 
@@ -247,7 +249,8 @@ class LogisticMF(FactorModel):
         users = Side.zeros(rows.shape[0], options.n_factors, adaptive=options.adaptive, biased=biased)
         fixed = Side(items, self.item_biases_ if biased else NOTHING, NOTHING, options.n_factors, False, biased)
         for number in range(FOLD_IN_PASSES):
-            _check.converging(half.step(users, fixed, options, np.uint64(0), number, _USERS, by_row=False), number)
+            lost = half.step(users, fixed, options, np.uint64(0), number, _USERS, by_row=False)
+            _check.converging(lost, "folding in")
         return users
 
     def _ranked_items(self) -> Array:
@@ -270,14 +273,14 @@ class LogisticMF(FactorModel):
     def _options(self) -> Options:
         return Options(
             n_factors=_check.integer(self.n_factors, "n_factors", 1, np.iinfo(np.int32).max),
-            learning_rate=np.float32(_check.real(self.learning_rate, "learning_rate", 0)),
-            regularization=np.float32(_check.real(self.regularization, "regularization", 0)),
+            learning_rate=_check.single(self.learning_rate, "learning_rate"),
+            regularization=_check.single(self.regularization, "regularization"),
             n_epochs=_check.integer(self.n_epochs, "n_epochs", 0),
             n_negatives=_check.integer(self.n_negatives, "n_negatives", 0, np.iinfo(np.int32).max),
             adaptive=_check.choice(self.optimizer, "optimizer", ("sgd", "adagrad")) == "adagrad",
             by_popularity=_check.choice(self.negative_sampling, "negative_sampling", SAMPLINGS) == "popularity",
             biased=_check.flag(self.biases, "biases"),
-            weighted=_check.choice(self.sample_weight or "none", "sample_weight", ("value", "none")) == "value",
+            weighted=weighs_by_value(self.sample_weight),
             n_threads=_threads.resolve(self.n_threads),
         )
 
@@ -337,7 +340,7 @@ class Half(NamedTuple):
     @classmethod
     def of(cls, rows: Csr, options: Options, n_negatives: int, pool: Ids) -> Half:
         """Made once for all epochs."""
-        weights = rows.data.astype(np.float32) if options.weighted else NOTHING
+        weights = weights_of(rows, options.weighted)
         filters, bounds = filters_of(rows, options.n_threads), even_bounds(rows.indptr, _BLOCKS)
         return cls(rows, n_negatives, weights, filters, pool, bounds, np.zeros(rows.shape[0]))
 
@@ -391,13 +394,9 @@ def _epochs(
         wrong = user_half.step(users, items, options, key, epoch, _USERS)
         return (wrong + item_half.step(items, users, options, key, epoch, _ITEMS)) / n_samples
 
-    def learned() -> Learned:
-        return {**users.learned("user"), **items.learned("item")}
+    counted = {"item_counts_": of_items.astype(np.int64), "n_negatives_": user_half.n_negatives, "seed_": seed}
 
-    counted = {
-        "item_counts_": of_items.astype(np.int64),
-        "n_negatives_": user_half.n_negatives,
-        "seed_": seed,
-        "n_epochs_": epochs.stop,
-    }
-    return {**counted, **run_epochs(epochs, step, learned, watch, callback, "LogisticMF", progress)}
+    def learned() -> Learned:
+        return {**counted, **users.learned("user"), **items.learned("item")}
+
+    return run_epochs(epochs, step, learned, watch, callback, "LogisticMF", progress)

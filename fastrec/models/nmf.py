@@ -14,7 +14,7 @@ from fastrec._nndsvd import nndsvd
 from fastrec._nonnegative import Problem
 from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
-from fastrec._types import Array, Csr
+from fastrec._types import Array, Csr, Ids
 from fastrec.models.base import FactorModel
 from fastrec.models.fold_in import with_rows, with_zero_rows
 from fastrec.models.stopping import EarlyStopping, Watch
@@ -161,7 +161,8 @@ class NMF(FactorModel):
             Row r belongs to ``users[r]``.
         users : list of int, optional
             Their factors are folded in, the items' stay as they are: ids below the number of users replace, others are
-            appended; users between are zero. Default: all users in order, who may have become more, as may items.
+            appended; users between are zero. Default: all users in order, who may have become more, as may items: new
+            ones that only new users have start at random.
         n_epochs : int, at least 0
             Further epochs over all rows; given users are solved once, whatever it is.
 
@@ -250,6 +251,9 @@ class NMF(FactorModel):
             _check.at_least_as_many(ratings.shape, (self._n_users(), self._n_items()), "user_items")
             learned = (self.user_factors_, self.item_factors_)
             users, items = (with_zero_rows(one, size) for one, size in zip(learned, ratings.shape, strict=True))
+            apart = _columns_apart(ratings, users, self._n_items())
+            if len(apart):
+                items[apart] = options.drawn(ratings, _random.seed_of(self.random_state))[apart]
             sides = aligned_copy(users), aligned_copy(items)
         else:
             sides = options.start_of(ratings, None, _random.seed_of(self.random_state))
@@ -316,19 +320,26 @@ class Options(NamedTuple):
 
     def _own_start(self, ratings: Csr, seed: int) -> tuple[Array, Array]:
         if self.start == "random" or 0 in ratings.shape:
-            return aligned_rows(ratings.shape[0], self.n_factors), aligned_copy(self._drawn(ratings, seed))
+            return aligned_rows(ratings.shape[0], self.n_factors), aligned_copy(self.drawn(ratings, seed))
         users, items = nndsvd(ratings, self.n_factors, seed, self.n_threads)
         beyond = ~items.any(axis=0)
         if beyond.any():
-            items[:, beyond] = self._drawn(ratings, seed)[:, beyond]
+            items[:, beyond] = self.drawn(ratings, seed)[:, beyond]
         return aligned_copy(users), aligned_copy(items)
 
-    def _drawn(self, ratings: Csr, seed: int) -> Array:
+    def drawn(self, ratings: Csr, seed: int) -> Array:
         """Item factors with which users alike would have the mean of all cells."""
         n_cells = float(ratings.shape[0]) * ratings.shape[1] if self.with_zeros else float(len(ratings.data))
         mean = float(ratings.data.sum(dtype=np.float64)) / max(n_cells, 1.0)
         deviation = (mean / self.n_factors) ** 0.5
         return np.abs(_random.normal(seed, ratings.shape[1], self.n_factors, deviation, np.float32, self.n_threads))
+
+
+def _columns_apart(ratings: Csr, users: Array, n_items: int) -> Ids:
+    """Items beyond ``n_items`` that only users without factors have: zeros on both sides would stay zeros."""
+    learned = np.repeat(users.any(axis=1), np.diff(ratings.indptr))
+    new = np.unique(ratings.indices[ratings.indices >= n_items])
+    return np.setdiff1d(new, ratings.indices[learned])
 
 
 def _epochs(

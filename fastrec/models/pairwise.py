@@ -24,6 +24,8 @@ from fastrec.models.descent import (
     check_memory,
     interactions,
     run_epochs,
+    weighs_by_value,
+    weights_of,
 )
 from fastrec.models.fold_in import with_rows
 from fastrec.models.stopping import EarlyStopping, Learned, Watch
@@ -155,12 +157,10 @@ class PairwiseModel(FactorModel):
         options = self._options()
         watch = Watch(early_stopping, self, options.n_epochs)
         seed, rows = _random.seed_of(self.random_state), interactions(user_items)
-        counts = np.bincount(rows.indices, minlength=rows.shape[1]).astype(np.int64)
         options.check_memory(rows.shape[0], rows)
         state = self._continued(rows, np.arange(rows.shape[0]), {}, options, seed)
-        run = Run(rows, counts, options, seed, range(options.n_epochs))
-        learned = self._epochs(run, state, watch, callback, _check.flag(progress, "progress"))
-        return self._learn({"item_counts_": counts, "seed_": seed, "n_epochs_": options.n_epochs, **learned})
+        run = Run(rows, _users_of_items(rows), options, seed, range(options.n_epochs))
+        return self._learn(self._epochs(run, state, watch, callback, _check.flag(progress, "progress")))
 
     def partial_fit(
         self, user_items: Any, *, users: Any = None, n_epochs: int = 1, callback: Callback | None = None
@@ -202,14 +202,15 @@ class PairwiseModel(FactorModel):
         options.check_memory(n_after, rows)
         known = self._state_of_learning()
         state = self._continued(rows, ids, known, options, self.seed_)
-        first_epoch = self.n_epochs_
-        run = Run(rows, self.item_counts_, options, self.seed_, range(first_epoch, first_epoch + n_epochs))
+        counts = _users_of_items(rows)
+        if users is not None:
+            counts = np.maximum(counts, self.item_counts_)
+        run = Run(rows, counts, options, self.seed_, range(self.n_epochs_, self.n_epochs_ + n_epochs))
         learned = self._epochs(run, state, Watch(None, self, n_epochs), callback, False)
         for name in {"user_factors_", "user_squares_"} & set(learned):
             before = known.get(name, np.zeros((self._n_users(), options.n_factors), np.float32))
             learned[name] = with_rows(before, ids, learned[name])
-        kept = {"item_counts_": self.item_counts_, "seed_": self.seed_, "n_epochs_": first_epoch + n_epochs}
-        return self._learn({**kept, **learned})
+        return self._learn(learned)
 
     @abstractmethod
     def _kernels(self, n_items: int) -> Kernels:
@@ -220,7 +221,7 @@ class PairwiseModel(FactorModel):
         options, n_samples = run.options, max(len(run.rows.indices), 1)
         kernels = self._kernels(run.rows.shape[1])
         learn = _dispatch.kernel(kernels.cell)
-        weights = run.rows.data if options.weighted else None
+        weights = weights_of(run.rows, True) if options.weighted else None
         key = _random.keyed(run.seed, FOR_EPOCHS)
         blocks = Blocks(
             run.rows, weights, key, options.n_threads, times_drawn=run.times_drawn, n_parts=self._n_parts
@@ -230,9 +231,10 @@ class PairwiseModel(FactorModel):
         def step(epoch: int) -> float:
             return blocks.run_epoch(epoch, learn, *state, options.adaptive, *steps, *kernels.own) / n_samples
 
-        return run_epochs(
-            run.epochs, step, lambda: state.learned(options), watch, callback, type(self).__name__, progress
-        )  # fmt: skip
+        def learned() -> Learned:
+            return {"item_counts_": run.counts, "seed_": run.seed, **state.learned(options)}
+
+        return run_epochs(run.epochs, step, learned, watch, callback, type(self).__name__, progress)
 
     def _continued(self, rows: Csr, ids: Array, known: Learned, options: Options, seed: int) -> State:
         """State of the users ``ids`` and of all items: as known, or at the start."""
@@ -256,7 +258,7 @@ class PairwiseModel(FactorModel):
         return State(users, items, biases, squares)
 
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
-        options = self._options()
+        options = self._options()._replace(n_factors=self.item_factors_.shape[1])
         _check.not_negative(rows.data, "user_items", "interactions")
         items = self._derived("items of kernels", self.item_factors_, lambda: aligned_copy(self.item_factors_))
         drawn = self._derived(
@@ -264,8 +266,8 @@ class PairwiseModel(FactorModel):
             self.item_counts_,
             lambda: pool_of(self.item_counts_, options.by_popularity),
         )
-        biases = self.item_biases_ if options.item_bias else NOTHING
-        weights = rows.data.astype(np.float32) if options.weighted else NOTHING
+        biases = getattr(self, "item_biases_", NOTHING)
+        weights = weights_of(rows, options.weighted)
         kernels, width = self._kernels(self._n_items()), padded(options.n_factors)
         out = aligned_rows(rows.shape[0], options.n_factors, 1 + kernels.folds_in_by_adagrad)
         out[:, width:] = START_OF_SQUARES
@@ -274,7 +276,10 @@ class PairwiseModel(FactorModel):
             filters_of(rows, n_threads), drawn, items, biases, FOLD_IN_PASSES, options.learning_rate,
             options.regularization, out, *kernels.own, rows_a_block=_USERS_A_BLOCK,
         )  # fmt: skip
-        return self._with_one(out[:, : options.n_factors])
+        factors = out[:, : options.n_factors]
+        with np.errstate(over="ignore", invalid="ignore"):
+            _check.converging(float(factors.sum()), "folding in")
+        return self._with_one(factors)
 
     def _ranked_items(self) -> Array:
         if not hasattr(self, "item_biases_"):
@@ -294,13 +299,13 @@ class PairwiseModel(FactorModel):
     def _options(self) -> Options:
         return Options(
             n_factors=_check.integer(self.n_factors, "n_factors", 1, np.iinfo(np.int32).max),
-            learning_rate=np.float32(_check.real(self.learning_rate, "learning_rate", 0)),
-            regularization=np.float32(_check.real(self.regularization, "regularization", 0)),
+            learning_rate=_check.single(self.learning_rate, "learning_rate"),
+            regularization=_check.single(self.regularization, "regularization"),
             n_epochs=_check.integer(self.n_epochs, "n_epochs", 0),
             adaptive=_check.choice(self.optimizer, "optimizer", ("sgd", "adagrad")) == "adagrad",
             by_popularity=_check.choice(self.negative_sampling, "negative_sampling", SAMPLINGS) == "popularity",
             item_bias=_check.flag(self.item_bias, "item_bias"),
-            weighted=_check.choice(self.sample_weight or "none", "sample_weight", ("value", "none")) == "value",
+            weighted=weighs_by_value(self.sample_weight),
             n_threads=_threads.resolve(self.n_threads),
         )
 
@@ -321,6 +326,10 @@ class PairwiseModel(FactorModel):
         _check.attributes({name: hasattr(self, name) for name in expected}, expected)
         _check.integer(self.seed_, "seed_", 0)
         _check.integer(self.n_epochs_, "n_epochs_", 0)
+
+
+def _users_of_items(rows: Csr) -> npt.NDArray[np.int64]:
+    return np.bincount(rows.indices, minlength=rows.shape[1]).astype(np.int64)
 
 
 class BPR(PairwiseModel):
@@ -363,7 +372,7 @@ class BPR(PairwiseModel):
     item_biases_ : ndarray of float32, shape (n_items,)
         With ``item_bias`` only.
     item_counts_ : ndarray of int64, shape (n_items,)
-        Users of every item in ``fit``.
+        Users of every item, or those of ``fit`` where later a `partial_fit` of some users met fewer.
     seed_, n_epochs_ : int
         The seed that was used, and the epochs that the factors have had: `partial_fit` goes on from these.
     user_squares_, item_squares_, bias_squares_ : ndarray of float32

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from fastrec import _check
-from fastrec._types import Array, Csr, Explanation, Ids, Pattern, TopK
-from fastrec.models.base import NeighbourRequest, Ranking, Recommender, Request, stored
+from fastrec._types import Array, Csr, Ids, Pattern, TopK
+from fastrec.models.base import LinearModel, NeighbourRequest, Ranking, Recommender, Request, stored
 from fastrec.selection import best_of_product
 
 
@@ -78,7 +78,7 @@ class SimilarityModel(Recommender):
         return int(self.user_items_.shape[1])
 
 
-class ItemSimilarityModel(SimilarityModel):
+class ItemSimilarityModel(SimilarityModel, LinearModel):
     """A model whose score is the user's row times the similarity of items."""
 
     _similar_axis = 1
@@ -106,41 +106,7 @@ class ItemSimilarityModel(SimilarityModel):
         """
         return self._neighbours_of(items, "items", k, candidates, exclude, n_threads)
 
-    def explain(self, user: int | None, item: int, user_items: Any) -> Explanation:
-        """Why an item is recommended: what each item of the user's row adds to its score.
-
-        Parameters
-        ----------
-        user : int or None
-            Whose row it is; the row says all, so that a new user is explained too.
-        item : int
-            The item to explain.
-        user_items : sparse matrix, shape (1, n_items)
-            The user's row.
-
-        Returns
-        -------
-        Explanation
-            ``items`` of the row by their ``contributions``, the row's value times the similarity in float64, most
-            first, which sum to ``score``: the one of `recommend`, 0 where it does not rank the item.
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        TypeError, ValueError
-            An argument is not as described, or shapes do not match.
-        """
-        self._check_fitted()
-        if user is not None:
-            _check.integer(user, "user", 0)
-        item = _check.integer(item, "item", 0, self._n_items() - 1)
-        row = _check.csr(user_items, "user_items")
-        _check.row_of_each(row.shape, 1, "[user]", self._n_items())
-        return Explanation.of(row.indices, row.data.astype(np.float64) * self._similarities(row.indices, item))
-
     def _similarities(self, items: Ids, item: int) -> Array:
-        """Of some items with one, in float64."""
         values: Array = self.similarity_[items].tocsc()[:, [item]].toarray()[:, 0]
         return values.astype(np.float64)
 

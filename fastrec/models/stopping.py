@@ -118,9 +118,7 @@ class Watch:
         if not callable(rule.score):
             return -_check.real(loss, "loss", fix="the model diverged; use a smaller step or more regularization")
         now = learned()
-        so_far = copy.copy(self._model)
-        for name, value in now.items():
-            setattr(so_far, name, value)
+        so_far = copy.copy(self._model)._learn(now)
         score = _check.real(rule.score(so_far), "early_stopping.score", fix="return a float that is not NaN")
         self._scores.append(score)
         if self._best is None or score > self._best[0]:

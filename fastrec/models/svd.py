@@ -9,11 +9,11 @@ from numpy.typing import DTypeLike
 from scipy.sparse import csr_array
 
 from fastrec import _check, _random, _threads
-from fastrec._types import Array, Csr
-from fastrec.models.base import FactorModel
+from fastrec._types import Array, Csr, Ids
+from fastrec.models.base import FactorModel, LinearModel
 
 
-class PureSVD(FactorModel):
+class PureSVD(FactorModel, LinearModel):
     """Truncated singular value decomposition: a user's scores are the user's row, projected on a few directions.
 
     Minimises |X - X V V'|^2 over V with ``n_factors`` orthonormal columns; all cells of X count, unseen ones as zeros.
@@ -98,12 +98,17 @@ class PureSVD(FactorModel):
         _check.memory(n_bytes, f"a decomposition of {n_users} users by {n_items} items", "use fewer factors")
         values, directions = _decompose(ratings.to_scipy().astype(np.float64), n_factors, seed)
         item_factors = directions.astype(dtype)
-        self.user_factors_ = _projected(ratings, item_factors)
-        self.item_factors_, self.singular_values_ = item_factors, values
+        user_factors = _check.finite(_projected(ratings, item_factors), "user_items, projected")
+        self.user_factors_, self.item_factors_, self.singular_values_ = user_factors, item_factors, values
         return self
 
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
         return _projected(rows, self.item_factors_)
+
+    def _similarities(self, items: Ids, item: int) -> Array:
+        directions = self.item_factors_.astype(np.float64)
+        values: Array = directions[items] @ directions[item]
+        return values
 
     def _check_learned(self) -> None:
         super()._check_learned()
