@@ -18,6 +18,7 @@ from fastrec._types import Array, Csr, Ids, Pattern, is_sparse
 
 _MOST_ITEMS = np.iinfo(np.int32).max
 _MOST_SQUARED = 1e18
+_MOST_WHOLE = 1 << 24  # up to which float32 holds all integers
 _NOT_WORTH_ASKING = 1 << 25  # the system is asked in up to half a millisecond
 
 
@@ -86,6 +87,14 @@ def choice(value: Any, name: str, options: Collection[str], *, or_none: bool = F
         raise TypeError(_message(name, expected, f"{value!r} ({type(value).__name__})"))
     if value not in options:
         raise ValueError(_message(name, expected, repr(value)))
+    return value
+
+
+def storable(value: Any, name: str) -> Any:
+    """A parameter that a file can hold."""
+    if value is not None and not isinstance(value, bool | int | float | str | list | tuple):
+        expected = "None, a number, a string or a pair, which a file can hold"
+        raise TypeError(_message(name, expected, repr(value), "pickle the model instead"))
     return value
 
 
@@ -180,25 +189,27 @@ def csr(
     *,
     keep_zeros: bool = False,
     integers: bool = False,
+    single: bool = False,
     overflowed: bool = False,
     as_stored: bool = False,
     n_threads: int = 1,
 ) -> Csr:
     """A sparse matrix, or a dense one converted, as canonical CSR of finite float32 or float64 values.
 
-    ``integers`` lets int32 and int64 stay what they are, ``overflowed`` also takes inf, ``as_stored`` any order of a
+    ``integers`` lets int32 and int64 stay what they are, ``single`` makes them float32 where that holds them all, so
+    that what follows is float32 as `score_dtype` promises. ``overflowed`` also takes inf, ``as_stored`` any order of a
     row's columns, twice the same included. The argument itself is never changed; threads look at it, and sort what is
     not sorted.
     """
     if is_sparse(matrix):
         if matrix.ndim != 2:
             raise ValueError(_message(name, "a sparse matrix of two dimensions", f"shape {matrix.shape}"))
-        dtype = _value_dtype(matrix.dtype, name, integers=integers)
+        given, dtype = matrix.dtype, _value_dtype(matrix.dtype, name, integers=integers)
         source = matrix if matrix.format == "csr" else _converted(matrix, name, dtype)
         data, indices, indptr = np.asarray(source.data), np.asarray(source.indices), np.asarray(source.indptr)
     else:
         array = _as_array(matrix, name)
-        dtype = _value_dtype(array.dtype, name, integers=integers)
+        given, dtype = array.dtype, _value_dtype(array.dtype, name, integers=integers)
         if array.ndim != 2:
             raise ValueError(_message(name, "a matrix of two dimensions", f"shape {array.shape}"))
         source = csr_array(array.astype(dtype, copy=False))
@@ -207,6 +218,8 @@ def csr(
 
     ascending = _places(data, indices, indptr, n_rows, n_columns, name, n_threads)
     n_stored = int(indptr[-1])
+    if single and given.kind in "iu" and _fit_float32(data[:n_stored]):
+        dtype = np.dtype(np.float32)
     values = np.ascontiguousarray(data[:n_stored], dtype)
     ids, ends = np.ascontiguousarray(indices[:n_stored], np.int32), np.ascontiguousarray(indptr, np.int64)
     rows = Csr(values, ids, ends, (n_rows, n_columns))
@@ -390,8 +403,14 @@ def product_memory(n_columns: int, n_threads: int) -> None:
 
 def entries_memory(n_entries: int, dtype: npt.DTypeLike) -> None:
     """Refuse a sparse answer that does not fit."""
-    n_bytes = n_entries * (4 + np.dtype(dtype).itemsize)
+    of_indices = 4 if n_entries <= np.iinfo(np.int32).max else 12  # which SciPy copies to be as wide as row pointers
+    n_bytes = n_entries * (of_indices + np.dtype(dtype).itemsize)
     memory(n_bytes, f"an answer of up to {n_entries} entries", "use a smaller k, or fewer rows at a time")
+
+
+def rows_memory(n_rows: int) -> None:
+    """Refuse so many rows, most of them empty, that their pointers do not fit."""
+    memory(40.0 * n_rows, f"a matrix of {n_rows} rows", "use smaller ids")
 
 
 def same_pattern(first: Csr, first_name: str, second: Csr, second_name: str) -> None:
@@ -427,6 +446,10 @@ def attributes(there: dict[str, bool], expected: dict[str, bool]) -> None:
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
+
+
+def _fit_float32(whole: Array) -> bool:
+    return bool(whole.min(initial=0) >= -_MOST_WHOLE and whole.max(initial=0) <= _MOST_WHOLE)
 
 
 def _not_nan(values: Array) -> npt.NDArray[np.bool_]:

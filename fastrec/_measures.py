@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -159,31 +160,35 @@ def _step_of_ones(n_ones: Array, p: Parameters) -> Array:
 
 
 def _item_centred(by_item: Csr, items: Statistics, p: Parameters) -> Array:
-    return _values(by_item) - _at_entries(_means(items), by_item)
+    return _centred(by_item, _row_of_entries(by_item))
 
 
 def _item_centred_factors(by_user: Csr, items: Statistics, users: Statistics, p: Parameters) -> Array:
-    return _values(by_user) - _means(items)[by_user.indices]
+    return _centred(by_user, by_user.indices)
 
 
 def _user_centred(by_item: Csr, items: Statistics, p: Parameters) -> Array:
-    values, user = _values(by_item), by_item.indices
-    n_users = by_item.shape[1]
-    means = np.bincount(user, values, n_users) / np.maximum(np.bincount(user, minlength=n_users), 1)
-    centred: Array = values - means[user]
-    return centred
+    return _centred(by_item, by_item.indices)
 
 
 def _user_centred_factors(by_user: Csr, items: Statistics, users: Statistics, p: Parameters) -> Array:
-    return _values(by_user) - _at_entries(_means(users), by_user)
+    return _centred(by_user, _row_of_entries(by_user))
 
 
-def _values(x: Csr) -> Array:
-    return x.data.astype(np.float64) if len(x.data) else np.ones(len(x.indices))
+def _centred(x: Csr, whose: Array) -> Array:
+    """Values less the mean of all that are theirs, which no rounding moves beyond the least and the largest."""
+    values = x.data.astype(np.float64) if len(x.data) else np.ones(len(x.indices))
+    n = int(whose.max(initial=-1)) + 1
+    least, largest = np.full(n, np.inf), np.full(n, -np.inf)
+    np.minimum.at(least, whose, values)
+    np.maximum.at(largest, whose, values)
+    means = np.bincount(whose, values, n) / np.maximum(np.bincount(whose, minlength=n), 1)
+    centred: Array = values - np.minimum(np.maximum(means, least), largest)[whose]
+    return centred
 
 
-def _means(rows: Statistics) -> Array:
-    return rows.total / np.maximum(rows.n_users, 1)
+def _row_of_entries(x: Csr) -> Array:
+    return _at_entries(np.arange(x.shape[0]), x)
 
 
 def _at_entries(of_rows: Array, x: Csr) -> Array:
@@ -325,10 +330,12 @@ class Measure(NamedTuple):
         """Let out what the user's function raised on a pair."""
         said = ", ".join(f"{name}={value!r}" for name, value in facts.items())
         try:
-            self.function.py_func(*facts.values())
+            answer = self.function.py_func(*facts.values())
         except Exception as error:
             raise ValueError(f"metric: {self.function.__name__}({said}) raised {error!r}.") from error
-        raise ValueError(f"metric: {self.function.__name__}({said}) raised an error when compiled.")
+        if not isinstance(answer, numbers.Real):
+            raise ValueError(f"metric: {self.function.__name__}({said}) returned {answer!r}, not a number.")
+        raise ValueError(f"metric: {self.function.__name__}({said}) raised an error when compiled, but not in Python.")
 
     def _near(self, own: Array, other: Array, stabilized: float, sides: Sequence[Statistics]) -> Array:
         """The second item's term as near scores take it, where they can be had; else nothing (csrc, Measure)."""

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array, issparse
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
+MOST_OF_32_BITS = np.iinfo(np.int32).max
 ENTRIES_AT_ONCE = 1 << 20  # of an operand that NumPy makes wider copies of
 Bar = Callable[[int], Any]  # told, while a kernel works, how many more rows are done
 
@@ -230,7 +231,7 @@ def _narrow(indptr: Offsets) -> npt.NDArray[Any]:
 
 def index_dtype(largest: int) -> npt.DTypeLike:
     """The narrower one of indices up to this."""
-    return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
+    return np.int32 if largest <= MOST_OF_32_BITS else np.int64
 
 
 def chunks(sizes: Offsets, most: int) -> Iterator[tuple[int, int]]:

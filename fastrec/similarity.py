@@ -66,7 +66,7 @@ def item_similarity(
     shrinkage : float, at least 0
         Pulls similarities that rest on little towards zero; 0 leaves them alone.
     shrinkage_type : {"stabilized", "bayesian", "additive"}
-        With h the shrinkage: "stabilized" adds h to the denominator, "bayesian" multiplies by x.y / (x.y + h),
+        With h the shrinkage: "stabilized" adds h to the denominator, "bayesian" multiplies by \|x.y\| / (\|x.y\| + h),
         "additive" adds h to X and Y. Own metrics have none, and not every metric has all three.
     threshold : float, optional
         Keep similarities strictly greater only.
@@ -356,7 +356,7 @@ class _Pairs(NamedTuple):
         other = int(self.id_of_rank[rank])
         values = self.by_item.data if len(self.by_item.data) else np.ones(len(self.by_item.indices))
         x, y = self.by_item._replace(data=values.astype(np.float64)).to_scipy()[[item, other]].toarray()
-        found = {"dot": float(x @ y), "n_common": float(((x != 0) & (y != 0)).sum())}
+        found = {"dot": float(np.cumsum(x * y)[-1]), "n_common": float(((x != 0) & (y != 0)).sum())}
         for name, of_items in zip(("count", "sum", "sumsq"), self.items[:3], strict=True):
             found |= {f"{name}_i": float(of_items[item]), f"{name}_j": float(of_items[other])}
         return {**found, "n_users": float(self.by_item.shape[1])}

@@ -205,3 +205,16 @@ def test_another_process_reads_it(path, model, tmp_path):
     code = f"import fastrec; print(type(fastrec.load({str(path)!r})).__name__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == type(model).__name__
+
+
+def test_a_metric_of_ones_own_is_refused_by_name(tmp_path):
+    import numba
+
+    @numba.njit
+    def common(dot, n_common, count_i, count_j, sum_i, sum_j, sumsq_i, sumsq_j, n_users):
+        return n_common
+
+    model = fastrec.ItemKNN(3, metric=common).fit(interactions())
+    with pytest.raises(TypeError, match=r"metric: expected None, a number, a string .*; pickle the model instead\."):
+        model.save(tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())

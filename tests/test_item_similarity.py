@@ -9,13 +9,14 @@ from scipy.sparse import csr_array, eye_array, vstack
 
 import fastrec
 from equality import assert_close, assert_rejects, assert_same, digest, fewer
-from fastrec import reference
+from fastrec import _types, reference
 from strategies import FLOATS, SPARSE_DTYPES, k_values, patterns, seeds, sparse_matrices, thread_counts
 from test_sparse_top_k_product import first_of_rows, rows_of
 
 COUNTS = [1.0, 1.0, 2.0, 3.0, 5.0]
-SYMMETRIC = ["cosine", "dot", "jaccard", "dice", "overlap", "lift", "pearson", "adjusted_cosine"]
-EXACT = [*SYMMETRIC, "tversky", "conditional_probability"]
+EXACT_AND_SYMMETRIC = ["cosine", "dot", "jaccard", "dice", "overlap", "lift", "pearson", "adjusted_cosine"]
+SYMMETRIC = [*EXACT_AND_SYMMETRIC, "pointwise_mutual_information", "log_likelihood_ratio"]
+EXACT = [*EXACT_AND_SYMMETRIC, "tversky", "conditional_probability"]
 WITH_LOG_OR_POWER = [
     "asymmetric_cosine",
     "s_plus",
@@ -53,6 +54,7 @@ def of_everything(dot, n_common, count_i, count_j, sum_i, sum_j, sumsq_i, sumsq_
 
 
 metrics = st.sampled_from(EXACT)
+logarithms = st.sampled_from(["pointwise_mutual_information", "log_likelihood_ratio"])
 of_integers = st.sampled_from([name for name in EXACT if name not in ("pearson", "adjusted_cosine")])  # no means
 symmetric_metrics = st.sampled_from(SYMMETRIC)
 
@@ -73,6 +75,12 @@ def options(draw, metrics=metrics):
         "keep_diagonal": draw(st.booleans()),
         **{name: value for name, value in own.items() if draw(st.booleans())},
     }
+
+
+# Any values, but for metrics that want counts.
+operands = st.tuples(sparse_matrices(), options()) | st.tuples(
+    sparse_matrices(values=COUNTS), options(st.sampled_from(WITH_LOG_OR_POWER))
+)
 
 
 @st.composite
@@ -97,11 +105,11 @@ def equals_reference(item_similarity):
 def is_close_to_the_reference(item_similarity):
     """Where libraries may differ in the last bits of a logarithm or a power."""
 
-    @given(sparse_matrices(FLOATS, values=COUNTS), options(st.sampled_from(WITH_LOG_OR_POWER)), st.data())
-    def law(user_items, options, data):
+    @given(sparse_matrices(values=COUNTS), options(st.sampled_from(WITH_LOG_OR_POWER)), st.data(), thread_counts)
+    def law(user_items, options, data, n_threads):
         options |= {**data.draw(restricted(user_items.shape[1])), "threshold": None}
         expected = reference.item_similarity(user_items, 100, **options)
-        answer = item_similarity(user_items, 100, **options)
+        answer = item_similarity(user_items, 100, **options, n_threads=n_threads)
         assert_same((answer.toarray() != 0).sum(axis=1), (expected.toarray() != 0).sum(axis=1))
         size = max(user_items.shape[0], 1) if options["metric"] == "log_likelihood_ratio" else 0
         magnitude = np.maximum(np.abs(expected.toarray()), np.float64(size))  # its terms cancel
@@ -136,8 +144,9 @@ def is_what_the_formula_says(item_similarity):
 
 
 def is_a_prefix_of_the_answer_for_more(item_similarity):
-    @given(sparse_matrices(), k_values, options())
-    def law(user_items, k, options):
+    @given(st.data(), k_values)
+    def law(data, k):
+        user_items, options = data.draw(operands)
         fewer, more = (item_similarity(user_items, n, **options) for n in (k, k + 1))
         assert_same(fewer, first_of_rows(more, k))
 
@@ -168,7 +177,7 @@ def moves_with_the_order_of_users_by_rounding_only(item_similarity):
 
 
 def permutes_with_the_items(item_similarity):
-    @given(sparse_matrices(FLOATS, values=COUNTS, forms=["csr_array"]), options(of_integers), seeds)
+    @given(sparse_matrices(FLOATS, values=COUNTS, forms=["csr_array"]), options(of_integers | logarithms), seeds)
     def law(user_items, options, seed):
         order = np.random.default_rng(seed).permutation(user_items.shape[1])
         answer = item_similarity(user_items, 100, **options).toarray()
@@ -195,8 +204,9 @@ def has_a_diagonal_of_one(item_similarity):
 
 
 def drops_by_the_threshold_what_a_filter_would(item_similarity):
-    @given(sparse_matrices(FLOATS), k_values, options())
-    def law(user_items, k, options):
+    @given(st.data(), k_values)
+    def law(data, k):
+        user_items, options = data.draw(operands)
         threshold = options.pop("threshold")
         threshold = 0.1 if threshold is None else threshold
         everything = item_similarity(user_items, 100, **options)
@@ -535,3 +545,57 @@ def test_inputs_are_unchanged(user_items, k, options):
     before = digest(user_items)
     fastrec.item_similarity(user_items, k, **options)
     assert digest(user_items) == before
+
+
+@pytest.mark.parametrize("metric", ["pearson", "adjusted_cosine"])
+@pytest.mark.parametrize("value", [0.1, 0.7, 1 / 3, 1e-9, 3.0])
+def test_ratings_that_are_all_the_same_are_like_no_others(metric, value):
+    """Their mean is themselves, however their sum rounds: 0 / 0."""
+    rng = np.random.default_rng(0)
+    ratings = np.round(rng.random((50, 8)) * 10 + 1) / 10
+    if metric == "pearson":
+        ratings[:, 0] = value
+        assert fastrec.item_similarity(ratings, 8, metric=metric)[[0]].nnz == 0
+    everybody = np.full((7, 3), value)
+    assert fastrec.item_similarity(everybody, 3, metric=metric).nnz == 0
+
+
+def test_bayesian_shrinkage_of_negative_similarities():
+    ratings = np.array([[1.0, -1.0, 2.0]])
+    answer = fastrec.item_similarity(ratings, 3, shrinkage=1.0, shrinkage_type="bayesian").toarray()
+    np.testing.assert_allclose(answer, [[0, -1 / 2, 2 / 3], [-1 / 2, 0, -2 / 3], [2 / 3, -2 / 3, 0]])
+
+
+def test_what_a_measure_raised_at_is_what_it_was_given():
+    """To the last bit, so that it raises again where the error is let out."""
+    rng = np.random.default_rng(1)
+    ratings = rng.random((60, 4))
+    dot = float(np.cumsum(ratings[:, 0] * ratings[:, 1])[-1])
+    assert dot != float(ratings[:, 0] @ ratings[:, 1])
+
+    @numba.njit
+    def picky(x, n_common, count_i, count_j, sum_i, sum_j, sumsq_i, sumsq_j, n_users):
+        if x == dot:
+            raise ValueError("exactly this")
+        return x
+
+    with pytest.raises(ValueError, match=rf"picky\(dot={dot!r}, .*exactly this"):
+        fastrec.item_similarity(ratings, 2, metric=picky)
+
+    @numba.njit
+    def silent(x, n_common, count_i, count_j, sum_i, sum_j, sumsq_i, sumsq_j, n_users):
+        return None if x == dot else x
+
+    with pytest.raises(ValueError, match=r"silent.* returned None, not a number"):
+        fastrec.item_similarity(ratings, 2, metric=silent)
+
+
+def test_row_pointers_of_64_bits(monkeypatch):
+    """As an answer of more than 2^31 entries has them."""
+    rows = csr_array((np.random.default_rng(0).random((30, 20)) < 0.3).astype(np.float32))
+    expected = fastrec.item_similarity(rows, 5)
+    monkeypatch.setattr(_types, "MOST_OF_32_BITS", 10)
+    answer = fastrec.item_similarity(rows, 5)
+    assert answer.indptr.dtype == answer.indices.dtype == np.int64
+    assert_same(answer, expected)
+    assert fastrec.sparse_top_k_product(rows.T, rows, 5).indptr.dtype == np.int64

@@ -200,3 +200,42 @@ def test_negative_counts_cannot_be_weighted():
     rows.data[0] = -1
     with pytest.raises(ValueError, match="counts"):
         fastrec.ItemKNN(weighting="bm25").fit(rows)
+
+
+@pytest.mark.parametrize("name", sorted(PARTLY))
+def test_partial_fit_of_another_dtype_or_with_other_parameters_is_a_fresh_fit(name):
+    rng = np.random.default_rng(5)
+    rows = sp.csr_array(((rng.random((20, 15)) < 0.1) * rng.random((20, 15))).astype(np.float32))
+    new = sp.csr_array(rng.random((1, 15)) * (rng.random((1, 15)) < 0.2))
+    model = clone(PARTLY[name]).fit(rows).partial_fit(new, users=[3])
+    fresh = clone(PARTLY[name]).fit(model.user_items_)
+    assert model.similarity_.dtype == fresh.similarity_.dtype == np.float64
+    np.testing.assert_array_equal(model.similarity_.toarray(), fresh.similarity_.toarray())
+    narrow = new.astype(np.float32)
+    model = clone(PARTLY[name]).fit(rows).set_params(k=2).partial_fit(narrow, users=[3])
+    fresh = clone(PARTLY[name]).set_params(k=2).fit(model.user_items_)
+    np.testing.assert_array_equal(model.similarity_.toarray(), fresh.similarity_.toarray())
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint32", "bool", "float16"])
+@pytest.mark.parametrize("name", sorted(PARTLY))
+def test_whole_numbers_are_answered_in_float32(name, dtype):
+    rows = ratings(2).toarray()
+    model, given = clone(PARTLY[name]).fit(ratings(2)), rows.astype(dtype)
+    if dtype == "bool":
+        model = clone(PARTLY[name]).fit(given.astype(np.float32))
+    other = clone(PARTLY[name]).fit(given)
+    assert other.similarity_.dtype == np.float32
+    np.testing.assert_array_equal(other.similarity_.toarray(), model.similarity_.toarray())
+    one, two = model.recommend(None, given.astype(np.float32), 4), other.recommend(None, given, 4)
+    assert one.scores.dtype == two.scores.dtype == np.float32
+    np.testing.assert_array_equal(one.scores, two.scores)
+    beyond = fastrec.ItemKNN(3).fit(np.array([[2**24 + 1, 1]]))
+    assert beyond.user_items_.toarray()[0, 0] == 2**24 + 1
+
+
+def test_partial_fit_refuses_ids_that_need_more_memory_than_there_is(monkeypatch):
+    monkeypatch.setattr("fastrec._machine.available_memory", lambda: 1 << 30)
+    model = fastrec.ItemKNN(3).fit(ratings(0))
+    with pytest.raises(MemoryError, match=r"a matrix of 1000000001 rows needs .* use smaller ids"):
+        model.partial_fit(ratings(1)[:1], users=[10**9])

@@ -375,7 +375,7 @@ struct Measure {
   std::ptrdiff_t n_items, n_ranks;
   double n_users;
   double shrinkage;      // added to the denominator
-  double bayesian;       // multiplies by dot / (dot + bayesian), where it is not 0
+  double bayesian;       // multiplies by |dot| / (|dot| + bayesian), where it is not 0
   double weights[6];     // of tversky: alpha, beta; of s_plus: l1, t1, t2, l2, l3, power
   CustomFormula custom;  // for Formula::custom,
   std::int64_t* failed;  // item * n_ranks + rank of a pair that it failed on; -1: none

@@ -116,7 +116,7 @@ class HeadWorkspace {
       if (status != Status::done) return status;
     }
     n_items = std::min({n_items, rows.columns, most_head_items<Count>});
-    if (n_items <= 0) return Status::done;
+    if (n_items <= 0 || rows.rows == 0) return Status::done;
     const std::ptrdiff_t n_padded = padded_head(n_items);
     bits_ = Scratch<std::uint64_t>(1, n_padded * head_.n_words, Fill::nothing);
     counts = Scratch<Count>(1, n_padded * n_padded, Fill::nothing);

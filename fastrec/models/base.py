@@ -212,7 +212,7 @@ class Recommender(Estimator):
             self._check_rows_not_needed(ids, rows_needed)
             assert ids is not None
             return Request(ids, None, len(ids))
-        rows = _check.csr(user_items, "user_items", keep_zeros=self._zeros_are_ratings)
+        rows = _check.csr(user_items, "user_items", keep_zeros=self._zeros_are_ratings, single=True)
         n_rows = rows.shape[0] if ids is None else len(ids)
         _check.row_of_each(rows.shape, n_rows, "users", self._n_items())
         return Request(ids, rows, n_rows)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
+from fastrec import _check
 from fastrec._types import is_sparse
 
 _FORMAT_VERSION = 1
@@ -47,7 +48,7 @@ def write(content: Content, path: str | PathLike[str]) -> None:
     header = {
         "format_version": _FORMAT_VERSION,
         "model": content.model,
-        "parameters": {name: _plain(value) for name, value in content.parameters.items()},
+        "parameters": {name: _check.storable(_plain(value), name) for name, value in content.parameters.items()},
         "shapes": shapes,
         "numbers": numbers,
     }

@@ -45,22 +45,25 @@ class NeighbourModel(SimilarityModel):
         Notes
         -----
         Only rows of `similarity_` that can change are computed again: of items, or users, that share an entry with a
-        changed one. All are where the metric or the weighting looks at everything.
+        changed one. All are where the metric or the weighting looks at everything, where parameters were changed since
+        the fit, or where float64 meets float32.
         """
         _check.integer(n_epochs, "n_epochs", 0)
-        rows = _check.csr(user_items, "user_items")
+        rows = _check.csr(user_items, "user_items", single=True)
         if not self.__sklearn_is_fitted__():
             if users is None:
                 return self.fit(user_items)
             self._check_fitted()
         ids = np.arange(rows.shape[0]) if users is None else _check.unique_ids(users, "users")
         _check.row_of_each(rows.shape, len(ids), "users", self._n_items())
+        _check.rows_memory(int(ids.max(initial=-1)) + 1)
         before = self.user_items_
         after = with_rows(before, ids, rows.to_scipy())
-        changed = self._changed(before, after, ids)
+        as_before = after.dtype == before.dtype and self._parameters() == self._made_with
+        changed = self._changed(before, after, ids) if as_before else None
         fresh = self._similar(Csr.of_canonical(after), changed)
         similarity = fresh if changed is None else with_rows(self.similarity_, changed, fresh[changed])
-        self.similarity_, self.user_items_ = similarity, after
+        self._keep(similarity, after)
         return self
 
     def _similarity_of(self, ratings: Csr, *, progress: bool) -> csr_array:

@@ -21,6 +21,7 @@ class SimilarityModel(Recommender):
     _similar_axis: ClassVar[int]  # of user_items_: 0 for users, 1 for items
     similarity_: Any  # what is similar to each, a row each
     user_items_: csr_array
+    _made_with: dict[str, Any]
 
     def fit(self, user_items: Any, y: Any = None, *, progress: bool = False) -> Self:
         """Learn from interactions.
@@ -38,10 +39,22 @@ class SimilarityModel(Recommender):
         -------
         The model itself. It is unchanged when anything was raised.
         """
-        ratings = _check.csr(user_items, "user_items")
+        ratings = _check.csr(user_items, "user_items", single=True)
         similarity = self._similarity_of(ratings, progress=_check.flag(progress, "progress"))
-        self.similarity_, self.user_items_ = similarity, stored(ratings)
+        self._keep(similarity, stored(ratings))
         return self
+
+    def _keep(self, similarity: Any, user_items: csr_array) -> None:
+        """Take over what was learned, and by which parameters."""
+        self.similarity_, self.user_items_, self._made_with = similarity, user_items, self._parameters()
+
+    def _restore(self, learned: dict[str, Any]) -> None:
+        super()._restore(learned)
+        self._made_with = self._parameters()
+
+    def _parameters(self) -> dict[str, Any]:
+        """Those that change what is learned."""
+        return {**self.get_params(), "n_threads": None}
 
     @abstractmethod
     def _similarity_of(self, ratings: Csr, *, progress: bool) -> Any:

@@ -125,7 +125,7 @@ def log_likelihood_ratio(p: Pairs, h: float) -> Any:
         (n - x - y + both, (n - x) * (n - y) / n),
     ]  # fmt: skip
     (first, second, third, fourth) = (np.where(k > 0, k * np.log(k / expected), 0.0) for k, expected in cells)
-    return 2.0 * (first + second + third + fourth)
+    return 2.0 * ((first + fourth) + (second + third))
 
 
 OF_ONES = (overlap, conditional_probability, lift, pointwise_mutual_information, log_likelihood_ratio)
@@ -243,6 +243,14 @@ class Statistics(NamedTuple):
         return n_users[item], n_users[others], total[item], total[others], sumsq[item], sumsq[others]
 
 
+def centred(values: Array, whose: Array) -> Array:
+    """Values less the mean of those that are theirs, which is not beyond the least of them or the most."""
+    means = np.bincount(whose, values) / np.maximum(np.bincount(whose), 1)
+    of_each = [values[whose == one] for one in whose]
+    clipped = [np.clip(means[one], x.min(), x.max()) for one, x in zip(whose, of_each, strict=True)]
+    return values - np.array(clipped, np.float64)
+
+
 def sides(ratings: csr_array, metric: Any, parameters: dict[str, Any]) -> tuple[csr_array, csr_array]:
     """The two factors of the product: items by users, and users by items."""
     values: Array = ratings.data.astype(np.float64)
@@ -253,9 +261,9 @@ def sides(ratings: csr_array, metric: Any, parameters: dict[str, Any]) -> tuple[
     if metric in ("p3alpha", "rp3beta"):
         own, other = (np.power(values / total, parameters.get("alpha", 1.0)) for total in (of_item, of_user))
     if metric == "pearson":
-        own = other = values - of_item / np.bincount(item)[item]
+        own = other = centred(values, item)
     if metric == "adjusted_cosine":
-        own = other = values - of_user / np.bincount(user)[user]
+        own = other = centred(values, user)
     by_user, factors = (csr_array((x, ratings.indices, ratings.indptr), shape=ratings.shape) for x in (own, other))
     item_users = by_user.T.tocsr()
     item_users.sort_indices()
@@ -276,4 +284,5 @@ def similarities(p: Pairs, metric: Any, shrinkage: float, kind: str, parameters:
             sumsq_j=p.sumsq_j + shrinkage,
         )
     similar: Array = MEASURES[metric](p, shrinkage if kind == "stabilized" else 0.0, **parameters)
-    return similar * (p.dot / (p.dot + shrinkage)) if kind == "bayesian" and shrinkage else similar
+    size = np.abs(p.dot)
+    return similar * (size / (size + shrinkage)) if kind == "bayesian" and shrinkage else similar

@@ -42,8 +42,8 @@ inline double score_of(const Pair& pair, const Measure& m) noexcept {
   }
   if constexpr (formula == Formula::log_likelihood_ratio) {  // x and y: how many users have each
     const double n = m.n_users, without_x = n - x, without_y = n - y;
-    return 2.0 * (surprise(dot, x * y / n) + surprise(x - dot, x * without_y / n) +
-                  surprise(y - dot, without_x * y / n) + surprise(n - x - y + dot, without_x * without_y / n));
+    const double alike = surprise(dot, x * y / n) + surprise(n - x - y + dot, without_x * without_y / n);
+    return 2.0 * (alike + (surprise(x - dot, x * without_y / n) + surprise(y - dot, without_x * y / n)));
   }
 }
 
@@ -82,7 +82,7 @@ bool score_block(const PairBlock& block, std::ptrdiff_t item, const Measure& m, 
       scores[i] = score_of<formula>(pair, m);
     }
     for (std::ptrdiff_t i = 0; i < block.n && m.bayesian > 0; ++i) {
-      scores[i] *= block.dots[i] / (block.dots[i] + m.bayesian);
+      scores[i] *= std::abs(block.dots[i]) / (std::abs(block.dots[i]) + m.bayesian);
     }
     return true;
   }
