@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from fastrec import _machine
 from fastrec._relabel import relabelled
 from fastrec._row_facts import places_of_rows, values_of_rows
-from fastrec._types import Array, Csr, Ids, Pattern, is_sparse
+from fastrec._types import MOST_OF_32_BITS, Array, Csr, Ids, Pattern, is_sparse
 
 _MOST_ITEMS = np.iinfo(np.int32).max
 _MOST_SQUARED = 1e18
@@ -403,7 +403,7 @@ def product_memory(n_columns: int, n_threads: int) -> None:
 
 def entries_memory(n_entries: int, dtype: npt.DTypeLike) -> None:
     """Refuse a sparse answer that does not fit."""
-    of_indices = 4 if n_entries <= np.iinfo(np.int32).max else 12  # which SciPy copies to be as wide as row pointers
+    of_indices = 4 if n_entries <= MOST_OF_32_BITS else 12  # which SciPy copies to be as wide as row pointers
     n_bytes = n_entries * (of_indices + np.dtype(dtype).itemsize)
     memory(n_bytes, f"an answer of up to {n_entries} entries", "use a smaller k, or fewer rows at a time")
 
@@ -521,7 +521,7 @@ def _ids_in_order(values: Any, name: str, end: int, unit: str) -> tuple[Array, b
         return np.empty(0, np.int64), True
     if array.dtype.kind not in "iu":
         raise TypeError(_message(name, expected, f"dtype {array.dtype}", "pass integers"))
-    ascending = bool((array[1:] > array[:-1]).all())
+    ascending = array.size == 1 or bool((array[1:] > array[:-1]).all())
     low, high = (int(array[0]), int(array[-1])) if ascending else (int(array.min()), int(array.max()))
     if low < 0 or high >= end:
         raise ValueError(_message(name, expected, str(low if low < 0 else high)))

@@ -331,7 +331,7 @@ def best_of_product(
     Sums that are zero may be left out, and entries may stand in the order that SciPy's products have: a column the
     earlier, the later it got its first term.
     """
-    dtype = np.result_type(a.data, b.data)
+    dtype = np.result_type(a.data.dtype, b.data.dtype)
     if dtype.kind == "i" and threshold is not None:
         threshold = _whole_threshold(threshold, dtype)
     kept = max(1, min(k, b.shape[1]))

@@ -65,4 +65,39 @@ class Scratch {
   char* base_ = nullptr;
 };
 
+// Working memory that is zero when row-kernels get it, and when they leave it. That of one worker, where it is small,
+// stays with its thread for the next call: to clear it takes longer than a short call.
+template <class T>
+class Zeros {
+ public:
+  Zeros(int n_workers, std::ptrdiff_t length) : stays_(n_workers == 1 && length <= most_kept) {
+    if (!stays_) {
+      own_ = Scratch<T>(n_workers, length);
+    } else if (Kept& kept = of_thread(); kept.length < length || !kept.scratch) {
+      kept = {Scratch<T>(1, length), length};
+    }
+  }
+
+  explicit operator bool() const noexcept { return static_cast<bool>(array()); }
+  T* operator[](int worker) const noexcept { return array()[worker]; }
+
+ private:
+  static constexpr std::ptrdiff_t most_kept = (1 << 20) / sizeof(T);
+
+  struct Kept {
+    Scratch<T> scratch;
+    std::ptrdiff_t length = -1;
+  };
+
+  static Kept& of_thread() noexcept {
+    static thread_local Kept kept;
+    return kept;
+  }
+
+  const Scratch<T>& array() const noexcept { return stays_ ? of_thread().scratch : own_; }
+
+  bool stays_;
+  Scratch<T> own_;
+};
+
 }  // namespace fastrec

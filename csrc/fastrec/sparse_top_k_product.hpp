@@ -60,8 +60,8 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   ProductCost cost;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) cost.add(n_terms[row]);
   n_threads = worthwhile_threads(cost.total, n_threads);
-  const Scratch<Sum<Value>> sums(n_threads, b.columns);
-  const Scratch<std::uint8_t> marks(n_threads, b.columns);
+  const Zeros<Sum<Value>> sums(n_threads, b.columns);
+  const Zeros<std::uint8_t> marks(n_threads, b.columns);
   const Scratch<std::int32_t> touched(n_threads, b.columns + 1, Fill::nothing);
   const PickWorkspace<Value> pick(n_threads, b.columns, k);
   std::int64_t longest_row = 0;
