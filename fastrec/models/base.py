@@ -180,6 +180,12 @@ class Recommender(Estimator):
             Before ``fit``.
         TypeError, ValueError
             An argument is not as described, or shapes do not match.
+
+        Notes
+        -----
+        Of a user without history, and of all users of a model of no interactions, neighbour models and `SLIM` rank
+        nothing: items are -1. Where every item has a score, it is that of a user whose row is zero: the same for all
+        items, of which the lower come first, but for biases of items, and for `Popularity`.
         """
         self._check_fitted()
         k = _check.integer(k, "k", 1)
