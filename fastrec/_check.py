@@ -140,7 +140,9 @@ def dense(values: Any, name: str, *, what: str = "rows") -> Array:
 def finite(array: Array, name: str) -> Array:
     """No NaN, no inf."""
     if not np.isfinite(array).all():
-        raise ValueError(_message(name, "finite values", "NaN or inf"))
+        raise ValueError(
+            _message(name, "finite values", "NaN or inf", "set them to numbers, or scale what is too large")
+        )
     return array
 
 
@@ -332,9 +334,8 @@ def same_size(first: int, first_name: str, second: int, second_name: str, of: st
 def row_of_each(shape: tuple[int, int], n_rows: int, of: str, n_columns: int, *, name: str = "user_items") -> None:
     """A row for each of those that were named, over the columns that are known."""
     if shape != (n_rows, n_columns):
-        raise ValueError(
-            f"{name}: expected shape ({n_rows}, {n_columns}), a row for each of {of}, got {shape}; pass {name}[{of}]."
-        )
+        fix = f"pass {name}[{of}]" if shape[1] == n_columns else "its columns are those that the model knows"
+        raise ValueError(f"{name}: expected shape ({n_rows}, {n_columns}), a row for each of {of}, got {shape}; {fix}.")
 
 
 def columns(shape: tuple[int, int], n_columns: int, of: str, name: str) -> None:

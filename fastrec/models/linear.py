@@ -84,7 +84,7 @@ class EASE(ItemSimilarityModel):
         by_users = ridge.is_sooner_by_users()
         n_bytes = ridge.bytes_needed(by_users)
         _check.memory(n_bytes, f"EASE of {ratings.shape[1]} items in {dtype}", _LESS_MEMORY[dtype.name])
-        with kernel_bar(ridge.n_steps(by_users), f"EASE ({n_bytes / 2**30:.1f} GiB)", progress) as bar:
+        with kernel_bar(ridge.n_steps(by_users), f"EASE ({_amount(n_bytes)})", progress) as bar:
             weights = ridge.inverse_by_users(bar) if by_users else ridge.inverse(bar)
             _inverse_to_weights(weights, threads)
         return weights
@@ -117,6 +117,10 @@ class EASE(ItemSimilarityModel):
         n_items = _check.csr(self.user_items_, "user_items_").shape[1]
         for size, of in zip(weights.shape, ("rows", "columns"), strict=True):
             _check.same_size(size, "similarity_", n_items, "user_items_", of)
+
+
+def _amount(n_bytes: float) -> str:
+    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.1f} MiB"
 
 
 class SLIM(ItemSimilarityModel):
@@ -198,8 +202,8 @@ class SLIM(ItemSimilarityModel):
         n_items = ratings.shape[1]
         k = n_items if self.k is None else _check.integer(self.k, "k", 1)
         threads = _threads.resolve(self.n_threads)
-        squares = np.bincount(ratings.indices, np.square(ratings.data, dtype=np.float64), n_items)
         with np.errstate(over="ignore"):
+            squares = np.bincount(ratings.indices, np.square(ratings.data, dtype=np.float64), n_items)
             _check.finite(squares.astype(ratings.data.dtype), "squares of user_items")
         products = _Products.of(ratings, threads)
         blocks: dict[int, _Weights] = {}

@@ -196,6 +196,8 @@ class PairwiseModel(FactorModel):
             return self._learn(first._state_of_learning())
         options, rows = self._options(), interactions(user_items)
         ids = np.arange(rows.shape[0]) if users is None else _check.unique_ids(users, "users")
+        if users is None:
+            _check.at_least_as_many(rows.shape, (self._n_users(), self._n_items()), "user_items")
         _check.row_of_each(rows.shape, len(ids), "users", self._n_items())
         _check.same_size(options.n_factors, "n_factors", self.item_factors_.shape[1], "item_factors_", "columns")
         n_after = max(self._n_users(), int(ids.max(initial=-1)) + 1)

@@ -155,4 +155,5 @@ def _largest(x: csr_array, n_factors: int, seed: int) -> tuple[Array, Array]:
 def _projected(rows: Csr, directions: Array) -> Array:
     """Rows times directions, each sum in float64 and in the order of the row's items."""
     products: Array = rows.to_scipy() @ directions.astype(np.float64)
-    return products.astype(directions.dtype)
+    with np.errstate(over="ignore"):  # what is not finite is refused
+        return products.astype(directions.dtype)
