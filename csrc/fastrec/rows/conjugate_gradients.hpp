@@ -95,6 +95,15 @@ __attribute__((noinline)) double largest_eigenvalue(const Entries<Value>& entrie
   return product / all_squares * (all_added / all);
 }
 
+// Whether steps tell a system whose pivots (Lanczos 1950) are between its least and its largest eigenvalue, 1 where a
+// row's entries add nothing, to tol. By a large one a residual of tol leaves nothing of the solution certain; by a
+// small one, of weights far below the unobserved one, products with the system are roundings.
+template <class Value>
+inline bool is_conditioned(Value pivot, Value tol) noexcept {
+  constexpr Value most = Value{1} / 10, least = Value{1} / 16, rounding = 4 * std::numeric_limits<Value>::epsilon();
+  return pivot * tol <= most && pivot >= std::min(rounding / tol, least);
+}
+
 // Whether x, which is zero, was moved to where the residual, at first the right side, is at most tol times that, which
 // takes `share` of the steps to 1e-5. `row` sums over the entries; what it answers is false when there is no hurry any
 // more.
@@ -111,7 +120,8 @@ inline bool converges(std::ptrdiff_t width, Value tol, double share, int most_st
   if (!(has_matrix ? row.sum(scratch.matrix, scratch.residual) : row.add(nullptr, scratch.residual))) return false;
   Residual<Value> now = move(Value{0}, width, scratch, x);
   const Value enough = tol * tol * now.square;
-  if (!(enough >= std::numeric_limits<Value>::min())) {  // too small to be squared, or NaN
+  if (!(enough >= std::numeric_limits<Value>::min() && now.square <= std::numeric_limits<Value>::max())) {
+    // too small to be squared, too large, or NaN
     return std::all_of(scratch.residual, scratch.residual + width, [](Value v) { return v == 0; });
   }
   double expected = 0;
@@ -141,7 +151,7 @@ inline bool converges(std::ptrdiff_t width, Value tol, double share, int most_st
       curvatures = fused<Value>(vector_at(scratch.direction + j), vector_at(scratch.image + j), curvatures);
     }
     const Value curvature = sum_of<Value>(curvatures);
-    if (!(curvature > 0)) return false;
+    if (!(curvature > 0) || !is_conditioned(curvature / now.product, tol)) return false;
     const Residual<Value> next = move(now.product / curvature, width, scratch, x);
     if (next.square <= enough) return true;
     ratio = next.product / now.product;

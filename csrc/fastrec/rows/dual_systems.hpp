@@ -199,8 +199,11 @@ struct DualBatch {
   std::ptrdiff_t size;  // a multiple of dual_rows
   int n_rows;
   std::ptrdiff_t rows[lanes_of<Value>];
-  Value *weights, *right;  // (size, lanes)
-  Value* products;         // (lanes, values_of_tiles(size))
+  double added[lanes_of<Value>];               // the trace of what a row's entries add to the identity
+  Value *weights, *right;                      // (size, lanes)
+  Value* products;                             // (lanes, values_of_tiles(size))
+  alignas(64) Value square[lanes_of<Value>];   // of the right side Z's, after the batch was solved, by P^-1,
+  alignas(64) Value squares[lanes_of<Value>];  // and the sum of those of its terms: where they cancel, digits are lost
 };
 
 // Reads a row's entries for the next lane, into `scaled` too: the trace of what they add to the identity, or infinity
@@ -240,8 +243,10 @@ __attribute__((noinline)) double read_entries(const Entries<Value>& entries, Val
 
 // Gives the next lane to a row that was read.
 template <class Value>
-inline void join(std::ptrdiff_t row, const Value* scaled, std::ptrdiff_t width, DualBatch<Value>& batch) noexcept {
+inline void join(std::ptrdiff_t row, double added, const Value* scaled, std::ptrdiff_t width,
+                 DualBatch<Value>& batch) noexcept {
   products_in_tiles(scaled, width, batch.size, batch.products + batch.n_rows * values_of_tiles(batch.size));
+  batch.added[batch.n_rows] = added;
   batch.rows[batch.n_rows++] = row;
 }
 
@@ -259,12 +264,33 @@ inline void fill_lanes(const DualBatch<Value>& batch) noexcept {
   }
 }
 
+// Measures all lanes' right sides, of which batch.right has the s.
+template <class Value>
+__attribute__((noinline)) void measure_right_sides(const Value* triangles, DualBatch<Value>& batch) noexcept {
+  constexpr int lanes = lanes_of<Value>;
+  Vector<Value> square = {}, squares = {};
+  for (std::ptrdiff_t row = 0; row < batch.size; ++row) {
+    const Value* own = triangles + triangle(row) * lanes;
+    const Vector<Value> scale = vector_at(batch.right + row * lanes);
+    const Vector<Value> alone = vector_at(own + row * lanes) * scale;
+    Vector<Value> with_others = {};
+    for (std::ptrdiff_t k = 0; k < row; ++k) {
+      with_others = fused<Value>(vector_at(own + k * lanes), vector_at(batch.right + k * lanes), with_others);
+    }
+    squares = fused<Value>(alone, scale, squares);
+    square = fused<Value>(with_others + with_others + alone, scale, square);
+  }
+  put(batch.square, square);
+  put(batch.squares, squares);
+}
+
 // Solves all lanes' systems.
 template <class Value>
-__attribute__((noinline)) void solve_batch(const DualScratch<Value>& scratch, const DualBatch<Value>& batch) noexcept {
+__attribute__((noinline)) void solve_batch(const DualScratch<Value>& scratch, DualBatch<Value>& batch) noexcept {
   constexpr int lanes = lanes_of<Value>;
   fill_lanes(batch);
   into_lanes(batch.products, batch.size, scratch.triangles);
+  measure_right_sides(scratch.triangles, batch);
   for (std::ptrdiff_t row = 0; row < batch.size; ++row) {
     Value *diagonal = scratch.triangles + (triangle(row) + row) * lanes, *right = batch.right + row * lanes;
     const Vector<Value> inverse = every_lane(Value{1}) / vector_at(batch.weights + row * lanes);

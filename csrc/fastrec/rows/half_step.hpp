@@ -32,11 +32,12 @@ inline bool share_diagonal(const HalfStep<Value>& step, double regularization,
   return least > least_share * most;
 }
 
-// Whether a row whose entries add so much to the identity is solved to tol by a system of their size.
+// Whether a row whose entries add so much to the identity is solved to tol by a system of their size. Terms of the
+// right side that cancel take as many digits with them: `kept` is what is left of their length.
 template <class Value>
-inline bool is_exact(double added, Value tol) noexcept {
+inline bool is_exact(double added, Value tol, double kept = 1.0) noexcept {
   constexpr double rounding = std::numeric_limits<Value>::epsilon();  // five times what was seen of it
-  return added * rounding <= static_cast<double>(tol);
+  return added * rounding <= static_cast<double>(tol) * kept;
 }
 
 template <class Value>
@@ -108,7 +109,7 @@ class RowSolver {
     const double added = read_entries(entries(row), static_cast<Value>(step_.unobserved_weight), scratch_.root,
                                       scratch_.dual.scaled, batch);
     if (!is_exact(added, tol_)) return false;
-    join(row, scratch_.dual.scaled, step_.n_factors, batch);
+    join(row, added, scratch_.dual.scaled, step_.n_factors, batch);
     if (batch.n_rows == lanes) end(batch);
     return true;
   }
@@ -118,7 +119,9 @@ class RowSolver {
     solve_batch(scratch_.dual, batch);
     for (int lane = 0; lane < batch.n_rows; ++lane) {
       const std::ptrdiff_t row = batch.rows[lane];
-      if (is_prepared(row) && tell_solution(entries(row), batch, lane, scratch_.inverse, solution(row))) {
+      const double kept = std::sqrt(static_cast<double>(batch.square[lane]) / static_cast<double>(batch.squares[lane]));
+      const bool exact = batch.squares[lane] == 0 || is_exact(batch.added[lane], tol_, std::min(kept, 1.0));
+      if (exact && is_prepared(row) && tell_solution(entries(row), batch, lane, scratch_.inverse, solution(row))) {
         finish(row, true);
       } else {
         by_steps(row);
