@@ -227,6 +227,31 @@ def test_loss_and_solvers(theirs):
     np.testing.assert_allclose(mine.user_factor(*arguments_), solved[1][4], rtol=1e-5)
 
 
+@pytest.mark.parametrize("call", ["calculate_loss", "least_squares"])
+@pytest.mark.parametrize(
+    ("users", "items", "message"),
+    [
+        ((3, 2), (40, 2), "Cui has 60 rows but X has 3"),
+        ((60, 2), (3, 2), "Cui has 40 columns or rows but Y has 3"),
+        ((60, 2), (40, 3), "X has 2 columns but Y has 3"),
+        ((60,), (40, 2), "X: expected a matrix"),
+        ((60, 2), (40,), "Y: expected a matrix"),
+    ],
+)
+def test_factors_of_another_size_are_refused(call, users, items, message):  # kernels follow them without looking
+    user_items = interactions(np.random.default_rng(1), 60, 40)
+    with pytest.raises(ValueError, match=message):
+        getattr(ours.cpu.als, call)(user_items, np.ones(users), np.ones(items), 0.1)
+
+
+@pytest.mark.parametrize("wrong", ["X", "Y"])
+def test_factors_that_are_solved_are_floats(wrong):
+    factors = {"X": np.ones((12, 2)), "Y": np.ones((9, 2))}
+    factors[wrong] = factors[wrong].astype(np.int64)
+    with pytest.raises(TypeError, match=f"{wrong}: expected an array of float32 or float64, got int64"):
+        ours.cpu.als.least_squares(interactions(np.random.default_rng(1)), **factors, regularization=0.1)
+
+
 @pytest.fixture(scope="module")
 def fitted():
     """A model of ours, and what it learned from."""
