@@ -146,7 +146,7 @@ def _alias(name: str, of: str) -> ModuleSpec:
 def _stand_in(name: str, original: str) -> ModuleSpec:
     """What a drop-in has in the place of a module that is left to a library that is not installed, if anything."""
     library, _, rest = original.partition(".")
-    stand_ins: dict[str, str] = getattr(sys.modules[f"{_PACKAGE}.{library}"], "STAND_INS", {})
+    stand_ins: dict[str, str] = vars(sys.modules[f"{_PACKAGE}.{library}"]).get("STAND_INS", {})
     if rest not in stand_ins:
         raise ModuleNotFoundError(_not_installed(original), name=name)
     return _alias(name, f"{_PACKAGE}.{library}.{stand_ins[rest]}")

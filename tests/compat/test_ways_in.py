@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import fastrec.compat.implicit
 from fastrec.compat import _ways_in
 
+LIBRARIES = ["implicit", "similaripy", "sparse_dot_topn"]
 needs_implicit = pytest.mark.skipif(importlib.util.find_spec("implicit") is None, reason="needs implicit")
 
 
@@ -24,9 +26,11 @@ def unpatched():
 def not_installed(monkeypatch):
     """No library is found that drop-ins could leave something to."""
     monkeypatch.setattr(_ways_in, "_spec_of_original", lambda name: None)
-    drop_in = vars(importlib.import_module("fastrec.compat.implicit"))
-    for name in ("gpu", "approximate_als", "ann", "datasets"):
-        monkeypatch.delitem(drop_in, name, raising=False)
+    for library in LIBRARIES:
+        drop_in = importlib.import_module(f"fastrec.compat.{library}")
+        for name, value in list(vars(drop_in).items()):
+            if inspect.ismodule(value) and not value.__name__.startswith("fastrec."):
+                monkeypatch.delitem(vars(drop_in), name)
     for name in [name for name in sys.modules if name.startswith("fastrec.compat.implicit.gpu")]:
         monkeypatch.delitem(sys.modules, name)
 
@@ -132,6 +136,20 @@ def test_what_is_left_needs_the_library(not_installed):
             implicit.approximate_als  # noqa: B018
         with pytest.raises(ModuleNotFoundError, match=r"implicit\.gpu\.als is left to implicit itself"):
             implicit.als.AlternatingLeastSquares(use_gpu=True)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_name_that_nobody_has_needs_the_library(not_installed, library):
+    drop_in = importlib.import_module(f"fastrec.compat.{library}")
+    for name in (f"fastrec.compat.{library}", library):
+        with fastrec.compat.patched(library):
+            assert not hasattr(importlib.import_module(name), "nonsense")
+            with pytest.raises(ModuleNotFoundError, match=rf"{library}\.nonsense is left to {library} itself"):
+                importlib.import_module(f"{name}.nonsense")
+    with pytest.raises(AttributeError, match=rf"{library}\.nonsense is left to {library} itself.*pip install"):
+        drop_in.nonsense  # noqa: B018
+    with pytest.raises(ImportError, match="nonsense"):
+        exec(f"from fastrec.compat.{library} import nonsense")
 
 
 def run(cwd, *arguments, **environment):
