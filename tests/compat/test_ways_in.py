@@ -124,6 +124,13 @@ def test_what_nobody_has_is_an_error():
         import implicit.nonsense  # noqa: F401
 
 
+def test_loops_that_are_left_need_the_library(not_installed):
+    for name in ("cpu.bpr.bpr_update", "cpu.lmf.lmf_update", "cpu.bpr.RNGVector", "cpu.lmf.RNGVector"):
+        module, _, loop = name.rpartition(".")
+        with pytest.raises(AttributeError, match=f"{name} is left to implicit itself, which is not installed"):
+            getattr(importlib.import_module(f"fastrec.compat.implicit.{module}"), loop)
+
+
 def test_what_is_left_needs_the_library(not_installed):
     with fastrec.compat.patched("implicit"):
         import implicit

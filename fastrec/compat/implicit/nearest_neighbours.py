@@ -6,6 +6,10 @@ from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
+from numpy import bincount as bincount  # this and the like: names that the original module has too
+from numpy import log as log
+from numpy import log1p as log1p
+from numpy import sqrt as sqrt
 from scipy.sparse import coo_matrix, csr_matrix
 
 import fastrec

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_matrix as coo_matrix
+from scipy.sparse import csc_matrix as csc_matrix
 from scipy.sparse import csr_matrix
 
 from fastrec import _check, _machine

@@ -19,6 +19,7 @@ from fastrec.compat.implicit.cpu import _als
 from fastrec.compat.implicit.cpu._factors import own, take
 from fastrec.compat.implicit.cpu.matrix_factorization_base import MatrixFactorizationBase
 from fastrec.compat.implicit.recommender_base import Callback
+from fastrec.compat.implicit.utils import check_blas_config as check_blas_config
 from fastrec.compat.implicit.utils import (
     check_csr,
     check_random_state,
@@ -29,6 +30,7 @@ from fastrec.compat.implicit.utils import (
     threads_of,
     tqdm,
 )
+from fastrec.compat.implicit.utils import nonzeros as nonzeros
 
 _START_SCALE = 0.01
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from scipy.sparse import lil_matrix as lil_matrix
 
 from fastrec import _check
 from fastrec._types import Array, Pattern
