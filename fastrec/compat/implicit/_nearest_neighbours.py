@@ -11,7 +11,7 @@ import fastrec
 from fastrec import _check
 from fastrec._types import Array, Csr, Pattern
 from fastrec.compat._ways_in import left_to_original, taken
-from fastrec.compat.implicit.utils import check_csr, threads_of
+from fastrec.compat.implicit.utils import check_csr, threads_of, whole
 from fastrec.compat.implicit.utils import tqdm as tqdm
 from fastrec.selection import best_of_product
 from fastrec.similarity import item_similarity
@@ -42,7 +42,7 @@ def most_similar(user_items: Any, K: int, metric: str, num_threads: int, show_pr
     """Best ``K`` items for each item, in float64, best first."""
     found = item_similarity(
         user_items.astype(np.float64, copy=False),
-        int(K),
+        whole(K, "K"),
         metric=metric,
         keep_diagonal=True,
         n_threads=threads_of(num_threads),

@@ -20,7 +20,7 @@ from fastrec.compat.implicit._nearest_neighbours import NearestNeighboursScorer,
 from fastrec.compat.implicit._nearest_neighbours import all_pairs_knn as all_pairs_knn
 from fastrec.compat.implicit.cpu.topk import item_ids, left_out
 from fastrec.compat.implicit.recommender_base import Callback, Ranked, RecommenderBase
-from fastrec.compat.implicit.utils import NPZ, check_csr, file_of, is_scalar, rows_of_each
+from fastrec.compat.implicit.utils import NPZ, check_csr, check_ids, file_of, is_scalar, not_empty, rows_of_each, whole
 from fastrec.models.base import NotFittedError
 
 _LEAST = -float(np.finfo(np.float64).max)  # score of an item of ``items`` that has none
@@ -90,21 +90,21 @@ class ItemItemRecommender(RecommenderBase):
             listed = np.unique(filter_items)
             filter_items = listed[(listed >= 0) & (listed < n_items)]
         excluded = left_out(rows if filter_already_liked_items else None, filter_items, n_rows, n_items)
-        chosen, allowed, k = None, None, _check.integer(N, "N", 1)
+        chosen, allowed, k = None, None, whole(N, "N")
         if items is not None:
-            chosen = np.array(items)
+            chosen = not_empty(items)
             allowed = np.unique(item_ids(chosen, n_items, "items"))
-            k = max(len(allowed), 1)
+            k = len(allowed)
         if is_scalar(userid):
             left = None if excluded is None else excluded.ids
             return _with_missing(*self.scorer.best_of_one(rows.indices, rows.data, k, left, allowed), chosen)
-        some = None if allowed is None else Pattern.one_list(allowed)
-        best = self.scorer.best(rows, k, exclude=excluded, candidates=some, num_threads=self.num_threads)
+        candidates = None if allowed is None else Pattern.one_list(allowed)
+        best = self.scorer.best(rows, k, exclude=excluded, candidates=candidates, num_threads=self.num_threads)
         if chosen is None:
             return _padded(TopK.of_rows(best, k))
         ends = best.indptr
         each = [_with_missing(best.indices[a:b], best.data[a:b], chosen) for a, b in pairwise(ends)]
-        return _stacked(each, N)
+        return _stacked(each, whole(N, "N"))
 
     def similar_users(self, userid: Any, N: int = 10, filter_users: Any = None, users: Any = None) -> Ranked:  # noqa: N803
         """Not of this model, which knows no users."""
@@ -132,14 +132,20 @@ class ItemItemRecommender(RecommenderBase):
             raise ValueError("filter_items: expected None beside items, which says all")
         if self.similarity is None:
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
+        itemid = check_ids(itemid, "itemid")
+        if items is not None:
+            items = not_empty(items)
         if is_scalar(itemid):
             return self._neighbours(itemid, N, filter_items, items)
         return _stacked([self._neighbours(one, N, filter_items, items) for one in itemid], N)
 
     def _neighbours(self, itemid: int, k: int, filter_items: Any, items: Any) -> Ranked:
-        if itemid >= self.similarity.shape[0]:
+        n_items = self.similarity.shape[0]
+        if itemid >= n_items:
             return np.array([]), np.array([])
-        row = itemid % self.similarity.shape[0]
+        if itemid < -n_items:
+            raise IndexError(f"itemid: expected ids from {-n_items} on, got {itemid}")
+        row = itemid % n_items
         entries = slice(self.similarity.indptr[row], self.similarity.indptr[row + 1])
         ids, scores = self.similarity.indices[entries], self.similarity.data[entries]
         if filter_items is not None:

@@ -226,7 +226,7 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
         liked = values >= 0
         items, values = items[liked], values[liked]
         contributions = self._items[items] @ cho_solve(user_weights, self._items[itemid]) * values
-        best = np.lexsort((items, contributions))[::-1][: max(N, 0)]
+        best = np.lexsort((items, contributions))[::-1][: max(int(N), 0)]
         return contributions.sum(), list(zip(items[best], contributions[best], strict=True)), user_weights
 
     @property
