@@ -46,6 +46,7 @@ MODULES = (
     "nearest_neighbours", "evaluation", "utils", "recommender_base",
 )  # fmt: skip
 LEFT = {"cpu.bpr": {"RNGVector", "bpr_update"}, "cpu.lmf": {"RNGVector", "lmf_update"}}  # loops of theirs
+WEIGHTS = ["bm25_weight", "tfidf_weight", "normalize"]
 NEIGHBOURS = ["ItemItemRecommender", "CosineRecommender", "TFIDFRecommender", "BM25Recommender"]
 QUIET = {"show_progress": False}
 
@@ -857,6 +858,36 @@ def test_numbers_of_items(fitted):
     for wrong, error in ((0, ValueError), (2.5, TypeError), ("a", TypeError)):
         with pytest.raises(error, match=r"^K: expected an integer of at least 1"):
             CosineRecommender(wrong).fit(user_items, **QUIET)
+
+
+@pytest.mark.parametrize("cls", [ItemItemRecommender, CosineRecommender, TFIDFRecommender, BM25Recommender])
+def test_complex_values_are_refused(cls):  # not cut to their real part
+    user_items = interactions(np.random.default_rng(8)).astype(np.complex128)
+    for call in (
+        lambda: cls(3).fit(user_items, **QUIET),
+        lambda: ours.nearest_neighbours.all_pairs_knn(user_items, 3, **QUIET),
+        *(lambda name=name: getattr(ours.nearest_neighbours, name)(user_items) for name in WEIGHTS),
+    ):
+        with pytest.raises(TypeError, match="float values, got dtype complex128"):
+            call()
+
+
+def test_counts_and_parameters_of_weights():
+    user_items = interactions(np.random.default_rng(8))
+    for wrong, message in (({"K1": -1}, "K1: expected a finite"), ({"B": 2}, "B: expected a number from 0 to 1")):
+        with pytest.raises(ValueError, match=message):
+            ours.nearest_neighbours.bm25_weight(user_items, **wrong)
+        with pytest.raises(ValueError, match=message):
+            BM25Recommender(3, **wrong).fit(user_items, **QUIET)
+    for name in WEIGHTS:
+        with pytest.raises(ValueError, match=r"X: expected finite values"):
+            getattr(ours.nearest_neighbours, name)(user_items * np.inf)
+    for name in ("tfidf_weight", "bm25_weight"):
+        with pytest.raises(ValueError, match="X: expected values of at least 0"):
+            getattr(ours.nearest_neighbours, name)(-user_items)
+    for cls in (TFIDFRecommender, BM25Recommender):
+        with pytest.raises(ValueError, match="counts: expected values of at least 0"):
+            cls(3).fit(-user_items, **QUIET)
 
 
 # ---- what is wrong in implicit --------------------------------------------------------------------------------------

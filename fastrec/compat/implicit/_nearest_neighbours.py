@@ -41,7 +41,7 @@ def all_pairs_knn(users: Any, K: int = 100, num_threads: int = 0, show_progress:
 def most_similar(user_items: Any, K: int, metric: str, num_threads: int, show_progress: bool) -> csr_matrix:  # noqa: N803
     """Best ``K`` items for each item, in float64, best first."""
     found = item_similarity(
-        user_items.astype(np.float64, copy=False),
+        in_float64(user_items, "user_items"),
         whole(K, "K"),
         metric=metric,
         keep_diagonal=True,
@@ -49,6 +49,14 @@ def most_similar(user_items: Any, K: int, metric: str, num_threads: int, show_pr
         progress=show_progress,
     )
     return csr_matrix((found.data, found.indices, found.indptr), shape=found.shape)
+
+
+def in_float64(x: Any, name: str) -> Any:
+    """A matrix in float64, where that holds its values."""
+    x = x if hasattr(x, "astype") else np.asarray(x)
+    if x.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected bool, integer or float values, got dtype {x.dtype}; pass real numbers")
+    return x.astype(np.float64, copy=False)
 
 
 class NearestNeighboursScorer:
