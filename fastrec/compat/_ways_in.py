@@ -205,9 +205,12 @@ def left_to_original(module: str) -> Callable[[str], Any]:
         except ModuleNotFoundError as error:
             if error.name not in (f"{module}.{name}", f"{original}.{name}"):
                 raise
-        if not has_original(original.partition(".")[0]):
+        library = original.partition(".")[0]
+        if not has_original(library):
             raise AttributeError(_not_installed(f"{original}.{name}"))
-        return getattr(original_module(original), name)
+        value = getattr(original_module(original), name)
+        _log.info("%s.%s: left to %s", original, name, library)
+        return value
 
     return __getattr__
 

@@ -180,6 +180,38 @@ def test_a_script_is_run_untouched(tmp_path):
     assert "implicit.nearest_neighbours.CosineRecommender.fit: taken by fastrec" in done.stderr
 
 
+TOLD = """
+import numpy, scipy.sparse
+import implicit.cpu.als, implicit.cpu.topk, similaripy.cython_code.normalization as normalization
+x = scipy.sparse.csr_matrix(numpy.eye(3))
+factors = numpy.ones((3, 2))
+implicit.cpu.topk.topk(factors, factors, 1)
+implicit.cpu.als.calculate_loss(x, factors, factors, 0.1)
+for name in ("l1", "l2", "max", "tfidf", "bm25plus"):
+    getattr(normalization, f"inplace_normalize_csr_{name}")(x.shape, x.data, x.indices, x.indptr)
+"""
+
+
+def test_every_call_that_is_taken_is_told(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(TOLD)
+    done = run(tmp_path, "implicit,similaripy", str(script), FASTREC_COMPAT_VERBOSE="1")
+    assert done.returncode == 0, done.stderr
+    names = {line.partition(": taken by fastrec")[0] for line in done.stderr.splitlines()}
+    assert {"implicit.cpu.topk.topk", "implicit.cpu._als.calculate_loss"} < names
+    of_rows = {f"similaripy.cython_code.normalization.inplace_normalize_csr_{name}" for name in
+               ("l1", "l2", "max", "tfidf", "bm25plus")}  # fmt: skip
+    assert of_rows < names
+
+
+@needs_implicit
+def test_names_that_are_left_are_told(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("from implicit.cpu.bpr import bpr_update\n")
+    done = run(tmp_path, "implicit", str(script), FASTREC_COMPAT_VERBOSE="1")
+    assert "implicit.cpu.bpr.bpr_update: left to implicit" in done.stderr.splitlines()
+
+
 def test_a_wrong_command_says_how(tmp_path):
     done = run(tmp_path, "numpy", str(tmp_path / "script.py"))
     assert done.returncode == 1

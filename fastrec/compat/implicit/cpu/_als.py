@@ -11,7 +11,7 @@ from fastrec import _check
 from fastrec._least_squares import Fixed, Side, gram_matrix, losses_of_entries, solve
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
-from fastrec.compat._ways_in import left_to_original
+from fastrec.compat._ways_in import left_to_original, taken
 from fastrec.compat.implicit.utils import threads_of
 
 _FEW_ROWS = 64  # which are solved directly sooner than a basis for all factors is found
@@ -61,11 +61,13 @@ def solved(confidence: Confidence, fixed: Array, regularization: float, num_thre
     return solve(confidence.side(regularization), Fixed(fixed, threads, known), tol, threads).upright(threads)
 
 
+@taken
 def least_squares(Cui: Any, X: Array, Y: Array, regularization: float, num_threads: int = 0) -> None:  # noqa: N803
     """Solve every row of ``X``, in place, against ``Y``: exactly."""
     _solve_in_place(Confidence.of(Cui, name="Cui"), X, Y, regularization, num_threads)
 
 
+@taken
 def least_squares_cg(
     Cui: Any,  # noqa: N803
     X: Array,  # noqa: N803
@@ -112,6 +114,7 @@ def _check_sizes(confidence: Confidence, users: Array, items: Array) -> None:
     _check.same_size(users.shape[1], "X", items.shape[1], "Y", "columns")
 
 
+@taken
 def calculate_loss(Cui: Any, X: Array, Y: Array, regularization: float, num_threads: int = 0) -> float:  # noqa: N803
     """Weighted squared error over all pairs of users and items, regularised, over the sum of all weights."""
     confidence = Confidence.of(Cui, name="Cui")
