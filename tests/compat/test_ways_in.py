@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import inspect
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -180,6 +181,35 @@ def test_a_script_is_run_untouched(tmp_path):
     assert "implicit.nearest_neighbours.CosineRecommender.fit: taken by fastrec" in done.stderr
 
 
+WORKERS = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+from implicit.nearest_neighbours import CosineRecommender
+
+def of_what(_):
+    return CosineRecommender.__module__
+
+def in_a_pool_of_its_own(way):
+    with multiprocessing.get_context(way).Pool(1) as pool:
+        return pool.map(of_what, range(2))
+
+if __name__ == "__main__":
+    print(*in_a_pool_of_its_own(sys.argv[1]))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(sys.argv[1])) as pool:
+        print(*pool.submit(in_a_pool_of_its_own, sys.argv[1]).result())
+"""
+
+
+@pytest.mark.parametrize("way", ["spawn", "forkserver", "fork"])
+def test_workers_are_patched_too(tmp_path, way):  # and their workers
+    if way not in multiprocessing.get_all_start_methods():
+        way = "spawn"
+    (tmp_path / "script.py").write_text(WORKERS)
+    done = run(tmp_path, "implicit", "script.py", way)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == 4 * ["fastrec.compat.implicit.nearest_neighbours"]
+
+
 TOLD = """
 import numpy, scipy.sparse
 import implicit.cpu.als, implicit.cpu.topk, similaripy.cython_code.normalization as normalization
@@ -217,3 +247,14 @@ def test_a_wrong_command_says_how(tmp_path):
     assert done.returncode == 1
     assert "usage: python -m fastrec.compat" in done.stderr
     assert "'implicit'" in done.stderr
+
+
+def test_help_and_a_missing_script(tmp_path):
+    for flag in ("-h", "--help"):
+        done = run(tmp_path, flag)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "LIBRARY is one of implicit, similaripy, sparse_dot_topn" in done.stdout
+    done = run(tmp_path, "implicit", "missing.py")
+    assert done.returncode == 1
+    assert done.stderr.startswith("missing.py: expected a script, got an error: No such file")
+    assert "Traceback" not in done.stderr
