@@ -22,9 +22,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.sparse import coo_matrix, csr_array, csr_matrix
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import fastrec.compat
 import fastrec.compat.implicit as ours
+import processes
 from compat.originals import lacking
 from fastrec.compat.implicit import evaluation, utils
 from fastrec.compat.implicit.cpu import _factors
@@ -46,6 +48,7 @@ MODULES = (
     "nearest_neighbours", "evaluation", "utils", "recommender_base",
 )  # fmt: skip
 LEFT = {"cpu.bpr": {"RNGVector", "bpr_update"}, "cpu.lmf": {"RNGVector", "lmf_update"}}  # loops of theirs
+NEIGHBOUR_CLASSES = [ItemItemRecommender, CosineRecommender, TFIDFRecommender, BM25Recommender]
 WEIGHTS = ["bm25_weight", "tfidf_weight", "normalize"]
 NEIGHBOURS = ["ItemItemRecommender", "CosineRecommender", "TFIDFRecommender", "BM25Recommender"]
 QUIET = {"show_progress": False}
@@ -939,6 +942,72 @@ def test_indices_of_64_bits(fitted):  # issue 729
     np.testing.assert_array_equal(
         model.recommend(np.arange(20), wide)[0], model.recommend(np.arange(20), user_items)[0]
     )
+
+
+@pytest.mark.parametrize(
+    "cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, LogisticMatrixFactorization, *NEIGHBOUR_CLASSES]
+)
+def test_row_pointers_of_64_bits(cls):  # issue 86: a matrix of more than 2^31 entries, which has these, crashes
+    user_items, found = interactions(np.random.default_rng(1)), []
+    wide = user_items.copy()
+    wide.indptr, wide.indices = wide.indptr.astype(np.int64), wide.indices.astype(np.int64)
+    for rows in (user_items, wide):
+        model = cls(3)
+        if hasattr(model, "random_state"):
+            model.random_state = 0
+        model.fit(rows, **QUIET)
+        found.append(model.similar_items(2)[1])
+    np.testing.assert_array_equal(*found)
+
+
+def test_all_users_need_no_scores_of_all_items(tmp_path):  # issues 688 and 554: a row of all items for each user
+    output = processes.run(
+        """
+        import numpy as np
+        from scipy.sparse import csr_matrix
+        from fastrec.cli.bench import machine
+        from fastrec.compat.implicit.cpu.als import AlternatingLeastSquares
+
+        rng = np.random.default_rng(0)
+        model = AlternatingLeastSquares(8, num_threads=4)
+        model.user_factors, model.item_factors = (rng.random((n, 8), np.float32) for n in (20_000, 30_000))
+        users, nothing = np.arange(20_000), csr_matrix((20_000, 30_000), dtype=np.float32)
+        before = machine.peak_from_now_on()
+        model.recommend(users, nothing, N=10)
+        print(machine.peak() - before)
+        """,
+        tmp_path,
+    )
+    assert int(output) < 100 << 20 < 20_000 * 30_000
+
+
+@pytest.mark.parametrize("n_threads", [1, 64])
+def test_blas_has_one_thread_where_it_is_called(monkeypatch, n_threads):  # issues 387 and 689: too many memory regions
+    seen, eigh = set(), np.linalg.eigh
+
+    def watched(matrix):
+        seen.update(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        return eigh(matrix)
+
+    monkeypatch.setattr(np.linalg, "eigh", watched)
+    with threadpool_limits(2, user_api="blas"):
+        AlternatingLeastSquares(20, iterations=1, num_threads=n_threads).fit(two_blocks(np.random.default_rng(0), 200))
+    assert seen == {1}
+
+
+def test_a_fit_with_more_threads_than_cores_ends(tmp_path):  # issue 603: hangs
+    output = processes.run(
+        """
+        from scipy.sparse import random
+        from fastrec.compat.implicit.cpu.als import AlternatingLeastSquares
+
+        model = AlternatingLeastSquares(16, iterations=3, num_threads=32)
+        model.fit(random(500, 300, 0.05, "csr", random_state=0), show_progress=False)
+        print(model.recommend(0, None, filter_already_liked_items=False)[0].shape)
+        """,
+        tmp_path,
+    )
+    assert output == "(10,)\n"
 
 
 def test_sparse_arrays_are_served(fitted):
