@@ -239,6 +239,14 @@ def original_module(name: str) -> ModuleType:
         sys.modules.update(ours)
 
 
+def level_of_caller() -> int:
+    """For a warning of the function that asks: the first line that led here from outside of the drop-ins."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_globals.get("__name__", "").startswith(f"{_PACKAGE}.") and frame.f_back is not None:
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 def taken(function: Function) -> Function:
     """Log every call of a function that fastrec has taken over, where ``FASTREC_COMPAT_VERBOSE=1`` asks for it."""
     if not _verbose:

@@ -893,6 +893,84 @@ def test_counts_and_parameters_of_weights():
             cls(3).fit(-user_items, **QUIET)
 
 
+@needs_original
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_normal_equations_are_in_float64(theirs, dtype):
+    rows, items = interactions(np.random.default_rng(2)).astype(dtype), np.ones((9, 2), dtype)
+    arguments_ = items, items.T @ items, rows, 3, 0.1, 2
+    for mine, other in zip(
+        *(module.cpu.als.user_linear_equation(*arguments_) for module in (ours, theirs)), strict=True
+    ):
+        assert mine.dtype == other.dtype == np.float64
+        np.testing.assert_allclose(mine, other, rtol=1e-6)
+
+
+def test_no_matrix_at_all(fitted):
+    model, user_items = fitted
+    for name, call in (
+        ("user_items", lambda: AlternatingLeastSquares(2).fit(None, **QUIET)),
+        ("user_items", lambda: CosineRecommender(2).fit(None, **QUIET)),
+        ("user_items", lambda: model.recalculate_user(3, None)),
+        ("train_user_items", lambda: evaluation.precision_at_k(model, None, user_items, **QUIET)),
+        ("ratings", lambda: evaluation.train_test_split(None)),
+        ("ratings", lambda: evaluation.leave_k_out_split(None)),
+    ):
+        with pytest.raises(TypeError, match=f"^{name}: expected a sparse or dense matrix of numbers, got None"):
+            call()
+
+
+@pytest.mark.parametrize("call", [
+    lambda m, x: m.fit(x.tocsc(), **QUIET),
+    lambda m, x: CosineRecommender(3).fit(x.tocsc(), **QUIET),
+    lambda m, x: BM25Recommender(3).fit(x.tocoo(), **QUIET),
+    lambda m, x: m.recalculate_user([0], x[[0]].tocsc()),
+    lambda m, x: m.partial_fit_users([0], x[[0]].tocsc()),
+    lambda m, x: m.explain(0, x.tocsc(), 3),
+    lambda m, x: m.rank_items(0, x[0], [1]),
+    lambda m, x: m.recommend_all(x),
+], ids=range(8))  # fmt: skip
+def test_warnings_point_at_the_caller(fitted, call):
+    model, user_items = pickle.loads(pickle.dumps(fitted[0])), fitted[1]
+    with pytest.warns((utils.ParameterWarning, DeprecationWarning)) as told:
+        call(model, user_items)
+    assert {warning.filename for warning in told} == {__file__}
+
+
+def spoiled(rows, how):
+    rows = rows.copy()
+    array, value = {"column": ("indices", 10**6), "negative column": ("indices", -7), "pointer": ("indptr", 10**6),
+                    "negative pointer": ("indptr", -5)}[how]  # fmt: skip
+    getattr(rows, array)[3] = value
+    return rows
+
+
+@pytest.mark.parametrize("how", ["column", "negative column", "pointer", "negative pointer"])
+@pytest.mark.parametrize("call", [
+    lambda m, x: AlternatingLeastSquares(2).fit(x, **QUIET),
+    lambda m, x: BayesianPersonalizedRanking(2).fit(x, **QUIET),
+    lambda m, x: LogisticMatrixFactorization(2).fit(x, **QUIET),
+    lambda m, x: CosineRecommender(2).fit(x, **QUIET),
+    lambda m, x: BM25Recommender(2).fit(x, **QUIET),
+    lambda m, x: m.recommend(np.arange(20), x),
+    lambda m, x: m.recommend(np.arange(20), x, items=[1, 2]),
+    lambda m, x: m.recalculate_user(np.arange(20), x),
+    lambda m, x: evaluation.precision_at_k(m, x, x, **QUIET),
+    lambda m, x: evaluation.train_test_split(x),
+    lambda m, x: evaluation.leave_k_out_split(x),
+    lambda m, x: ours.cpu.als.calculate_loss(x, m.user_factors.copy(), m.item_factors.copy(), 0.1),
+], ids=range(12))  # fmt: skip
+def test_matrices_that_point_outside_of_themselves(fitted, call, how):  # SciPy follows them
+    model, user_items = pickle.loads(pickle.dumps(fitted[0])), fitted[1]
+    with pytest.raises(ValueError, match=r"(indices|indptr): expected"):
+        call(model, spoiled(user_items, how))
+
+
+def test_an_explanation_of_a_row_that_points_outside(fitted):
+    model, user_items = fitted
+    with pytest.raises(IndexError, match="user_items: some ids are not in the model"):
+        model.explain(0, spoiled(user_items, "column"), 3)
+
+
 # ---- what is wrong in implicit --------------------------------------------------------------------------------------
 
 

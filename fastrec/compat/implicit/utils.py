@@ -18,7 +18,7 @@ except ImportError:
 
 from fastrec import _check, _threads
 from fastrec._types import Array, is_sparse
-from fastrec.compat._ways_in import left_to_original
+from fastrec.compat._ways_in import left_to_original, level_of_caller
 
 NPZ = ".npz"
 log = logging.getLogger("implicit")
@@ -33,12 +33,13 @@ def check_csr(user_items: Any) -> csr_matrix:
     """Convert what is no csr_matrix, with a warning that says how long it took."""
     if isinstance(user_items, csr_matrix):
         return user_items
+    _check.places(user_items, "user_items")
     given, started = type(user_items).__name__, time.perf_counter()
     converted = csr_matrix(user_items)
     warnings.warn(
         f"expected a csr_matrix and got a {given}; converting it took {time.perf_counter() - started:.6f} seconds",
         ParameterWarning,
-        stacklevel=3,
+        stacklevel=level_of_caller(),
     )
     return converted
 

@@ -73,7 +73,9 @@ class BayesianPersonalizedRanking(MatrixFactorizationBase):
         rs, n_factors = check_random_state(self.random_state), _check.integer(self.factors, "factors", 1)
         for name in ("learning_rate", "regularization"):
             _check.real(getattr(self, name), name, 0)
-        rows = _check.csr(check_csr(user_items).astype(np.bool_), "user_items")
+        user_items = check_csr(user_items)
+        _check.places(user_items, "user_items")
+        rows = _check.csr(user_items.astype(np.bool_), "user_items")
         learner = fastrec.BPR(
             n_factors,
             learning_rate=self.learning_rate,

@@ -11,7 +11,7 @@ from scipy.sparse import lil_matrix as lil_matrix
 
 from fastrec import _check
 from fastrec._types import Array, Pattern
-from fastrec.compat._ways_in import left, left_to_original, taken
+from fastrec.compat._ways_in import left, left_to_original, level_of_caller, taken
 from fastrec.compat.implicit.cpu._factors import Factors, cosine_index_of, index_of, own
 from fastrec.compat.implicit.cpu.topk import item_ids, left_out, marked, topk
 from fastrec.compat.implicit.recommender_base import Ranked, RecommenderBase
@@ -96,6 +96,7 @@ class MatrixFactorizationBase(RecommenderBase):
         """Order a list of items for each user; those that were seen come last."""
         items = np.sort(items)
         if seen is not None:
+            _check.places(seen, "user_items")
             seen = _filter_items_from_sparse_matrix(items, seen)
             seen.sort_indices()
         ids, scores = topk(self._items[items], users, min(k, len(items)), None, seen, None, self.num_threads)
@@ -118,7 +119,7 @@ class MatrixFactorizationBase(RecommenderBase):
         warnings.warn(
             "recommend_all is deprecated: call recommend with an array of userids instead",
             DeprecationWarning,
-            stacklevel=2,
+            stacklevel=level_of_caller(),
         )
         userids = np.arange(user_items.shape[0]) + users_items_offset
         return self.recommend(userids, user_items, N, filter_already_liked_items, filter_items, recalculate_user)[0]
