@@ -898,9 +898,8 @@ def test_counts_and_parameters_of_weights():
 def test_normal_equations_are_in_float64(theirs, dtype):
     rows, items = interactions(np.random.default_rng(2)).astype(dtype), np.ones((9, 2), dtype)
     arguments_ = items, items.T @ items, rows, 3, 0.1, 2
-    for mine, other in zip(
-        *(module.cpu.als.user_linear_equation(*arguments_) for module in (ours, theirs)), strict=True
-    ):
+    equations = [module.cpu.als.user_linear_equation(*arguments_) for module in (ours, theirs)]
+    for mine, other in zip(*equations, strict=True):
         assert mine.dtype == other.dtype == np.float64
         np.testing.assert_allclose(mine, other, rtol=1e-6)
 
