@@ -1,7 +1,7 @@
 """What worker processes of a script run again in its place, so that its libraries are patched there too.
 
-multiprocessing, and loky, import the main module again by the name in its ``__spec__``, which `fastrec.compat.__main__`
-sets to this one. Processes that are forked need none of it.
+multiprocessing imports the main module again by the name in its ``__spec__``, which `fastrec.compat.__main__` sets to
+this one, where it spawns processes. Those that are forked need none of it.
 """
 
 import os

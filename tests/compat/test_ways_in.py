@@ -210,6 +210,14 @@ def test_workers_are_patched_too(tmp_path, way):  # and their workers
     assert done.stdout.split() == 4 * ["fastrec.compat.implicit.nearest_neighbours"]
 
 
+def test_workers_of_a_program_that_patches_at_its_top(tmp_path):
+    (tmp_path / "script.py").write_text(f"import fastrec.compat\nfastrec.compat.patch('implicit')\n{WORKERS}")
+    command = [sys.executable, "script.py", "spawn"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == 4 * ["fastrec.compat.implicit.nearest_neighbours"]
+
+
 TOLD = """
 import numpy, scipy.sparse
 import implicit.cpu.als, implicit.cpu.topk, similaripy.cython_code.normalization as normalization
