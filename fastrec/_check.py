@@ -210,6 +210,8 @@ def csr(
         source = matrix if matrix.format == "csr" else _converted(matrix, name, dtype)
         data, indices, indptr = np.asarray(source.data), np.asarray(source.indices), np.asarray(source.indptr)
     else:
+        if matrix is None:
+            raise TypeError(_message(name, "a sparse or dense matrix of numbers", "None"))
         array = _as_array(matrix, name)
         given, dtype = array.dtype, _value_dtype(array.dtype, name, integers=integers)
         if array.ndim != 2:
@@ -233,6 +235,26 @@ def csr(
         rows = _in_order(rows, name, overflowed=overflowed, n_threads=n_threads)
         nonzero = bool(rows.data.all())  # what was summed may have become zero, or what was zero something else
     return rows if keep_zeros or nonzero else rows.where(rows.data != 0)
+
+
+def places(matrix: Any, name: str) -> None:
+    """A matrix whose entries lie within it, if it is sparse: SciPy follows what is stored without looking."""
+    if matrix is None:
+        raise TypeError(_message(name, "a sparse or dense matrix of numbers", "None"))
+    if not is_sparse(matrix) or matrix.ndim != 2:
+        return
+    n_rows, n_columns = matrix.shape
+    if matrix.format in ("csr", "csc"):
+        sizes = (n_rows, n_columns) if matrix.format == "csr" else (n_columns, n_rows)
+        _places(matrix.data, np.asarray(matrix.indices), np.asarray(matrix.indptr), *sizes, name)
+    elif matrix.format == "bsr":
+        height, width = matrix.blocksize
+        _places(matrix.data[:, 0, 0], matrix.indices, matrix.indptr, n_rows // height, n_columns // width, name)
+    elif matrix.format == "coo":
+        for ids, size, what in zip(matrix.coords, matrix.shape, ("rows", "columns"), strict=True):
+            if len(ids) and (ids.min() < 0 or ids.max() >= size):
+                got = str(ids.min() if ids.min() < 0 else ids.max())
+                raise ValueError(_message(name, f"{what} from 0 to {size - 1}", got))
 
 
 def in_order(rows: Csr, name: str, *, overflowed: bool, n_threads: int) -> Csr:
@@ -489,20 +511,11 @@ def _value_dtype(dtype: np.dtype[Any], name: str, *, integers: bool = False) -> 
 def _converted(matrix: Any, name: str, dtype: np.dtype[Any] | None) -> Any:
     """A sparse matrix of another format as CSR; its duplicates are summed on the way, so in the dtype to come.
 
-    Without a dtype its pattern only. SciPy follows what is stored without looking, so it is looked at first.
+    Without a dtype its pattern only.
     """
-    n_rows, n_columns = matrix.shape
-    if matrix.format == "csc":
-        _places(matrix.data, matrix.indices, matrix.indptr, n_columns, n_rows, name)
-    elif matrix.format == "bsr":
-        height, width = matrix.blocksize
-        _places(matrix.data[:, 0, 0], matrix.indices, matrix.indptr, n_rows // height, n_columns // width, name)
-    else:
+    if matrix.format not in ("csc", "bsr"):
         matrix = matrix.tocoo()
-        for places, size, what in zip(matrix.coords, matrix.shape, ("rows", "columns"), strict=True):
-            if len(places) and (places.min() < 0 or places.max() >= size):
-                got = str(places.min() if places.min() < 0 else places.max())
-                raise ValueError(_message(name, f"{what} from 0 to {size - 1}", got))
+    places(matrix, name)
     if dtype is not None:
         return matrix.astype(dtype).tocsr()
     ones = matrix.copy()

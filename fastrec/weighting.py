@@ -47,7 +47,11 @@ def bm25_weight(x: Any, *, k1: float = 1.2, b: float = 0.75, n_threads: int | No
     """
     k1, b = _check.real(k1, "k1", 0), _check.real(b, "b", 0, 1)
     threads = _threads.resolve(n_threads)
-    counts = _counts(x)
+    return bm25_of(counts_of(x, "x"), k1, b, threads)
+
+
+def bm25_of(counts: Csr, k1: float, b: float, threads: int) -> csr_array:
+    """`bm25_weight` of checked arguments."""
     total = counts.data.sum(dtype=np.float64)
     mean_length = total / counts.shape[0] if total else 1.0
     out = np.empty_like(counts.data)
@@ -82,7 +86,11 @@ def tfidf_weight(x: Any, *, n_threads: int | None = None) -> csr_array:
     and its application in retrieval", 1972.
     """
     threads = _threads.resolve(n_threads)
-    counts = _counts(x)
+    return tfidf_of(counts_of(x, "x"), threads)
+
+
+def tfidf_of(counts: Csr, threads: int) -> csr_array:
+    """`tfidf_weight` of checked arguments."""
     out = np.empty_like(counts.data)
     _run("tfidf_weight", counts, threads, counts.indices, counts.indptr, _rarity(counts), out)
     return counts.with_data(out).to_scipy()
@@ -122,10 +130,15 @@ def normalize(x: Any, *, norm: str = "l2", axis: int = 1, n_threads: int | None 
     threads = _threads.resolve(n_threads)
     given = _check.csr(x, "x")
     rows = given if axis == 1 else transposed(given, threads)
+    scaled = normalized(rows, power, threads)
+    return (scaled if axis == 1 else transposed(scaled, threads)).to_scipy()
+
+
+def normalized(rows: Csr, power: int, threads: int) -> Csr:
+    """`normalize` of checked rows."""
     out = np.empty_like(rows.data)
     _run("normalize", rows, threads, rows.indptr, power, out)
-    scaled = rows.with_data(out)
-    return (scaled if axis == 1 else transposed(scaled, threads)).to_scipy()
+    return rows.with_data(out)
 
 
 def _run(operation: str, rows: Csr, n_threads: int, *args: Any) -> None:
@@ -133,9 +146,10 @@ def _run(operation: str, rows: Csr, n_threads: int, *args: Any) -> None:
     _threads.run_blocks(kernel, rows.shape[0], n_threads, rows.data, *args)
 
 
-def _counts(x: Any) -> Csr:
-    counts = _check.csr(x, "x")
-    _check.not_negative(counts.data, "x", "counts of terms")
+def counts_of(x: Any, name: str) -> Csr:
+    """A matrix of numbers that are not negative."""
+    counts = _check.csr(x, name)
+    _check.not_negative(counts.data, name, "counts of terms")
     return counts
 
 

@@ -90,6 +90,12 @@ HAVE_K = [
 HAVE_THREADS = [name for name in CALLS if name not in ("implicit_loss", "ItemIndex")]
 
 
+@pytest.mark.parametrize(("operation", "argument"), [key for key in SPARSE if key != ("top_k", "scores")])
+def test_no_matrix_at_all(operation, argument):
+    with pytest.raises(TypeError, match="expected a sparse or dense matrix of numbers, got None"):
+        SPARSE[operation, argument](None)
+
+
 def assert_refused(exception, argument, call, *values, **options):
     """The call raises exactly this kind of error, whose message says what is wrong, and its arguments are untouched."""
     before = [arrays_of(value) for value in values]

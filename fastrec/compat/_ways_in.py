@@ -146,7 +146,7 @@ def _alias(name: str, of: str) -> ModuleSpec:
 def _stand_in(name: str, original: str) -> ModuleSpec:
     """What a drop-in has in the place of a module that is left to a library that is not installed, if anything."""
     library, _, rest = original.partition(".")
-    stand_ins: dict[str, str] = getattr(sys.modules[f"{_PACKAGE}.{library}"], "STAND_INS", {})
+    stand_ins: dict[str, str] = vars(sys.modules[f"{_PACKAGE}.{library}"]).get("STAND_INS", {})
     if rest not in stand_ins:
         raise ModuleNotFoundError(_not_installed(original), name=name)
     return _alias(name, f"{_PACKAGE}.{library}.{stand_ins[rest]}")
@@ -205,9 +205,12 @@ def left_to_original(module: str) -> Callable[[str], Any]:
         except ModuleNotFoundError as error:
             if error.name not in (f"{module}.{name}", f"{original}.{name}"):
                 raise
-        if not has_original(original.partition(".")[0]):
+        library = original.partition(".")[0]
+        if not has_original(library):
             raise AttributeError(_not_installed(f"{original}.{name}"))
-        return getattr(original_module(original), name)
+        value = getattr(original_module(original), name)
+        _log.info("%s.%s: left to %s", original, name, library)
+        return value
 
     return __getattr__
 
@@ -234,6 +237,14 @@ def original_module(name: str) -> ModuleType:
     finally:
         _replaced[library] = _take_out(library)
         sys.modules.update(ours)
+
+
+def level_of_caller() -> int:
+    """For a warning of the function that asks: the first line that led here from outside of the drop-ins."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_globals.get("__name__", "").startswith(f"{_PACKAGE}.") and frame.f_back is not None:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def taken(function: Function) -> Function:

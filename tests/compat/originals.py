@@ -21,6 +21,7 @@ import fastrec.compat
 
 PROGRAMS = Path(__file__).parent / "programs"
 TOLERANCE = 1e-5
+NOT_OF_IT = ("typing", "importlib.metadata")  # what a library has imported for itself
 
 
 def needs(library):
@@ -83,14 +84,19 @@ def assert_same_names(library, *, without=()):
             continue
         theirs, ours = importlib.import_module(name), importlib.import_module(f"fastrec.compat.{name}")
         assert ours.__name__ == f"fastrec.compat.{name}", f"{name} is left to {library}"
-        listed = {*vars(theirs), *getattr(theirs, "__all__", ())} - {"__all__", "annotations", "TYPE_CHECKING"}
-        for public in sorted(listed):
-            value = getattr(theirs, public, None)
-            its_own = getattr(value, "__module__", library).startswith(library) and not inspect.ismodule(value)
-            if its_own and (not public.startswith("_") or public in getattr(theirs, "__all__", ())):
-                assert public in vars(ours) or public not in vars(theirs), f"{name}.{public}"
-                if inspect.isfunction(value):
-                    assert arguments(getattr(ours, public)) == arguments(value), f"{name}.{public}"
+        assert not lacking(ours, theirs), name
+        for public, value in vars(theirs).items():
+            if inspect.isfunction(value) and value.__module__.startswith(library) and not public.startswith("_"):
+                assert arguments(getattr(ours, public)) == arguments(value), f"{name}.{public}"
+
+
+def lacking(ours, theirs):
+    """Public names of a module that ours has not itself, whatever it finds in the library's."""
+    listed = getattr(theirs, "__all__", ())
+    public = [name for name in vars(theirs) if not name.startswith("_") or name in listed]
+    values = [name for name in public if not inspect.ismodule(vars(theirs)[name])]
+    elsewhere = {name for name in values if getattr(vars(theirs)[name], "__module__", None) in NOT_OF_IT}
+    return set(values) - elsewhere - vars(ours).keys() - {"annotations", "TYPE_CHECKING"}
 
 
 def arguments(function):

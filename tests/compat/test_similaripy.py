@@ -200,6 +200,16 @@ def test_names_and_arguments_are_those_of_the_original():
     assert_same_names("similaripy")
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("place", [("indices", 10**6), ("indices", -7), ("indptr", 10**6), ("indptr", -5)])
+def test_matrices_that_point_outside_of_themselves(axis, place):  # SciPy follows them
+    x = csr_matrix(np.ones((5, 4), np.float32))
+    getattr(x, place[0])[3] = place[1]
+    for name in ("normalize", "tfidf", "bm25", "bm25plus"):
+        with pytest.raises(ValueError, match=f"X.{place[0]}: expected"):
+            getattr(ours, name)(x, axis=axis)
+
+
 def test_signatures_show_in_python():
     assert list(inspect.signature(ours.tversky).parameters)[:6] == [
         "matrix1",

@@ -254,7 +254,7 @@ def test_two_dtypes_of_a_kind_meet_in_the_wider(narrow, wide):
         assert [matrix.dtype for matrix in ours.types.ensure_compatible_dtype(*pair)] == [wide, wide]
 
 
-def test_a_product_of_zeros():
+def test_a_product_of_zeros():  # sparse_dot_topn issue 49: IndexError
     x, zeros = csr_matrix(np.eye(3)), csr_matrix((3, 3))
     for found in (ours.sp_matmul(x, zeros), ours.sp_matmul_topn(zeros, x, 2), ours.sp_matmul_topn(x, x, 2, 1.0)):
         assert (found.nnz, len(found.indices), len(found.data)) == (0, 0, 0)
@@ -273,7 +273,7 @@ def test_no_blocks():
         ours.zip_sp_matmul_topn(2, [])
 
 
-def test_arrays_that_do_not_fit_end_no_process():
+def test_arrays_that_do_not_fit_end_no_process():  # sparse_dot_topn issue 13: segfault
     x = csr_matrix(np.eye(3))
     core = ours._core
     arrays = (x.data, x.indptr, x.indices)

@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import inspect
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 import fastrec.compat.implicit
 from fastrec.compat import _ways_in
 
+LIBRARIES = ["implicit", "similaripy", "sparse_dot_topn"]
 needs_implicit = pytest.mark.skipif(importlib.util.find_spec("implicit") is None, reason="needs implicit")
 
 
@@ -24,9 +27,11 @@ def unpatched():
 def not_installed(monkeypatch):
     """No library is found that drop-ins could leave something to."""
     monkeypatch.setattr(_ways_in, "_spec_of_original", lambda name: None)
-    drop_in = vars(importlib.import_module("fastrec.compat.implicit"))
-    for name in ("gpu", "approximate_als", "ann", "datasets"):
-        monkeypatch.delitem(drop_in, name, raising=False)
+    for library in LIBRARIES:
+        drop_in = importlib.import_module(f"fastrec.compat.{library}")
+        for name, value in list(vars(drop_in).items()):
+            if inspect.ismodule(value) and not value.__name__.startswith("fastrec."):
+                monkeypatch.delitem(vars(drop_in), name)
     for name in [name for name in sys.modules if name.startswith("fastrec.compat.implicit.gpu")]:
         monkeypatch.delitem(sys.modules, name)
 
@@ -120,6 +125,13 @@ def test_what_nobody_has_is_an_error():
         import implicit.nonsense  # noqa: F401
 
 
+def test_loops_that_are_left_need_the_library(not_installed):
+    for name in ("cpu.bpr.bpr_update", "cpu.lmf.lmf_update", "cpu.bpr.RNGVector", "cpu.lmf.RNGVector"):
+        module, _, loop = name.rpartition(".")
+        with pytest.raises(AttributeError, match=f"{name} is left to implicit itself, which is not installed"):
+            getattr(importlib.import_module(f"fastrec.compat.implicit.{module}"), loop)
+
+
 def test_what_is_left_needs_the_library(not_installed):
     with fastrec.compat.patched("implicit"):
         import implicit
@@ -132,6 +144,20 @@ def test_what_is_left_needs_the_library(not_installed):
             implicit.approximate_als  # noqa: B018
         with pytest.raises(ModuleNotFoundError, match=r"implicit\.gpu\.als is left to implicit itself"):
             implicit.als.AlternatingLeastSquares(use_gpu=True)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_name_that_nobody_has_needs_the_library(not_installed, library):
+    drop_in = importlib.import_module(f"fastrec.compat.{library}")
+    for name in (f"fastrec.compat.{library}", library):
+        with fastrec.compat.patched(library):
+            assert not hasattr(importlib.import_module(name), "nonsense")
+            with pytest.raises(ModuleNotFoundError, match=rf"{library}\.nonsense is left to {library} itself"):
+                importlib.import_module(f"{name}.nonsense")
+    with pytest.raises(AttributeError, match=rf"{library}\.nonsense is left to {library} itself.*pip install"):
+        drop_in.nonsense  # noqa: B018
+    with pytest.raises(ImportError, match="nonsense"):
+        exec(f"from fastrec.compat.{library} import nonsense")
 
 
 def run(cwd, *arguments, **environment):
@@ -155,8 +181,88 @@ def test_a_script_is_run_untouched(tmp_path):
     assert "implicit.nearest_neighbours.CosineRecommender.fit: taken by fastrec" in done.stderr
 
 
+WORKERS = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+from implicit.nearest_neighbours import CosineRecommender
+
+def of_what(_):
+    return CosineRecommender.__module__
+
+def in_a_pool_of_its_own(way):
+    with multiprocessing.get_context(way).Pool(1) as pool:
+        return pool.map(of_what, range(2))
+
+if __name__ == "__main__":
+    print(*in_a_pool_of_its_own(sys.argv[1]))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(sys.argv[1])) as pool:
+        print(*pool.submit(in_a_pool_of_its_own, sys.argv[1]).result())
+"""
+
+
+@pytest.mark.parametrize("way", ["spawn", "forkserver", "fork"])
+def test_workers_are_patched_too(tmp_path, way):  # and their workers
+    if way not in multiprocessing.get_all_start_methods():
+        way = "spawn"
+    (tmp_path / "script.py").write_text(WORKERS)
+    done = run(tmp_path, "implicit", "script.py", way)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == 4 * ["fastrec.compat.implicit.nearest_neighbours"]
+
+
+def test_workers_of_a_program_that_patches_at_its_top(tmp_path):
+    (tmp_path / "script.py").write_text(f"import fastrec.compat\nfastrec.compat.patch('implicit')\n{WORKERS}")
+    command = [sys.executable, "script.py", "spawn"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == 4 * ["fastrec.compat.implicit.nearest_neighbours"]
+
+
+TOLD = """
+import numpy, scipy.sparse
+import implicit.cpu.als, implicit.cpu.topk, similaripy.cython_code.normalization as normalization
+x = scipy.sparse.csr_matrix(numpy.eye(3))
+factors = numpy.ones((3, 2))
+implicit.cpu.topk.topk(factors, factors, 1)
+implicit.cpu.als.calculate_loss(x, factors, factors, 0.1)
+for name in ("l1", "l2", "max", "tfidf", "bm25plus"):
+    getattr(normalization, f"inplace_normalize_csr_{name}")(x.shape, x.data, x.indices, x.indptr)
+"""
+
+
+def test_every_call_that_is_taken_is_told(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(TOLD)
+    done = run(tmp_path, "implicit,similaripy", str(script), FASTREC_COMPAT_VERBOSE="1")
+    assert done.returncode == 0, done.stderr
+    names = {line.partition(": taken by fastrec")[0] for line in done.stderr.splitlines()}
+    assert {"implicit.cpu.topk.topk", "implicit.cpu._als.calculate_loss"} < names
+    of_rows = {f"similaripy.cython_code.normalization.inplace_normalize_csr_{name}" for name in
+               ("l1", "l2", "max", "tfidf", "bm25plus")}  # fmt: skip
+    assert of_rows < names
+
+
+@needs_implicit
+def test_names_that_are_left_are_told(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("from implicit.cpu.bpr import bpr_update\n")
+    done = run(tmp_path, "implicit", str(script), FASTREC_COMPAT_VERBOSE="1")
+    assert "implicit.cpu.bpr.bpr_update: left to implicit" in done.stderr.splitlines()
+
+
 def test_a_wrong_command_says_how(tmp_path):
     done = run(tmp_path, "numpy", str(tmp_path / "script.py"))
     assert done.returncode == 1
     assert "usage: python -m fastrec.compat" in done.stderr
     assert "'implicit'" in done.stderr
+
+
+def test_help_and_a_missing_script(tmp_path):
+    for flag in ("-h", "--help"):
+        done = run(tmp_path, flag)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "LIBRARY is one of implicit, similaripy, sparse_dot_topn" in done.stdout
+    done = run(tmp_path, "implicit", "missing.py")
+    assert done.returncode == 1
+    assert done.stderr.startswith("missing.py: expected a script, got an error: No such file")
+    assert "Traceback" not in done.stderr

@@ -11,7 +11,8 @@ import fastrec
 from fastrec import _check
 from fastrec._types import Array, Csr, Pattern
 from fastrec.compat._ways_in import left_to_original, taken
-from fastrec.compat.implicit.utils import check_csr, threads_of
+from fastrec.compat.implicit.utils import check_csr, threads_of, whole
+from fastrec.compat.implicit.utils import tqdm as tqdm
 from fastrec.selection import best_of_product
 from fastrec.similarity import item_similarity
 
@@ -40,14 +41,22 @@ def all_pairs_knn(users: Any, K: int = 100, num_threads: int = 0, show_progress:
 def most_similar(user_items: Any, K: int, metric: str, num_threads: int, show_progress: bool) -> csr_matrix:  # noqa: N803
     """Best ``K`` items for each item, in float64, best first."""
     found = item_similarity(
-        user_items.astype(np.float64, copy=False),
-        int(K),
+        in_float64(user_items, "user_items"),
+        whole(K, "K"),
         metric=metric,
         keep_diagonal=True,
         n_threads=threads_of(num_threads),
         progress=show_progress,
     )
     return csr_matrix((found.data, found.indices, found.indptr), shape=found.shape)
+
+
+def in_float64(x: Any, name: str) -> Any:
+    """A matrix in float64, where that holds its values."""
+    x = x if hasattr(x, "astype") else np.asarray(x)
+    if x.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected bool, integer or float values, got dtype {x.dtype}; pass real numbers")
+    return x.astype(np.float64, copy=False)
 
 
 class NearestNeighboursScorer:

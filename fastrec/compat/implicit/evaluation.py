@@ -29,6 +29,7 @@ def train_test_split(
     random_state : int, Generator, RandomState or None
         The same seed splits as in implicit.
     """
+    _check.places(ratings, "ratings")
     ratings = coo_matrix(ratings)
     of_train = check_random_state(random_state).random(len(ratings.data)) < train_percentage
     train, test = _part(ratings, of_train), _part(ratings, ~of_train)
@@ -59,6 +60,7 @@ def leave_k_out_split(
         raise ValueError(f"K: expected an integer of at least 1, got {K}")
     if not 0.0 <= train_only_size < 1.0:
         raise ValueError(f"train_only_size: expected a number of at least 0 and below 1, got {train_only_size}")
+    _check.places(ratings, "ratings")
     ratings, rs = coo_matrix(ratings), check_random_state(random_state)
     users, counts = np.unique(ratings.row, return_counts=True)
     eligible = counts > K + 1
@@ -111,6 +113,8 @@ def ranking_metrics_at_k(
         NaN where nobody has test items.
     """
     K = _check.integer(K, "K", 1)  # noqa: N806
+    _check.places(train_user_items, "train_user_items")
+    _check.places(test_user_items, "test_user_items")
     train, test = csr_matrix(train_user_items), csr_matrix(test_user_items)
     if not test.has_canonical_format:
         test = test.copy()

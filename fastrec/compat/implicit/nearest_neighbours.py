@@ -6,20 +6,35 @@ from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
+from numpy import bincount as bincount  # this and the like: names that the original module has too
+from numpy import log as log
+from numpy import log1p as log1p
+from numpy import sqrt as sqrt
+from scipy.sparse import coo_matrix, csr_array, csr_matrix
 
-import fastrec
 from fastrec import _check
 from fastrec._types import Array, Pattern, TopK
 from fastrec.compat._ways_in import left_to_original, taken
-from fastrec.compat.implicit._nearest_neighbours import NearestNeighboursScorer, most_similar
+from fastrec.compat.implicit._nearest_neighbours import NearestNeighboursScorer, in_float64, most_similar
 from fastrec.compat.implicit._nearest_neighbours import all_pairs_knn as all_pairs_knn
 from fastrec.compat.implicit.cpu.topk import item_ids, left_out
 from fastrec.compat.implicit.recommender_base import Callback, Ranked, RecommenderBase
-from fastrec.compat.implicit.utils import NPZ, check_csr, file_of, is_scalar, rows_of_each
+from fastrec.compat.implicit.utils import (
+    NPZ,
+    check_csr,
+    check_ids,
+    file_of,
+    is_scalar,
+    not_empty,
+    rows_of_each,
+    threads_of,
+    whole,
+)
 from fastrec.models.base import NotFittedError
+from fastrec.weighting import bm25_of, counts_of, normalized, tfidf_of
 
 _LEAST = -float(np.finfo(np.float64).max)  # score of an item of ``items`` that has none
+_L2 = 2  # power of a norm
 _PADDING = -float(np.finfo(np.float32).max)  # score beside id -1
 
 
@@ -86,21 +101,21 @@ class ItemItemRecommender(RecommenderBase):
             listed = np.unique(filter_items)
             filter_items = listed[(listed >= 0) & (listed < n_items)]
         excluded = left_out(rows if filter_already_liked_items else None, filter_items, n_rows, n_items)
-        chosen, allowed, k = None, None, _check.integer(N, "N", 1)
+        chosen, allowed, k = None, None, whole(N, "N")
         if items is not None:
-            chosen = np.array(items)
+            chosen = not_empty(items)
             allowed = np.unique(item_ids(chosen, n_items, "items"))
-            k = max(len(allowed), 1)
+            k = len(allowed)
         if is_scalar(userid):
             left = None if excluded is None else excluded.ids
             return _with_missing(*self.scorer.best_of_one(rows.indices, rows.data, k, left, allowed), chosen)
-        some = None if allowed is None else Pattern.one_list(allowed)
-        best = self.scorer.best(rows, k, exclude=excluded, candidates=some, num_threads=self.num_threads)
+        candidates = None if allowed is None else Pattern.one_list(allowed)
+        best = self.scorer.best(rows, k, exclude=excluded, candidates=candidates, num_threads=self.num_threads)
         if chosen is None:
             return _padded(TopK.of_rows(best, k))
         ends = best.indptr
         each = [_with_missing(best.indices[a:b], best.data[a:b], chosen) for a, b in pairwise(ends)]
-        return _stacked(each, N)
+        return _stacked(each, whole(N, "N"))
 
     def similar_users(self, userid: Any, N: int = 10, filter_users: Any = None, users: Any = None) -> Ranked:  # noqa: N803
         """Not of this model, which knows no users."""
@@ -128,14 +143,20 @@ class ItemItemRecommender(RecommenderBase):
             raise ValueError("filter_items: expected None beside items, which says all")
         if self.similarity is None:
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
+        itemid = check_ids(itemid, "itemid")
+        if items is not None:
+            items = not_empty(items)
         if is_scalar(itemid):
             return self._neighbours(itemid, N, filter_items, items)
         return _stacked([self._neighbours(one, N, filter_items, items) for one in itemid], N)
 
     def _neighbours(self, itemid: int, k: int, filter_items: Any, items: Any) -> Ranked:
-        if itemid >= self.similarity.shape[0]:
+        n_items = self.similarity.shape[0]
+        if itemid >= n_items:
             return np.array([]), np.array([])
-        row = itemid % self.similarity.shape[0]
+        if itemid < -n_items:
+            raise IndexError(f"itemid: expected ids from {-n_items} on, got {itemid}")
+        row = itemid % n_items
         entries = slice(self.similarity.indptr[row], self.similarity.indptr[row + 1])
         ids, scores = self.similarity.indices[entries], self.similarity.data[entries]
         if filter_items is not None:
@@ -193,7 +214,7 @@ class TFIDFRecommender(CosineRecommender):
     """The most similar items of each item, by the cosine of their columns weighted by `tfidf_weight`."""
 
     def _weighted(self, counts: Any) -> Any:
-        return fastrec.tfidf_weight(counts.T.astype(np.float64, copy=False)).T
+        return _tfidf(counts.T, "counts", self.num_threads).T
 
 
 class BM25Recommender(ItemItemRecommender):
@@ -220,29 +241,34 @@ class BM25Recommender(ItemItemRecommender):
         super().fit(counts, show_progress, callback)
 
     def _weighted(self, counts: Any) -> Any:
-        return fastrec.bm25_weight(counts.T.astype(np.float64, copy=False), k1=self.K1, b=self.B).T
+        return _bm25(counts.T, "counts", self.K1, self.B, self.num_threads).T
 
 
 @taken
 def tfidf_weight(X: Any) -> coo_matrix:  # noqa: N803
     """TF-IDF weight of every count, in float64: `fastrec.tfidf_weight`."""
-    return coo_matrix(fastrec.tfidf_weight(_of_float64(X)))
+    return coo_matrix(_tfidf(X, "X"))
 
 
 @taken
 def normalize(X: Any) -> coo_matrix:  # noqa: N803
     """Scale every row to norm 1, in float64: `fastrec.normalize`."""
-    return coo_matrix(fastrec.normalize(_of_float64(X)))
+    return coo_matrix(normalized(_check.csr(in_float64(X, "X"), "X"), _L2, threads_of(0)).to_scipy())
 
 
 @taken
 def bm25_weight(X: Any, K1: float = 100, B: float = 0.8) -> coo_matrix:  # noqa: N803
     """BM25 weight of every count, in float64: `fastrec.bm25_weight`."""
-    return coo_matrix(fastrec.bm25_weight(_of_float64(X), k1=K1, b=B))
+    return coo_matrix(_bm25(X, "X", K1, B))
 
 
-def _of_float64(x: Any) -> Any:
-    return x.astype(np.float64) if hasattr(x, "astype") else np.asarray(x, np.float64)
+def _tfidf(counts: Any, name: str, num_threads: int = 0) -> csr_array:
+    return tfidf_of(counts_of(in_float64(counts, name), name), threads_of(num_threads))
+
+
+def _bm25(counts: Any, name: str, k1: float, b: float, num_threads: int = 0) -> csr_array:
+    k1, b = _check.real(k1, "K1", 0), _check.real(b, "B", 0, 1)
+    return bm25_of(counts_of(in_float64(counts, name), name), k1, b, threads_of(num_threads))
 
 
 def _with_missing(ids: Array, scores: Array, chosen: Array | None) -> Ranked:

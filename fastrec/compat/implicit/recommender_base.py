@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from fastrec._types import Array
-from fastrec.compat._ways_in import left_to_original
+from fastrec.compat._ways_in import left_to_original, level_of_caller
 from fastrec.compat.implicit.utils import NPZ, file_of
 
 Ranked = tuple[Array, Array]
@@ -147,7 +147,8 @@ class RecommenderBase(metaclass=ABCMeta):
 
     def rank_items(self, userid: Any, user_items: Any, selected_items: Any, recalculate_user: bool = False) -> Ranked:
         """Order some items for a user; deprecated: `recommend` with ``items``."""
-        warnings.warn("rank_items is deprecated: call recommend with items instead", DeprecationWarning, stacklevel=2)
+        message = "rank_items is deprecated: call recommend with items instead"
+        warnings.warn(message, DeprecationWarning, stacklevel=level_of_caller())
         return self.recommend(
             userid,
             user_items,

@@ -16,9 +16,9 @@ try:
 except ImportError:
     raise ImportError("fastrec.compat.implicit needs tqdm; pip install 'fastrec[compat]'.") from None
 
-from fastrec import _threads
+from fastrec import _check, _threads
 from fastrec._types import Array, is_sparse
-from fastrec.compat._ways_in import left_to_original
+from fastrec.compat._ways_in import left_to_original, level_of_caller
 
 NPZ = ".npz"
 log = logging.getLogger("implicit")
@@ -33,12 +33,13 @@ def check_csr(user_items: Any) -> csr_matrix:
     """Convert what is no csr_matrix, with a warning that says how long it took."""
     if isinstance(user_items, csr_matrix):
         return user_items
+    _check.places(user_items, "user_items")
     given, started = type(user_items).__name__, time.perf_counter()
     converted = csr_matrix(user_items)
     warnings.warn(
         f"expected a csr_matrix and got a {given}; converting it took {time.perf_counter() - started:.6f} seconds",
         ParameterWarning,
-        stacklevel=3,
+        stacklevel=level_of_caller(),
     )
     return converted
 
@@ -88,6 +89,8 @@ def stored_parameters(model: Any, names: Iterable[str]) -> dict[str, Any]:
 
 def threads_of(num_threads: int) -> int:
     """A number of threads, of which 0 stands for all cores."""
+    if num_threads:
+        _check.integer(num_threads, "num_threads", 0, fix="0 uses every core there is")
     return _threads.resolve(num_threads or None)
 
 
@@ -96,8 +99,36 @@ def is_scalar(ids: Any) -> bool:
     return isinstance(ids, int | np.integer) or np.ndim(ids) == 0
 
 
+def check_ids(ids: Any, name: str) -> Any:
+    """One id or a list of them, as NumPy counts: from the end where they are negative."""
+    if isinstance(ids, tuple):
+        ids = list(ids)
+    array = np.asarray(ids)
+    if array.ndim > 1 or (array.size and array.dtype.kind not in "iu"):
+        wrong = TypeError if ids is None else IndexError
+        raise wrong(f"{name}: expected an integer id or a list of them, got {ids!r}")
+    return ids
+
+
+def not_empty(ids: Any, name: str = "items") -> Array:
+    """A list of items, or of users, that is not empty."""
+    chosen = np.array(ids)
+    if chosen.size == 0:
+        raise ValueError(f"{name}: expected at least one id, got an empty list")
+    return chosen
+
+
+def whole(value: Any, name: str) -> int:
+    """A number of at least 1, which may have come as a float."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    return _check.integer(value, name, 1)
+
+
 def rows_of_each(matrix: Any, ids: Any, what: str) -> Any:
     """The rows of those who were named, in CSR form; a row of one dimension is one user's."""
+    if ids is None:
+        raise TypeError(f"expected an id or a list of ids beside {what}, got None")
     if is_sparse(matrix) and matrix.ndim == 1:
         matrix = matrix.reshape(1, -1).tocsr()
     if not is_sparse(matrix) or matrix.format != "csr":

@@ -174,6 +174,7 @@ def _weighted(x: Any, axis: int, inplace: bool, weight: Callable[..., None], **o
         raise ValueError(f"axis must be 0 or 1, got {axis}")
     if not is_sparse(x):
         raise TypeError("X must be a sparse matrix")
+    _check.places(x, "X")
     if x.dtype not in (np.float32, np.float64):
         x = csr_array(x, dtype=np.float32)
     elif not inplace:

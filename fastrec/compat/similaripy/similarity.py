@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from scipy.sparse import sparray as sparray
+
 from fastrec import _check
 from fastrec.compat._ways_in import left_to_original, taken
 from fastrec.compat.similaripy._kernel import SHRINK_TYPES, Weights, similarities

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_matrix as coo_matrix
+from scipy.sparse import csc_matrix as csc_matrix
 from scipy.sparse import csr_matrix
 
 from fastrec import _check, _machine
 from fastrec._types import is_sparse
-from fastrec.compat._ways_in import left_to_original, taken
+from fastrec.compat._ways_in import left_to_original, level_of_caller, taken
 from fastrec.compat.sparse_dot_topn._product import product
 from fastrec.compat.sparse_dot_topn.types import assert_idx_dtype, assert_supported_dtype, ensure_compatible_dtype
 from fastrec.selection import merge_top_k_products
@@ -162,7 +164,7 @@ def awesome_cossim_topn(
     message = "`awesome_cossim_topn` is deprecated and will be removed; use `sp_matmul_topn` instead."
     if test_nnz_max is not None:
         raise DeprecationWarning(message)
-    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    warnings.warn(message, DeprecationWarning, stacklevel=level_of_caller())
     n_threads = n_jobs if use_threads is True else None
     found = sp_matmul_topn(A=A, B=B, top_n=ntop, threshold=lower_bound, sort=True, n_threads=n_threads)
     return (found, int(np.diff(found.indptr).max(initial=0))) if return_best_ntop else found

@@ -11,7 +11,7 @@ from fastrec import _check
 from fastrec._least_squares import Fixed, Side, gram_matrix, losses_of_entries, solve
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
-from fastrec.compat._ways_in import left_to_original
+from fastrec.compat._ways_in import left_to_original, taken
 from fastrec.compat.implicit.utils import threads_of
 
 _FEW_ROWS = 64  # which are solved directly sooner than a basis for all factors is found
@@ -25,12 +25,12 @@ class Confidence(NamedTuple):
     likes: Array
 
     @classmethod
-    def of(cls, user_items: Any, alpha: float = 1.0) -> Self:
+    def of(cls, user_items: Any, alpha: float = 1.0, name: str = "user_items") -> Self:
         """Stored values in float32, as implicit has them, times alpha; stored zeros weigh nothing."""
-        rows = _check.csr(user_items, "user_items", keep_zeros=True)
+        rows = _check.csr(user_items, name, keep_zeros=True)
         values = rows.data.astype(np.float32)
         if alpha != 1.0:
-            values = _check.finite(np.float32(alpha) * values, "alpha * user_items")
+            values = _check.finite(np.float32(alpha) * values, f"alpha * {name}")
         return cls(rows._replace(data=np.abs(values)), (values > 0).astype(np.float32))
 
     def transposed(self, n_threads: int) -> Self:
@@ -61,11 +61,13 @@ def solved(confidence: Confidence, fixed: Array, regularization: float, num_thre
     return solve(confidence.side(regularization), Fixed(fixed, threads, known), tol, threads).upright(threads)
 
 
+@taken
 def least_squares(Cui: Any, X: Array, Y: Array, regularization: float, num_threads: int = 0) -> None:  # noqa: N803
     """Solve every row of ``X``, in place, against ``Y``: exactly."""
-    X[:] = solved(Confidence.of(Cui), Y, regularization, num_threads)
+    _solve_in_place(Confidence.of(Cui, name="Cui"), X, Y, regularization, num_threads)
 
 
+@taken
 def least_squares_cg(
     Cui: Any,  # noqa: N803
     X: Array,  # noqa: N803
@@ -90,12 +92,35 @@ def _least_squares(
 ) -> None:
     """`least_squares` of the arrays of a matrix, with the Gram matrix of ``Y``."""
     rows = csr_matrix((data, indices, indptr), shape=(len(X), len(Y)))
-    X[:] = solved(Confidence.of(rows), Y, regularization, num_threads, YtY)
+    _solve_in_place(Confidence.of(rows, name="Cui"), X, Y, regularization, num_threads, YtY)
 
 
+def _solve_in_place(
+    confidence: Confidence, users: Array, items: Array, regularization: float, num_threads: int, gram: Any = None
+) -> None:
+    for factors, name in ((users, "X"), (items, "Y")):
+        dtype = getattr(factors, "dtype", None)
+        if dtype not in (np.float32, np.float64):
+            raise TypeError(f"{name}: expected an array of float32 or float64, got {dtype or type(factors).__name__}.")
+    fixed = _check.dense(items, "Y", what="items")
+    _check_sizes(confidence, _check.dense(users, "X", what="users"), fixed)
+    users[:] = solved(confidence, fixed, regularization, num_threads, gram)
+
+
+def _check_sizes(confidence: Confidence, users: Array, items: Array) -> None:
+    """A row of factors for each row, and for each column: kernels follow both without looking."""
+    _check.same_size(confidence.weights.shape[0], "Cui", len(users), "X", "rows")
+    _check.same_size(confidence.weights.shape[1], "Cui", len(items), "Y", "columns or rows")
+    _check.same_size(users.shape[1], "X", items.shape[1], "Y", "columns")
+
+
+@taken
 def calculate_loss(Cui: Any, X: Array, Y: Array, regularization: float, num_threads: int = 0) -> float:  # noqa: N803
     """Weighted squared error over all pairs of users and items, regularised, over the sum of all weights."""
-    return loss_of(Confidence.of(Cui), X, Y, regularization, num_threads)
+    confidence = Confidence.of(Cui, name="Cui")
+    users, items = _check.dense(X, "X", what="users"), _check.dense(Y, "Y", what="items")
+    _check_sizes(confidence, users, items)
+    return loss_of(confidence, users, items, regularization, num_threads)
 
 
 def loss_of(confidence: Confidence, users: Array, items: Array, regularization: float, num_threads: int) -> float:

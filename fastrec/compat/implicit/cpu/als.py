@@ -18,7 +18,9 @@ from fastrec.compat._ways_in import left, left_to_original, taken
 from fastrec.compat.implicit.cpu import _als
 from fastrec.compat.implicit.cpu._factors import own, take
 from fastrec.compat.implicit.cpu.matrix_factorization_base import MatrixFactorizationBase
+from fastrec.compat.implicit.cpu.topk import item_ids
 from fastrec.compat.implicit.recommender_base import Callback
+from fastrec.compat.implicit.utils import check_blas_config as check_blas_config
 from fastrec.compat.implicit.utils import (
     check_csr,
     check_random_state,
@@ -29,6 +31,7 @@ from fastrec.compat.implicit.utils import (
     threads_of,
     tqdm,
 )
+from fastrec.compat.implicit.utils import nonzeros as nonzeros
 
 _START_SCALE = 0.01
 
@@ -217,14 +220,15 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
         self._check_fitted()
         user_items = check_csr(user_items)
         entries = slice(user_items.indptr[userid], user_items.indptr[userid + 1])
-        items, values = user_items.indices[entries], user_items.data[entries] * self.alpha
+        items = item_ids(user_items.indices[entries], len(self._items), "user_items")
+        values = user_items.data[entries] * self.alpha
         if user_weights is None:
             system, _ = _normal_equations(self._items, self.YtY, items, values, self.regularization)
             user_weights = cho_factor(system)
         liked = values >= 0
         items, values = items[liked], values[liked]
         contributions = self._items[items] @ cho_solve(user_weights, self._items[itemid]) * values
-        best = np.lexsort((items, contributions))[::-1][: max(N, 0)]
+        best = np.lexsort((items, contributions))[::-1][: max(int(N), 0)]
         return contributions.sum(), list(zip(items[best], contributions[best], strict=True)), user_weights
 
     @property
@@ -311,7 +315,7 @@ def _normal_equations(
     factors: Array, gram: Array, columns: Array, values: Array, regularization: float
 ) -> tuple[Array, Array]:
     """Matrix and right side of one row's least squares."""
-    seen, weights = factors[columns], np.abs(values)
+    seen, weights = factors[columns], np.abs(values.astype(np.float64))
     system = gram + regularization * np.eye(len(gram)) + (seen.T * (weights - 1)) @ seen
     return system, seen.T @ np.where(values > 0, weights, 0)
 

@@ -15,6 +15,7 @@ from fastrec.compat.implicit.cpu._factors import own, take
 from fastrec.compat.implicit.cpu.matrix_factorization_base import MatrixFactorizationBase
 from fastrec.compat.implicit.recommender_base import Callback, ModelFitError
 from fastrec.compat.implicit.utils import check_csr, check_random_state, stored_parameters, threads_of, tqdm
+from fastrec.compat.implicit.utils import log as log
 
 
 class BayesianPersonalizedRanking(MatrixFactorizationBase):
@@ -72,7 +73,9 @@ class BayesianPersonalizedRanking(MatrixFactorizationBase):
         rs, n_factors = check_random_state(self.random_state), _check.integer(self.factors, "factors", 1)
         for name in ("learning_rate", "regularization"):
             _check.real(getattr(self, name), name, 0)
-        rows = _check.csr(check_csr(user_items).astype(np.bool_), "user_items")
+        user_items = check_csr(user_items)
+        _check.places(user_items, "user_items")
+        rows = _check.csr(user_items.astype(np.bool_), "user_items")
         learner = fastrec.BPR(
             n_factors,
             learning_rate=self.learning_rate,

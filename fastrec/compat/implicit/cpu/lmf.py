@@ -16,6 +16,7 @@ from fastrec.compat.implicit.cpu._factors import own, take
 from fastrec.compat.implicit.cpu.matrix_factorization_base import MatrixFactorizationBase
 from fastrec.compat.implicit.recommender_base import Callback, ModelFitError
 from fastrec.compat.implicit.utils import check_csr, check_random_state, stored_parameters, threads_of, tqdm
+from fastrec.compat.implicit.utils import log as log
 
 # implicit draws at most factors + 2 negatives a row, whatever neg_prop says, and does not look whether the row has
 # them: one for each interaction, shorter steps and a stronger penalty are as good over a range of its parameters.

@@ -7,14 +7,16 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from scipy.sparse import lil_matrix as lil_matrix
 
 from fastrec import _check
 from fastrec._types import Array, Pattern
-from fastrec.compat._ways_in import left, left_to_original, taken
+from fastrec.compat._ways_in import left, left_to_original, level_of_caller, taken
 from fastrec.compat.implicit.cpu._factors import Factors, cosine_index_of, index_of, own
 from fastrec.compat.implicit.cpu.topk import item_ids, left_out, marked, topk
 from fastrec.compat.implicit.recommender_base import Ranked, RecommenderBase
-from fastrec.compat.implicit.utils import is_scalar, rows_of_each, threads_of
+from fastrec.compat.implicit.utils import check_ids, is_scalar, not_empty, rows_of_each, threads_of, whole
+from fastrec.item_index import ItemIndex
 from fastrec.models.base import NotFittedError
 
 _BOTH = "{}: expected None beside {}, which says all"
@@ -67,6 +69,7 @@ class MatrixFactorizationBase(RecommenderBase):
         it has all of them, up to ``N``, and that number beside those that are left out.
         """
         self._check_fitted()
+        N = whole(N, "N")  # noqa: N806
         if filter_already_liked_items or recalculate_user:
             user_items = rows_of_each(user_items, userid, "user_items")
         user = self._user_factor(userid, user_items, recalculate_user)
@@ -87,12 +90,13 @@ class MatrixFactorizationBase(RecommenderBase):
         users = _check.dense(users, "user_factors")
         _check.same_size(users.shape[1], "user_factors", index.items.shape[1], "item_factors", "columns")
         excluded = left_out(seen, filter_items, len(users), len(index.items))
-        return marked(index.best(users, _check.integer(k, "N", 1), excluded, None, threads_of(self.num_threads)))
+        return marked(index.best(users, k, excluded, None, threads_of(self.num_threads)))
 
     def _rank_some(self, users: Array, seen: Any, k: int, items: Array) -> Ranked:
         """Order a list of items for each user; those that were seen come last."""
         items = np.sort(items)
         if seen is not None:
+            _check.places(seen, "user_items")
             seen = _filter_items_from_sparse_matrix(items, seen)
             seen.sort_indices()
         ids, scores = topk(self._items[items], users, min(k, len(items)), None, seen, None, self.num_threads)
@@ -115,7 +119,7 @@ class MatrixFactorizationBase(RecommenderBase):
         warnings.warn(
             "recommend_all is deprecated: call recommend with an array of userids instead",
             DeprecationWarning,
-            stacklevel=2,
+            stacklevel=level_of_caller(),
         )
         userids = np.arange(user_items.shape[0]) + users_items_offset
         return self.recommend(userids, user_items, N, filter_already_liked_items, filter_items, recalculate_user)[0]
@@ -126,7 +130,7 @@ class MatrixFactorizationBase(RecommenderBase):
         self._check_fitted()
         if users is not None and filter_users is not None and len(filter_users):
             raise ValueError(_BOTH.format("filter_users", "users"))
-        return self._most_similar(userid, _rows(self._users, userid), "user", N, filter_users, users)
+        return self._most_similar(userid, _rows(self._users, userid, "userid"), "user", N, filter_users, users)
 
     @taken
     def similar_items(
@@ -179,26 +183,31 @@ class MatrixFactorizationBase(RecommenderBase):
         n = len(index.items)
         left_aside = left_out(None, excluded, len(queries), n)
         some = None if chosen is None else self._some(chosen, f"{of}s", of)
-        allowed = None if some is None else Pattern.one_list(np.unique(some))
-        k, threads = _check.integer(k, "N", 1), threads_of(self.num_threads)
+        allowed, ids_of = None, None
+        if some is not None:
+            allowed = Pattern.one_list(np.unique(some))
+            if len(allowed.ids) < len(some):  # what is named twice ranks twice
+                allowed, ids_of = None, np.sort(some)
+                index = ItemIndex.of_checked(index.items[ids_of], "cosine")
+        k, threads = whole(k, "N"), threads_of(self.num_threads)
         found, scores = marked(index.best(queries, k, left_aside, allowed, threads))
+        if ids_of is not None:
+            found = np.where(found < 0, -1, ids_of[found])
         if some is not None and some.dtype.kind == "i":
             found = found.astype(some.dtype)
         return (found[0], scores[0]) if is_scalar(ids) else (found, scores)
 
     def _some(self, ids: Any, name: str, of: str) -> Array:
         """A list of items, or of users, that the model has."""
-        chosen = np.array(ids)
-        if chosen.size == 0:
-            raise ValueError(f"{name}: expected at least one id, got an empty list")
+        chosen = not_empty(ids, name)
         item_ids(chosen, len(own(self, f"{of}_factors")), name)
         return chosen
 
     def _user_factor(self, userid: Any, user_items: Any, recalculate_user: bool = False) -> Array:
-        return self.recalculate_user(userid, user_items) if recalculate_user else _rows(self._users, userid)
+        return self.recalculate_user(userid, user_items) if recalculate_user else _rows(self._users, userid, "userid")
 
     def _item_factor(self, itemid: Any, item_users: Any, recalculate_item: bool = False) -> Array:
-        return self.recalculate_item(itemid, item_users) if recalculate_item else _rows(self._items, itemid)
+        return self.recalculate_item(itemid, item_users) if recalculate_item else _rows(self._items, itemid, "itemid")
 
     def __copy__(self) -> Self:
         """Share the factors, which each then has to expect the other to change."""
@@ -223,8 +232,9 @@ class MatrixFactorizationBase(RecommenderBase):
         self._check_factors(self._users, self._items)
 
 
-def _rows(factors: Any, ids: Any) -> Array:
+def _rows(factors: Any, ids: Any, name: str) -> Array:
     """Some rows, without a copy where they are all of them in order."""
+    ids = check_ids(ids, name)
     if (
         isinstance(ids, np.ndarray)
         and ids.ndim == 1

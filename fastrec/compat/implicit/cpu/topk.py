@@ -9,12 +9,13 @@ from scipy.sparse import csr_array
 
 from fastrec import _check
 from fastrec._types import Array, Pattern, TopK
-from fastrec.compat._ways_in import left_to_original
+from fastrec.compat._ways_in import left_to_original, taken
 from fastrec.compat.implicit.utils import threads_of
 from fastrec.models.base import union
 from fastrec.selection import best_inner_products
 
 
+@taken
 def topk(
     items: Any,
     query: Any,

@@ -7,7 +7,7 @@ from math import e
 import numpy as np
 
 from fastrec._types import Array
-from fastrec.compat._ways_in import left_to_original
+from fastrec.compat._ways_in import left_to_original, taken
 
 TF_MODES = ("binary", "raw", "sqrt", "freq", "log")
 IDF_MODES = ("unary", "base", "smooth", "prob", "bm25")
@@ -15,21 +15,25 @@ IDF_MODES = ("unary", "base", "smooth", "prob", "bm25")
 __getattr__ = left_to_original(__name__)
 
 
+@taken
 def inplace_normalize_csr_l1(shape: tuple[int, int], data: Array, indices: Array, indptr: Array) -> None:
     """Divide rows by their sums of magnitudes."""
     _divide(data, indptr, _sums(np.abs(data), indptr))
 
 
+@taken
 def inplace_normalize_csr_l2(shape: tuple[int, int], data: Array, indices: Array, indptr: Array) -> None:
     """Divide rows by the roots of their sums of squares."""
     _divide(data, indptr, np.sqrt(_sums(np.square(data, dtype=np.float64), indptr)))
 
 
+@taken
 def inplace_normalize_csr_max(shape: tuple[int, int], data: Array, indices: Array, indptr: Array) -> None:
     """Divide rows by their largest values, where those are positive."""
     _divide(data, indptr, np.maximum(_reduced(np.maximum, data, indptr), 0))
 
 
+@taken
 def inplace_normalize_csr_tfidf(
     shape: tuple[int, int],
     data: Array,
@@ -44,6 +48,7 @@ def inplace_normalize_csr_tfidf(
     np.multiply(_frequencies(data, indptr, tf_mode, logbase), rarity.take(indices), out=data)
 
 
+@taken
 def inplace_normalize_csr_bm25plus(
     shape: tuple[int, int],
     data: Array,
