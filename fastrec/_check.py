@@ -98,6 +98,14 @@ def storable(value: Any, name: str) -> Any:
     return value
 
 
+def callback(value: Any) -> None:
+    """What is told of every epoch."""
+    if value is not None and not callable(value):
+        raise TypeError(
+            _message("callback", "a function of (epoch, seconds, loss)", f"{value!r} ({type(value).__name__})")
+        )
+
+
 def compiled_function(value: Any, name: str) -> None:
     """A function that numba.njit compiled."""
     if not hasattr(value, "py_func"):
@@ -157,9 +165,14 @@ def vector(values: Any, name: str, n: int | None = None) -> Array:
     return finite(array.astype(_value_dtype(array.dtype, name), copy=False), name)
 
 
-def start(values: Any, name: str, shape: tuple[int, int], *, of: str = "item") -> Array:
-    """Factors to start from."""
+def start(
+    values: Any, name: str, shape: tuple[int, int], *, of: str = "item", dtype: npt.DTypeLike = np.float32
+) -> Array:
+    """Factors to start from, which a dtype can hold."""
     factors = finite(dense(values, name, what=f"{of}s"), name)
+    largest, most = float(np.abs(factors).max(initial=0)), float(np.finfo(dtype).max)
+    if largest > most:
+        raise ValueError(_message(name, f"values of up to {most:g}", f"{largest:g}", "scale them"))
     if factors.shape != shape:
         raise ValueError(_message(name, f"{of} factors of shape {shape}", str(factors.shape)))
     return factors

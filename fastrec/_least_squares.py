@@ -137,7 +137,8 @@ def solve(side: Side, fixed: Fixed, tol: float, n_threads: int, *, losses: Array
     """
     n_rows, (n_fixed, n_factors) = side.weights.shape[0], fixed.factors.shape
     dtype = fixed.factors.dtype
-    n_bytes = (float(n_rows) + n_fixed) * n_factors * dtype.itemsize + n_threads * 8.0 * n_factors**2
+    width = n_factors + -n_factors % _FACTORS_TOGETHER
+    n_bytes = (float(n_rows) + n_fixed) * width * dtype.itemsize + n_threads * 8.0 * width**2
     _check.memory(n_bytes, f"a solution of {n_rows} rows by {n_factors} factors", "use fewer factors")
     side = side.of_dtype(dtype)
     if 0 in (n_rows, n_fixed):

@@ -75,8 +75,9 @@ def als_half_step(
     near the least.
 
     Time is O(steps nnz n_factors + (n_rows + n_fixed) n_factors^2 + n_factors^3), by Cholesky
-    O(nnz n_factors^2 + n_rows n_factors^3); memory beyond the answer is a copy of ``fixed``, n_factors^2 doubles
-    a thread, and 8 MiB. The same bits at any number of threads on one instruction set.
+    O(nnz n_factors^2 + n_rows n_factors^3); memory beyond the answer is that again and a copy of ``fixed``, rows of
+    both filled up to a multiple of 16 factors, n_factors^2 doubles a thread and, where a row has more than 2^23 values,
+    16 such matrices. The same bits at any number of threads on one instruction set.
     """
     threads = _threads.resolve(n_threads)
     entry_weights = _check.csr(weights, "weights", keep_zeros=True)

@@ -682,3 +682,84 @@ def test_inputs_are_unchanged(step):
     before = digest(weights, targets, fixed, options["regularization"])
     fastrec.als_half_step(weights, targets, fixed, **options)
     assert digest(weights, targets, fixed, options["regularization"]) == before
+
+
+# ---- numbers that steps would lose digits of ------------------------------------------------------------------------
+
+
+def relative_residuals(weights, targets, fixed, options, solutions):
+    found = [
+        np.linalg.norm(system @ solution - right) / np.linalg.norm(right)
+        for (system, right, _), solution in zip(
+            systems(weights, targets, fixed, **options), solutions.astype(np.float64), strict=True
+        )
+        if right.any()
+    ]
+    return np.array(found)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e15, 1e17, 1e18, 1e19, 1e25])
+def test_right_sides_that_float32_cannot_square(scale):
+    rng = np.random.default_rng(1)
+    weights = csr_array((rng.random((60, 90)) < 0.3) * rng.integers(2, 6, (60, 90)) * scale).astype(np.float32)
+    targets, fixed = (weights > 0).astype(np.float32), rng.normal(size=(90, 16)).astype(np.float32)
+    options = {"unobserved_weight": scale, "regularization": 0.01 * scale}
+    solutions = fastrec.als_half_step(weights, targets, fixed, **options)
+    assert relative_residuals(weights, targets, fixed, options, solutions).max() < 1.5e-5
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("weight", [1e-2, 1e-3, 1e-4, 1e-6, 1e-9, 1e-30])
+@pytest.mark.parametrize("share", [1.0, 0.6])
+def test_weights_that_take_nearly_all_of_what_is_shared(weight, share, dtype):
+    """A row that has everything, or all that is large, at less than the unobserved weight."""
+    rng = np.random.default_rng(3)
+    fixed = rng.normal(size=(500, 16))
+    n = int(share * 500)
+    fixed[n:] *= 1e-3
+    full = np.full((2, n), weight)
+    full[1, : n // 2] = 2.0
+    weights = csr_array((full.ravel(), np.tile(np.arange(n), 2), [0, n, 2 * n]), shape=(2, 500)).astype(dtype)
+    targets = csr_array((np.ones(2 * n), weights.indices, weights.indptr), shape=(2, 500)).astype(dtype)
+    options = {"unobserved_weight": 1.0, "regularization": 0.01}
+    solutions = fastrec.als_half_step(weights, targets, fixed.astype(dtype), **options)
+    assert relative_residuals(weights, targets, fixed.astype(dtype), options, solutions).max() < 1.5e-5
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("regularization", [0.01, 1e-4])
+def test_heavy_weights_have_the_solution_and_not_only_its_residual(dtype, regularization):
+    rng = np.random.default_rng(0)
+    weights = csr_array((rng.random((80, 60)) < 0.3) * (1 + 1e6 * rng.integers(1, 5, (80, 60)))).astype(dtype)
+    targets, fixed = (weights > 0).astype(dtype), rng.normal(size=(60, 12)).astype(dtype)
+    options = {"unobserved_weight": 1.0, "regularization": regularization}
+    solutions = fastrec.als_half_step(weights, targets, fixed, **options)
+    exact = fastrec.als_half_step(weights, targets, fixed, **options, tol=0)
+    error = np.linalg.norm(solutions - exact, axis=1) / np.maximum(np.linalg.norm(exact, axis=1), 1e-9)
+    assert error.max() < 1e-3
+
+
+@pytest.mark.parametrize("n_factors", [1, 2, 8])
+def test_short_rows_whose_right_sides_cancel(n_factors):
+    rng = np.random.default_rng(2)
+    lengths = rng.integers(2, 40, 500)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    indices = np.concatenate([np.sort(rng.choice(300, n, replace=False)) for n in lengths])
+    weights = csr_array((rng.uniform(1, 1e6, len(indices)), indices, indptr), shape=(500, 300))
+    targets = csr_array((np.ones(len(indices)), indices, indptr), shape=(500, 300))
+    fixed = rng.normal(size=(300, n_factors))
+    options = {"unobserved_weight": 0.0, "regularization": 0.01}
+    solutions = fastrec.als_half_step(weights, targets, fixed, **options)
+    assert relative_residuals(weights, targets, fixed, options, solutions).max() < 2e-5
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("n_factors", [513, 600, 2048])
+def test_more_factors_than_matrices_are_made_for(n_factors, dtype):
+    rng = np.random.default_rng(4)
+    weights = csr_array((rng.random((6, 700)) < [[0.01], [0.05], [0.3], [0.9], [1.0], [0.0]]) * 3.0).astype(dtype)
+    targets, fixed = (weights > 0).astype(dtype), (0.1 * rng.normal(size=(700, n_factors))).astype(dtype)
+    options = {"unobserved_weight": 0.5, "regularization": 0.1}
+    solutions = fastrec.als_half_step(weights, targets, fixed, **options)
+    assert relative_residuals(weights, targets, fixed, options, solutions).max() < 1.5e-5
+    assert (solutions[5] == 0).all()

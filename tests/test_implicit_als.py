@@ -499,3 +499,18 @@ def test_similar_users_is_the_cosine_of_factors():
     cosines = unit[[0, 7]] @ unit.T
     cosines[[0, 1], [0, 7]] = -np.inf
     np.testing.assert_allclose(top.scores, -np.sort(-cosines, axis=1)[:, :3], rtol=1e-5)
+
+
+def test_what_a_dtype_cannot_hold_is_told_by_its_name(recwarn):
+    rows = sp.csr_array(np.eye(4, dtype=np.float32)[:, [0, 1, 1, 3]])
+    with pytest.raises(ValueError, match=r"init: expected values of up to 3\.4.*, got 1e\+50; scale them"):
+        fastrec.ImplicitALS(2, n_epochs=0).fit(rows, init=np.full((4, 2), 1e50))
+    heavy = sp.csr_array(np.ones((300, 4)))
+    with pytest.raises(ValueError, match="popularity_exponent: expected finite values"):
+        fastrec.ImplicitALS(2, popularity_exponent=300.0).fit(heavy)
+    for model in (fastrec.ImplicitALS(2), fastrec.ExplicitALS(2), fastrec.NMF(2), fastrec.BPR(2), fastrec.BiasedMF(2)):
+        with pytest.raises(
+            TypeError, match=r"callback: expected a function of \(epoch, seconds, loss\), got 3 \(int\)"
+        ):
+            model.fit(rows, callback=3)
+    assert not recwarn

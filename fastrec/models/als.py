@@ -163,6 +163,7 @@ class ImplicitALS(FoldInModel):
         """
         options, seed = self._options(), _random.seed_of(self.random_state)
         watch = Watch(early_stopping, self, options.n_epochs)
+        _check.callback(callback)
         compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None or watch.needs_loss
         entries = _weighted(user_items, weights, "user_items", options)
         n_users, n_items = entries.weights.shape
@@ -335,7 +336,7 @@ def _start(init: Any, options: Options, seed: int, shape: tuple[int, int]) -> St
 
     if init is None:
         return Start(users, drawn)
-    given = _check.start(init, "init", (n_items, n_factors))
+    given = _check.start(init, "init", (n_items, n_factors), dtype=options.dtype)
     return Start(users, lambda: given.astype(options.dtype, order="C"))
 
 

@@ -167,6 +167,7 @@ class BiasedMF(RatingModel):
         """
         options, seed = self._options(), _random.seed_of(self.random_state)
         watch = Watch(early_stopping, self, options.n_epochs)
+        _check.callback(callback)
         compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None or watch.needs_loss
         progress = _check.flag(progress, "progress")
         run = Run.of(_ratings(user_items), {}, options, seed)

@@ -97,6 +97,7 @@ def run_epochs(
     ``learned`` says all that a model has after an epoch but for ``n_epochs_``, and may give views of what later steps
     change. NaN or inf, in a loss or at the end, names its epoch.
     """
+    _check.callback(callback)
     epoch, n_epochs = epochs.start, epochs.start
 
     def so_far() -> Learned:

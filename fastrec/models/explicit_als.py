@@ -39,7 +39,8 @@ class ExplicitALS(RatingModel):
     n_factors : int, at least 1
         Length of every factor.
     regularization : float, at least 0
-        0 gives the solutions of least norm. Ratings that are c times as large need c times as much.
+        0 gives the solutions of least norm. Ratings that are c times as large need c times as much, without
+        biases, whose penalty then grows with them.
     regularization_exponent : float, 0 to 1
         1 penalises a row in proportion to its ratings (ALS-WR, Zhou et al. 2008), 0 penalises all rows alike.
     biases : bool
@@ -163,6 +164,7 @@ class ExplicitALS(RatingModel):
         """
         options, seed = self._options(), _random.seed_of(self.random_state)
         watch = Watch(early_stopping, self, options.n_epochs)
+        _check.callback(callback)
         compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None or watch.needs_loss
         ratings = options.ratings(_check.csr(user_items, "user_items", keep_zeros=True))
         options.check_memory(ratings.shape)

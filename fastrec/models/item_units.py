@@ -34,8 +34,11 @@ class ItemUnits(NamedTuple):
         """
         if exponent == 0:
             return cls(None)
-        powers = np.where(popularity > 0, popularity, 1.0) ** exponent
-        return cls(powers / np.mean(np.where(of_all > 0, of_all, 0.0) ** exponent) if of_all.any() else powers)
+        with np.errstate(over="ignore", invalid="ignore"):
+            relative = np.where(popularity > 0, popularity, 1.0) ** exponent
+            if of_all.any():
+                relative /= np.mean(np.where(of_all > 0, of_all, 0.0) ** exponent)
+        return cls(_check.finite(relative, "popularity to the power popularity_exponent"))
 
     def as_columns(self, entries: Entries) -> Entries:
         """Rows of users in these units."""

@@ -145,6 +145,7 @@ class NMF(FactorModel):
         """
         options, seed = self._options(), _random.seed_of(self.random_state)
         watch = Watch(early_stopping, self, options.n_epochs)
+        _check.callback(callback)
         compute_loss = _check.flag(compute_loss, "compute_loss") or callback is not None or watch.needs_loss
         ratings = options.ratings(user_items)
         options.check_memory(ratings.shape)
