@@ -1,6 +1,6 @@
 """Exact, multicore kernels for recommender systems: top-K selection, item-item similarity, matrix factorisation."""
 
-from fastrec import reference
+from fastrec import evaluation, reference
 from fastrec._config import show_config
 from fastrec._types import Explanation, TopK
 from fastrec.factorization import als_half_step, implicit_loss
@@ -47,6 +47,7 @@ __all__ = [
     "UserKNN",
     "als_half_step",
     "bm25_weight",
+    "evaluation",
     "implicit_loss",
     "item_similarity",
     "load",

@@ -46,9 +46,20 @@ def real(value: Any, name: str, least: float = -math.inf, most: float = math.inf
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(_message(name, expected, f"{value!r} ({type(value).__name__})", fix or "pass a float"))
     bounded = least > -math.inf or most < math.inf
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf if value > 0 else -math.inf  # type: ignore[operator]
     if math.isnan(number) or not least <= number <= most or (bounded and math.isinf(number)):
         raise ValueError(_message(name, expected, repr(number), fix))
+    return number
+
+
+def between(value: Any, name: str, low: float, high: float) -> float:
+    """A number in (low, high)."""
+    number = real(value, name, low, high)
+    if not low < number < high:
+        raise ValueError(_message(name, f"a number between {low:g} and {high:g}", repr(number)))
     return number
 
 
@@ -90,6 +101,13 @@ def choice(value: Any, name: str, options: Collection[str], *, or_none: bool = F
     return value
 
 
+def learned(values: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """An array that a file gave for a learned attribute."""
+    if not isinstance(values, np.ndarray) or values.shape != shape or values.dtype != dtype:
+        got = f"shape {values.shape} of {values.dtype}" if isinstance(values, np.ndarray) else repr(values)
+        raise ValueError(_message(name, f"an array of shape {shape} of {dtype}", got))
+
+
 def storable(value: Any, name: str) -> Any:
     """A parameter that a file can hold."""
     if value is not None and not isinstance(value, bool | int | float | str | list | tuple):
@@ -127,11 +145,25 @@ def float_dtype(value: Any, name: str) -> np.dtype[Any]:
 # ---- arrays ---------------------------------------------------------------------------------------------------------
 
 
+def array_of(values: Any, name: str) -> Array:
+    """Anything that NumPy makes an array of, and that has an order."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(_message(name, "an array without a mask", "a masked array", "fill it: x.filled(...)"))
+    if isinstance(values, set | frozenset | dict):
+        raise TypeError(_message(name, "an array", f"a {type(values).__name__}", "pass a list"))
+    if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
+        return np.asarray(np.from_dlpack(values))
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise TypeError(_message(name, "an array of numbers", f"{type(values).__name__} ({error})")) from None
+
+
 def dense(values: Any, name: str, *, what: str = "rows") -> Array:
     """A dense matrix of float32 or float64 in any order; NaN and inf pass."""
     if is_sparse(values):
         raise TypeError(_message(name, "a dense matrix", f"a sparse {type(values).__name__}", "call .toarray()"))
-    array = _as_array(values, name)
+    array = array_of(values, name)
     dtype = _value_dtype(array.dtype, name)
     if array.ndim != 2:
         fix = "pass x[None, :] for one row" if array.ndim == 1 else ""
@@ -156,7 +188,7 @@ def finite(array: Array, name: str) -> Array:
 
 def vector(values: Any, name: str, n: int | None = None) -> Array:
     """A list of finite numbers, of which there may have to be ``n``."""
-    array = _as_array(values, name)
+    array = array_of(values, name)
     expected = "one dimension" if n is None else f"{n} numbers"
     if array.ndim != 1 or (n is not None and len(array) != n):
         raise ValueError(_message(name, expected, f"shape {array.shape}"))
@@ -190,7 +222,7 @@ def row_values(values: Any, name: str, n_rows: int) -> Array:
     """A number of at least 0 for every row, or one for all."""
     if isinstance(values, numbers.Real):
         return np.full(n_rows, real(values, name, 0))
-    array = _as_array(values, name)
+    array = array_of(values, name)
     array = array.astype(_value_dtype(array.dtype, name)).astype(np.float64)
     if array.shape != (n_rows,):
         raise ValueError(_message(name, f"one number or {n_rows} of them", f"shape {array.shape}"))
@@ -225,7 +257,7 @@ def csr(
     else:
         if matrix is None:
             raise TypeError(_message(name, "a sparse or dense matrix of numbers", "None"))
-        array = _as_array(matrix, name)
+        array = array_of(matrix, name)
         given, dtype = array.dtype, _value_dtype(array.dtype, name, integers=integers)
         if array.ndim != 2:
             raise ValueError(_message(name, "a matrix of two dimensions", f"shape {array.shape}"))
@@ -298,7 +330,7 @@ def _sorted_copy(rows: Csr, n_threads: int) -> csr_array:
 
 def column_blocks(matrices: Any, name: str) -> list[Csr]:
     """At least one sparse matrix, all with the same number of rows, as they are stored."""
-    if is_sparse(matrices) or isinstance(matrices, str) or not isinstance(matrices, Iterable):
+    if is_sparse(matrices) or isinstance(matrices, str | dict) or not isinstance(matrices, Iterable):
         got = f"{matrices!r}" if isinstance(matrices, str) else type(matrices).__name__
         raise TypeError(_message(name, "a list of sparse matrices", got, f"pass [{name}] for one"))
     checked = [
@@ -314,7 +346,7 @@ def column_blocks(matrices: Any, name: str) -> list[Csr]:
 
 def score_dtype(matrix: Any) -> np.dtype[Any]:
     """The dtype of similarities and recommendations: float64 for float64 input, else float32."""
-    dtype = matrix.dtype if is_sparse(matrix) else _as_array(matrix, "matrix").dtype
+    dtype = matrix.dtype if is_sparse(matrix) else array_of(matrix, "matrix").dtype
     return np.dtype(np.float64 if dtype.kind == "f" and dtype.itemsize == 8 else np.float32)
 
 
@@ -444,6 +476,12 @@ def entries_memory(n_entries: int, dtype: npt.DTypeLike) -> None:
     memory(n_bytes, f"an answer of up to {n_entries} entries", "use a smaller k, or fewer rows at a time")
 
 
+def pairs_memory(n_rows: int, n_ids: int) -> None:
+    """Refuse a list for all rows, to be merged with what each row has, where that does not fit."""
+    what = f"a list of {n_ids} ids for each of {n_rows} rows"
+    memory(17.0 * n_rows * n_ids, what, "use a shorter list, or fewer rows at a time")
+
+
 def rows_memory(n_rows: int) -> None:
     """Refuse so many rows, most of them empty, that their pointers do not fit."""
     memory(40.0 * n_rows, f"a matrix of {n_rows} rows", "use smaller ids")
@@ -457,6 +495,13 @@ def same_pattern(first: Csr, first_name: str, second: Csr, second_name: str) -> 
         )
     if not (np.array_equal(first.indptr, second.indptr) and np.array_equal(first.indices, second.indices)):
         raise ValueError(f"{second_name} does not store the same entries as {first_name}; both need the same pattern.")
+
+
+def all_ranked(n_ranked: int, n_asked: int, model: str) -> None:
+    """A model that scores every item it is asked for."""
+    if n_ranked != n_asked:
+        expected = "a model of ratings, which scores all items"
+        raise ValueError(_message("estimator", expected, f"{model}, which ranked {n_ranked} of {n_asked}"))
 
 
 def keywords(given: Collection[str], known: Collection[str], owner: str) -> None:
@@ -496,17 +541,6 @@ def _message(name: str, expected: str, got: str, fix: str = "") -> str:
     return f"{name}: expected {expected}, got {got}" + (f"; {fix}." if fix else ".")
 
 
-def _as_array(values: Any, name: str) -> Array:
-    if isinstance(values, np.ma.MaskedArray):
-        raise TypeError(_message(name, "an array without a mask", "a masked array", "fill it: x.filled(...)"))
-    if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
-        return np.asarray(np.from_dlpack(values))
-    try:
-        return np.asarray(values)
-    except (ValueError, TypeError) as error:
-        raise TypeError(_message(name, "an array of numbers", f"{type(values).__name__} ({error})")) from None
-
-
 def _value_dtype(dtype: np.dtype[Any], name: str, *, integers: bool = False) -> np.dtype[Any]:
     """The dtype that values are computed from."""
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
@@ -538,7 +572,7 @@ def _converted(matrix: Any, name: str, dtype: np.dtype[Any] | None) -> Any:
 
 def _ids_in_order(values: Any, name: str, end: int, unit: str) -> tuple[Array, bool]:
     """One id or a list of them, in [0, end), and whether each is above the one before it."""
-    array = _as_array(values, name)
+    array = array_of(values, name)
     if array.ndim == 0:
         array = array[None]
     expected = f"ids of {unit} from 0 to {end - 1}"

@@ -246,7 +246,7 @@ def turned(rows: Array, matrix: Array, n_threads: int) -> Array:
 
 def padded(factors: Array) -> Array:
     """With columns of zeros up to what kernels take together."""
-    n_more = -factors.shape[1] % _FACTORS_TOGETHER
+    n_more = -factors.shape[1] % _FACTORS_TOGETHER if factors.shape[1] else _FACTORS_TOGETHER
     return np.ascontiguousarray(np.pad(factors, ((0, 0), (0, n_more))) if n_more else factors)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-@functools.cache
 def usable_cores() -> int:
     """Cores that the process may run on, at least one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -22,6 +21,7 @@ def available_memory() -> float:
     return min(_free_memory(), _container_memory())
 
 
+@functools.cache
 def _container_cores() -> int:
     """Whole cores of the container's time share, rounded up."""
     try:

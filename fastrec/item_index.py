@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
@@ -78,7 +77,6 @@ class ItemIndex:
         items.flags.writeable = False
         self.items, self.metric, self._n_centres = items, metric, n_centres
         self._packed: dict[npt.DTypeLike, Any] = {}
-        self._lock = threading.Lock()
         self._of(items.dtype)
 
     def top_k(
@@ -157,15 +155,12 @@ class ItemIndex:
     def _of(self, dtype: npt.DTypeLike) -> Any:
         """The packed form for one dtype, made when it is first needed."""
         packed = self._packed.get(dtype)
-        if packed is None:
-            with self._lock:
-                packed = self._packed.get(dtype)
-                if packed is None:
-                    items = self.items.astype(dtype, copy=False)
-                    pack = _dispatch.kernel("pack_items", dtype)
-                    packed = pack(items, self.metric, self._n_centres, _threads.resolve(None))
-                    self._packed[dtype] = packed
-        return packed
+        if packed is None:  # no lock, which a forked child could find held: threads may make the same twice
+            _check.index_memory(len(self.items), self.items.shape[1], dtype)
+            pack = _dispatch.kernel("pack_items", dtype)
+            items = self.items.astype(dtype, copy=False)
+            packed = pack(items, self.metric, self._n_centres, _threads.resolve(None))
+        return self._packed.setdefault(dtype, packed)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ItemIndex.of_checked, (self.items, self.metric)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import coo_array, csr_array, random_array
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 import fastrec
 from fastrec import TopK
@@ -312,7 +314,7 @@ def test_rmse_scorer_asks_for_every_hidden_rating(together, monkeypatch):
     assert rmse_scorer(hidden_fraction=0.5)(rater, ratings) == -0.5
     hidden = sum(candidates.nnz for _, candidates in rater.calls)
     assert hidden == (np.diff(ratings.indptr) // 2).sum()
-    assert math.isnan(rmse_scorer(hidden_fraction=0)(Rater(ratings), ratings))
+    assert math.isnan(rmse_scorer(hidden_fraction=1e-9)(Rater(ratings), ratings))
 
 
 def test_rmse_scorer_in_grid_search():
@@ -352,3 +354,63 @@ def test_rmse_scorer_errors(arguments, error):
 def test_scorer_errors(make, arguments, error):
     with pytest.raises(error, match=next(iter(arguments))):
         make(**arguments)
+
+
+def test_errors_of_any_size():
+    assert rmse([1e154] * 10, [0.0] * 10) == 1e154
+    assert rmse([1e300, 1e300], [0, 0]) == 1e300
+    assert rmse([1e-300, 0], [0, 0]) == pytest.approx(1e-300 / np.sqrt(2))
+    assert rmse([0.0], [0.0]) == 0
+
+
+def test_lists_of_nothing_have_no_hits():
+    relevant = csr_array(np.ones((2, 3)))
+    assert ndcg_at_k(np.empty((2, 0), np.int32), relevant) == recall_at_k(np.empty((2, 0), np.int32), relevant) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: recall_at_k([[1, 2], [1]], csr_array(np.ones((2, 3)))), "recommended: expected an array"),
+        (
+            lambda: recall_at_k(np.ma.masked_array([[1]], [[True]]), csr_array(np.ones((1, 3)))),
+            r"recommended: .*mask",
+        ),
+        (lambda: split_by_time([0, 0], np.ma.masked_array([1, 2], [True, False])), r"times: .*mask"),
+        (lambda: split_by_time([0, 0], [[1], [1, 2]]), "times: expected an array"),
+        (lambda: recall_at_k({1, 2}, csr_array(np.ones((1, 3)))), r"recommended: .*a set; pass a list"),
+    ],
+)
+def test_what_is_no_array_is_refused_by_name(call, words):
+    with pytest.raises(TypeError, match=words):
+        call()
+
+
+def test_everybody_keeps_one_below_a_fraction_of_one():
+    for fraction in (0.5, 0.99, 1 - 1e-8, np.nextafter(1, 0)):
+        assert not split_by_time([0], [1], test_fraction=fraction).any()
+    assert split_by_time([0], [1], test_fraction=1).all()
+    assert split_by_time([0] * 10, range(10), test_fraction=0.09999996).sum() == 0
+    assert split_by_time([0] * 100, range(100), test_fraction=0.29).sum() == 29
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5])
+def test_some_but_not_all_are_hidden(fraction):
+    with pytest.raises(ValueError, match="hidden_fraction"):
+        recall_scorer(5, hidden_fraction=fraction)
+
+
+def test_ratings_that_a_model_does_not_rank_are_told():
+    rows = random_array((30, 20), density=0.2, rng=np.random.default_rng(0), format="csr")
+    model = fastrec.ItemKNN(2).fit(rows)
+    with pytest.raises(
+        ValueError, match=r"estimator: expected a model of ratings, .* got ItemKNN, which ranked \d+ of"
+    ):
+        rmse_scorer()(model, rows)
+
+
+def test_a_pipeline_is_scored_by_its_last_step():
+    rows = csr_array((np.random.default_rng(0).random((40, 20)) < 0.2).astype(np.float32))
+    double = FunctionTransformer(lambda x: 2 * x)
+    model = Pipeline([("double", double), ("model", fastrec.ItemKNN(5))]).fit(rows)
+    assert recall_scorer(5)(model, rows) == recall_scorer(5)(fastrec.ItemKNN(5).fit(2 * rows), 2 * rows)

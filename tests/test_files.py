@@ -218,3 +218,45 @@ def test_a_metric_of_ones_own_is_refused_by_name(tmp_path):
     with pytest.raises(TypeError, match=r"metric: expected None, a number, a string .*; pickle the model instead\."):
         model.save(tmp_path / "model.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["BPR", "BiasedMF", "LogisticMF", "WARP", "NMF", "ImplicitALS"])
+@pytest.mark.parametrize("change", [lambda x: x.astype(np.float16), lambda x: x.astype(np.int64), lambda x: x[..., :1]])
+def test_arrays_of_another_form_are_refused(name, change, tmp_path):
+    path = tmp_path / "model.safetensors"
+    MODELS[name].fit(interactions()).save(path)
+    tensors = load_file(path)
+    floats = [key for key, value in tensors.items() if key.startswith(("user_", "item_")) and value.dtype.kind == "f"]
+    for key in floats:
+        changed = change(tensors[key])
+        if changed.shape == tensors[key].shape and changed.dtype == tensors[key].dtype:
+            continue
+        save_file({**tensors, key: np.ascontiguousarray(changed)}, path, metadata={"fastrec": json.dumps(header(path))})
+        with pytest.raises(ValueError, match="expected a fastrec model, got a damaged one"):
+            fastrec.load(path)
+        save_file(tensors, path, metadata={"fastrec": json.dumps(header(path))})
+    assert fastrec.load(path)
+
+
+@pytest.mark.parametrize("version", [0, -1, True, 1.0, None])
+def test_format_versions_that_were_never_written_are_refused(version, tmp_path):
+    path = tmp_path / "model.safetensors"
+    fastrec.Popularity().fit(interactions()).save(path)
+    rewrite(path, format_version=version)
+    with pytest.raises(ValueError, match="got format"):
+        fastrec.load(path)
+
+
+def test_where_a_file_cannot_be_written(tmp_path):
+    model = fastrec.NMF(3, n_epochs=1, l2_regularization=(np.float32(0.5), np.float32(1))).fit(interactions())
+    with pytest.raises(IsADirectoryError, match="got a folder"):
+        model.save(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        model.save(tmp_path / "nowhere" / "model.safetensors")
+    target, link = tmp_path / ("m" * 240), tmp_path / "link"
+    model.save(target)
+    link.symlink_to(target)
+    model.save(link)
+    assert link.is_symlink()
+    assert sorted(tmp_path.iterdir()) == [link, target]
+    assert fastrec.load(link).l2_regularization == [0.5, 1.0]

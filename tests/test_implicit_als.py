@@ -514,3 +514,8 @@ def test_what_a_dtype_cannot_hold_is_told_by_its_name(recwarn):
         ):
             model.fit(rows, callback=3)
     assert not recwarn
+
+
+def test_a_loss_without_factors():
+    eye = sp.eye_array(2, format="csr")
+    assert fastrec.implicit_loss(eye, eye, np.ones((2, 0)), np.ones((2, 0))) == 2.0

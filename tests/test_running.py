@@ -225,7 +225,7 @@ SHOWN = {
         factors("float64")[0], 5, **o)),
     "ItemKNN": ("neighbours", 800, knn(fastrec.ItemKNN(5, weighting="tfidf"))),
     "UserKNN": ("neighbours", 1000, knn(fastrec.UserKNN(5))),
-    "EASE": ("EASE (0.0 GiB)", 12, knn(fastrec.EASE())),
+    "EASE": ("EASE (4.7 MiB)", 12, knn(fastrec.EASE())),
     "SLIM": ("SLIM", 800, knn(fastrec.SLIM(50.0))),
     "P3alpha": ("neighbours", 800, knn(fastrec.P3alpha(5))),
     "RP3beta": ("neighbours", 800, knn(fastrec.RP3beta(5))),
@@ -451,3 +451,34 @@ def test_a_kernel_is_compiled_where_no_cache_can_be_written(monkeypatch):
         return 2 * x
 
     assert kernel()(twice)(3) == 6
+
+
+@needs_fork
+def test_a_fork_waits_for_who_compiles(tmp_path):
+    """Whose lock a child would find held for ever."""
+    processes.run(
+        """
+        import faulthandler, os, threading, time
+        import numpy as np
+        import fastrec
+        from numba.core.compiler_lock import global_compiler_lock
+
+        fastrec.bm25_weight(np.eye(3))
+        held = threading.Event()
+
+        def compile_for_a_while():
+            with global_compiler_lock:
+                held.set()
+                time.sleep(0.5)
+
+        threading.Thread(target=compile_for_a_while).start()
+        held.wait()
+        child = os.fork()
+        if child == 0:
+            faulthandler.dump_traceback_later(60, exit=True)
+            with global_compiler_lock:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        """,
+        tmp_path,
+    )

@@ -128,8 +128,13 @@ def rmse(predicted: Any, ratings: Any) -> float:
     """
     first, second = _check.vector(predicted, "predicted"), _check.vector(ratings, "ratings")
     _check.same_size(len(first), "predicted", len(second), "ratings", "values")
-    missed = first.astype(np.float64) - second
-    return math.sqrt(math.fsum(missed * missed) / len(missed)) if len(missed) else math.nan
+    if not len(first):
+        return math.nan
+    with np.errstate(over="ignore"):
+        missed = first.astype(np.float64) - second
+    _, exponent = math.frexp(float(np.abs(missed).max()))
+    missed = np.ldexp(missed, -exponent)  # so that no square overflows
+    return math.ldexp(math.sqrt(math.fsum(missed * missed) / len(missed)), exponent)
 
 
 class _Hits(NamedTuple):
@@ -144,7 +149,7 @@ class _Hits(NamedTuple):
 def _hits(recommended: Any, relevant: Any, k: int | None) -> _Hits:
     matrix = _check.csr(relevant, "relevant")
     n_users, n_items = matrix.shape
-    items = np.asarray(recommended.items if isinstance(recommended, TopK) else recommended)
+    items = _check.array_of(recommended.items if isinstance(recommended, TopK) else recommended, "recommended")
     if items.ndim != 2:
         raise ValueError(f"recommended: expected item ids of shape (n_users, n_recommended), got shape {items.shape}.")
     _check.same_size(len(items), "recommended", n_users, "relevant", "rows")
@@ -170,4 +175,5 @@ def _mean(gained: Array, possible: Array, n_relevant: Array) -> float:
     counted = n_relevant > 0
     if not counted.any():
         return math.nan
-    return math.fsum(gained[counted] / possible[counted]) / int(counted.sum())  # fsum: the order of users cannot show
+    shares = np.divide(gained, possible, out=np.zeros(len(gained)), where=possible > 0)  # 0 of no recommendation
+    return math.fsum(shares[counted]) / int(counted.sum())  # fsum: the order of users cannot show

@@ -121,7 +121,7 @@ class _Hiding:
     random_state: int
 
     def __post_init__(self) -> None:
-        _check.real(self.fraction, "hidden_fraction", 0, 1)
+        _check.between(self.fraction, "hidden_fraction", 0, 1)
         _check.integer(self.random_state, "random_state", 0)
 
     def parts(self, matrix: Csr) -> tuple[csr_array, csr_array]:
@@ -144,8 +144,9 @@ class _HiddenItems:
         _check.integer(self.k, "k", 1)
 
     def __call__(self, estimator: Any, user_items: Any, y: Any = None) -> float:
-        rest, hidden = self.hiding.parts(_check.csr(user_items, "user_items"))
-        return self.metric(estimator.recommend(None, rest, self.k), hidden)
+        model, rows = _model_of(estimator, user_items)
+        rest, hidden = self.hiding.parts(_check.csr(rows, "user_items"))
+        return self.metric(model.recommend(None, rest, self.k), hidden)
 
 
 @dataclass(frozen=True)
@@ -155,14 +156,23 @@ class _HiddenRatings:
     hiding: _Hiding
 
     def __call__(self, estimator: Any, user_items: Any, y: Any = None) -> float:
-        rest, hidden = self.hiding.parts(_check.csr(user_items, "user_items", keep_zeros=True))
+        model, rows = _model_of(estimator, user_items)
+        rest, hidden = self.hiding.parts(_check.csr(rows, "user_items", keep_zeros=True))
         predicted = np.empty(hidden.nnz)
         most = max(1, int(np.diff(hidden.indptr).max(initial=0)))
         step = max(1, _SCORES_TOGETHER // most)
         for first in range(0, hidden.shape[0], step):
             rows = hidden[first : first + step]
-            top = estimator.recommend(None, rest[first : first + step], most, exclude_seen=False, candidates=rows)
+            top = model.recommend(None, rest[first : first + step], most, exclude_seen=False, candidates=rows)
             asked = top.items >= 0
+            _check.all_ranked(int(asked.sum()), rows.nnz, type(model).__name__)
             order = np.lexsort((top.items[asked], np.nonzero(asked)[0]))
             predicted[hidden.indptr[first] :][: rows.nnz] = top.scores[asked][order]
         return -rmse(predicted, hidden.data)
+
+
+def _model_of(estimator: Any, user_items: Any) -> tuple[Any, Any]:
+    """The model, and its rows: of a pipeline the last step, and what the others make of the rows given."""
+    if hasattr(estimator, "recommend") or not hasattr(estimator, "steps"):
+        return estimator, user_items
+    return estimator[-1], estimator[:-1].transform(user_items) if len(estimator.steps) > 1 else user_items

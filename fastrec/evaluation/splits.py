@@ -47,7 +47,8 @@ def split_by_time(users: Any, times: Any, *, test_fraction: float = 0.2) -> npt.
 
     order = np.lexsort((times, users))  # stable
     _, firsts, counts = np.unique(users[order], return_index=True, return_counts=True)
-    n_test = np.floor(np.round(test_fraction * counts, 6)).astype(np.int64)  # 0.29 * 100 is a little below 29
+    n_test = np.floor(test_fraction * counts * (1 + 1e-12)).astype(np.int64)  # 0.29 * 100 is a little below 29
+    n_test = np.minimum(n_test, counts - (test_fraction < 1))
     position = np.arange(len(users)) - np.repeat(firsts, counts)
     test = np.empty(len(users), np.bool_)
     test[order] = position >= np.repeat(counts - n_test, counts)
@@ -55,7 +56,7 @@ def split_by_time(users: Any, times: Any, *, test_fraction: float = 0.2) -> npt.
 
 
 def _check_times(times: Any) -> Array:
-    array = np.asarray(times)
+    array = _check.array_of(times, "times")
     if array.size == 0:
         array = array.astype(np.int64)
     if array.ndim != 1:

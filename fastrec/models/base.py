@@ -186,6 +186,9 @@ class Recommender(Estimator):
         Of a user without history, and of all users of a model of no interactions, neighbour models and `SLIM` rank
         nothing: items are -1. Where every item has a score, it is that of a user whose row is zero: the same for all
         items, of which the lower come first, but for biases of items, and for `Popularity`.
+
+        What a search needs of learned arrays is kept: assign another array to an attribute instead of changing its
+        values in place.
         """
         self._check_fitted()
         k = _check.integer(k, "k", 1)
@@ -369,6 +372,12 @@ class FactorModel(Recommender):
     def _check_learned(self) -> None:
         users, items = (_check.dense(getattr(self, name), name) for name in ("user_factors_", "item_factors_"))
         _check.same_size(users.shape[1], "user_factors_", items.shape[1], "item_factors_", "columns")
+        sizes = {"user": users.shape, "item": items.shape}
+        for name in (*self._learned, *self._optional):
+            side, _, what = name.partition("_")
+            if side in sizes and hasattr(self, name) and what in ("factors_", "biases_", "squares_", "bias_squares_"):
+                shape = sizes[side][:1] if what.startswith("bias") else sizes[side]
+                _check.learned(getattr(self, name), name, shape, items.dtype)
 
     @abstractmethod
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
@@ -425,6 +434,9 @@ def beside(factors: Array, *columns: Any) -> Array:
 
 def union(first: Pattern, second: Pattern, n_rows: int, n_items: int) -> Pattern:
     """Ids that a row has in either."""
+    for listed in (first, second):
+        if listed.shared:
+            _check.pairs_memory(n_rows, len(listed.ids))
     both = first.as_matrix(n_rows, n_items) + second.as_matrix(n_rows, n_items)
     both.sum_duplicates()
     merged = Csr.of_canonical(both)

@@ -52,8 +52,12 @@ def write(content: Content, path: str | PathLike[str]) -> None:
         "shapes": shapes,
         "numbers": numbers,
     }
-    target = Path(path)
-    handle, aside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    target = Path(os.path.realpath(path))  # a link stays one
+    if target.is_dir():
+        raise IsADirectoryError(f"{path}: expected the name of a file, got a folder.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{path}: expected a folder that is there, got {target.parent}.")
+    handle, aside = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
     os.close(handle)
     try:
         save_file(tensors, aside, metadata={"fastrec": json.dumps(header)})
@@ -81,6 +85,8 @@ def read(path: str | PathLike[str]) -> Content:
     if "fastrec" not in metadata:
         raise ValueError("got a safetensors file of something else")
     header = json.loads(metadata["fastrec"])
+    if type(header["format_version"]) is not int or header["format_version"] < 1:
+        raise ValueError(f"got format {header['format_version']!r}")
     if header["format_version"] > _FORMAT_VERSION:
         raise NewerError(f"format {header['format_version']} is newer than this fastrec's {_FORMAT_VERSION}")
     learned = dict(header["numbers"])
@@ -106,6 +112,8 @@ def _plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, type | np.dtype):
         return np.dtype(value).name
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
     return value
 
 

@@ -68,7 +68,7 @@ def load(path: str | PathLike[str]) -> Recommender:
         model._restore(content.learned)
     except files.NewerError as error:
         raise ValueError(f"{path}: {error}; upgrade fastrec.") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"{path}: expected a fastrec model, {_described(error)}.") from None
     return model
 
