@@ -95,6 +95,10 @@ def test_a_set_by_its_name(monkeypatch, tmp_path):
         ("a.csv", "1,2,0\n", "got none; check the file"),
         ("a.csv", "", "got none; check the file"),
         ("a.npz", "no archive", "expected users x items in"),
+        ("a.npz", "", "expected users x items in"),
+        ("a.csv", "a,,1\n", "got 'a,,1' in line 1"),
+        ("a.csv", ",b\n", "got ',b' in line 1"),
+        ("a.csv", f"{'u' * 200_000},i\n", "expected lines of text in UTF-8"),
         ("none", None, "expected one of small, medium, large, got .*FASTREC_DATA"),
     ],
 )
@@ -103,6 +107,75 @@ def test_bad_data(name, text, said, tmp_path):
         write(tmp_path, name, text)
     with pytest.raises(ValueError, match=f"data: .*{said}"):
         data.load(str(tmp_path / name) if "." in name else name)
+
+
+@pytest.mark.parametrize("header", ["user,item", "Customer ID,Product ID", "uid,iid", "artist,listens to"])
+def test_two_columns_may_have_names(header, tmp_path):
+    assert data.load(write(tmp_path, "a.CSV", f"{header}\n1,2\n")).shape == (1, 1)
+
+
+def test_archives_that_are_damaged(tmp_path):
+    good, damaged = tmp_path / "good.npz", tmp_path / "damaged.npz"
+    matrix = csr_array(np.random.default_rng(0).random((60, 40)).round(1))
+    save_npz(good, matrix)
+    content = good.read_bytes()
+    wrong = matrix.copy()
+    wrong.indices[5] = 40
+    save_npz(damaged, wrong)
+    files = [damaged.read_bytes(), content[:-30]]
+    files += [content[:at] + bytes(40) + content[at + 40 :] for at in range(30, len(content) - 60, 400)]
+    np.save(tmp_path / "array.npy", np.arange(6))
+    files.append((tmp_path / "array.npy").read_bytes())
+    (tmp_path / "latin.csv").write_bytes("é,b\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="data: expected lines of text in UTF-8"):
+        data.load(str(tmp_path / "latin.csv"))
+    for found in files:
+        damaged.write_bytes(found)
+        try:
+            loaded = data.load(str(damaged))
+        except ValueError as error:
+            assert str(error).startswith(f"data: expected users x items in {damaged}")  # noqa: PT017
+        else:
+            assert loaded.shape == (60, 40)  # what was damaged is not read
+
+
+@pytest.mark.parametrize("option", ["--json", "--chart"])
+def test_files_that_cannot_be_written_are_refused_first(option, tmp_path, capsys):
+    for path in (tmp_path / "nowhere" / "a.svg", tmp_path):
+        path = path / "a.svg" if option == "--chart" and path == tmp_path else path
+        if path == tmp_path / "a.svg":
+            path.mkdir()
+        assert cli.run(["bench", option, str(path), *QUICK]) == 2
+        assert f"{option[2:]}: expected a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sizes", ["abc", "", "1,,2", "0.0000001", "-1", "nan"])
+def test_sizes_are_numbers(sizes, capsys):
+    assert cli.run(["bench", "--growth", "--sizes", sizes]) == 2
+    assert "sizes: expected millions of interactions" in capsys.readouterr().err
+
+
+def test_records_of_another_form_are_refused(tmp_path, capsys):
+    file = tmp_path / "a.json"
+    assert cli.run(["bench", "--data", "small", "--json", str(file), *QUICK]) == 0
+    good = json.loads(file.read_text())
+    outcome = good["outcomes"][0]
+    for change in (
+        {"machine": "x"},
+        {"machine": {key: value for key, value in good["machine"].items() if key != "versions"}},
+        {"data": {"n_users": 1}},
+        {"sizes": {}},
+        {"outcomes": [{**outcome, "pairs": "abc"}]},
+        {"outcomes": [{**outcome, "pairs": []}]},
+        {"outcomes": [{**outcome, "operation": "gone"}]},
+    ):
+        file.write_text(json.dumps({**good, **change}))
+        capsys.readouterr()
+        assert cli.run(["bench", "--draw", str(file), "--chart", str(tmp_path / "a.svg")]) == 2
+        assert f"draw: expected what 'fastrec bench --json' wrote in {file}" in " ".join(
+            capsys.readouterr().err.split()
+        )
+        assert not (tmp_path / "a.svg").exists()
 
 
 # ---- the command ----------------------------------------------------------------------------------------------------
@@ -171,7 +244,7 @@ def test_operations_say_what_does_not_suit_them():
         (["--draw", "none.json"], "draw: expected what 'fastrec bench --json' wrote in none.json"),
         (["--chart", "a.pdf"], "ends in .svg or .png, got 'a.pdf'"),
         (["--threads", "0"], "--threads"),
-        (["--growth", "--sizes", "0"], "sizes: expected million interactions"),
+        (["--growth", "--sizes", "0"], "sizes: expected millions of interactions"),
         (["--growth", "--sizes", "x"], "'x'"),
     ],
 )

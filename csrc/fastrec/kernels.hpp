@@ -427,8 +427,6 @@ struct RelabelKernels {
 
 // ---- dense products -------------------------------------------------------------------------------------------------
 
-constexpr std::ptrdiff_t factors_together = 16;  // columns of dense factors come in multiples of it
-
 template <class Value>
 struct DenseKernels {
   void (*turn)(Rows, const Value* from, std::ptrdiff_t depth, const Value* matrix, std::ptrdiff_t width,
@@ -505,8 +503,8 @@ struct NonnegativeScratch {
 
 template <class Value>
 struct HalfStepKernels {
-  // Of a fixed side whose Gram matrix is diagonal; n_factors is a multiple of factors_together. With shared sums, of
-  // one row.
+  // Of a fixed side whose Gram matrix is diagonal; n_factors is a multiple of 16, as of all dense factors. With shared
+  // sums, of one row.
   void (*solve)(Rows, HalfStep<Value>, Value tol, int most_steps, HalfStepScratch<Value>, const SharedSums<Value>*,
                 HalfStepAnswer<Value>) noexcept;
   double entries_of_a_step;  // of conjugate gradients: so many cost as much in a system of their size

@@ -22,6 +22,7 @@ def sparse_top_k_product(
     candidates_shared: bool,
     threshold: float | None,
     keep_zeros: bool,
+    positive: bool,
     best_first: bool,
     column_data: Array,
     column_indices: Ids,
@@ -97,6 +98,7 @@ def transpose(
     out_data: Array,
     out_indices: Ids,
     out_indptr: Offsets,
+    narrow: bool,
     n_threads: int,
 ) -> None: ...
 def relabel(

@@ -107,7 +107,7 @@ def bench(
         if draw:
             agree = command.draw(draw, chart)
         elif growth or thread_scaling:
-            millions = [float(size) for size in sizes.split(",")]
+            millions = _millions(sizes)
             command.grow(millions, by_threads=thread_scaling, n_threads=n_threads, limit=limit, json=json, **asked)
         else:
             data, pairs = ("small", 2) if smoke else (data, pairs)
@@ -117,6 +117,13 @@ def bench(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     raise typer.Exit(0 if agree else 1)
+
+
+def _millions(sizes: str) -> list[float]:
+    try:
+        return [float(size) for size in sizes.split(",")]
+    except ValueError:
+        raise ValueError(f"sizes: expected millions of interactions, with commas, got {sizes!r}.") from None
 
 
 def _parts(given: Sequence[str] | None) -> list[str]:

@@ -1,5 +1,4 @@
-// Row-kernels of products of tall dense matrices, in tiles that registers hold. Columns come in multiples of
-// factors_together.
+// Row-kernels of products of tall dense matrices, in tiles that registers hold. Columns come in multiples of 16.
 #pragma once
 
 #include <algorithm>

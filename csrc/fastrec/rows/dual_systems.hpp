@@ -19,10 +19,6 @@ constexpr int dual_rows = 4, dual_tile = dual_rows * tile_vectors;
 // A step of conjugate gradients costs about what so many entries do, each multiplied with all that come before.
 constexpr double entries_of_a_step = tile_vectors == 4 ? 4.5 : 3;
 
-constexpr std::ptrdiff_t whole_dual_rows(std::ptrdiff_t n) noexcept {
-  return (n + dual_rows - 1) / dual_rows * dual_rows;
-}
-
 // Where a row of a packed lower triangle begins.
 constexpr std::ptrdiff_t triangle(std::ptrdiff_t row) noexcept { return row * (row + 1) / 2; }
 

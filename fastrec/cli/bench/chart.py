@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastrec.cli.bench import machine
 from fastrec.cli.bench.compare import Outcome
 from fastrec.cli.bench.operations import OPERATIONS
-from fastrec.cli.bench.records import Record, common_machine
+from fastrec.cli.bench.records import Record, check_writable, common_machine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +31,7 @@ _MARKS = {
     "faiss": ("faiss", "<", "#000000"),
     "scann": ("ScaNN", ">", "#8c564b"),
     "lightfm": ("LightFM", "*", "#5e3c99"),
+    "sklearn": ("scikit-learn", "p", "#b2912f"),
 }
 _OTHER = ("h", "#666666")
 _TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -46,12 +47,13 @@ def needs(file: Path) -> None:
     Raises
     ------
     ValueError
-        The file is neither SVG nor PNG.
+        The file is neither SVG nor PNG, or in no folder that can be written to.
     ModuleNotFoundError
         There is no matplotlib.
     """
     if file.suffix not in SUFFIXES:
         raise ValueError(f"chart: expected a file that ends in {' or '.join(SUFFIXES)}, got {str(file)!r}.")
+    check_writable(file, "chart")
     import matplotlib  # noqa: F401
 
 
@@ -75,7 +77,9 @@ def draw(records: Sequence[Record], file: Path) -> None:
 
     rows = rows_of(records)
     if not rows:
-        raise ValueError("chart: expected a comparison with at least one other library, got none; install a peer.")
+        raise ValueError(
+            "chart: expected a comparison with at least one other library, got none; install a peer that does it."
+        )
     caption = _caption(records, common_machine(records))
     above, below = 1.05, 0.4 + 0.13 * len(caption)  # inches
     height = above + _ROW * len(rows) + below

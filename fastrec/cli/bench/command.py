@@ -38,6 +38,8 @@ def compare_with_peers(
     """
     if picture is not None:
         chart.needs(picture)
+    if json is not None:
+        records.check_writable(json, "json")
     compare.check_known(operations, peers)
     machine.set_thread_variables(n_threads)
     name = data_name or ("gowalla" if "gowalla" in data.files_by_name() else "medium")
@@ -111,6 +113,8 @@ def grow(
     json: Path | None,
 ) -> None:
     """Measure seconds and memory as the data grow or, of fastrec alone, seconds as the threads do."""
+    if json is not None:
+        records.check_writable(json, "json")
     machine.set_thread_variables(n_threads)
     asked: dict[str, Any] = {"operations": operations, "sizes": sizes, "n_threads": n_threads, "limit": limit}
     running: Iterator[Measurement]
@@ -126,7 +130,7 @@ def grow(
         name = f"{one.operation}, {one.library}, {one.n_interactions:,} interactions, {one.n_threads} threads"
         print(f"{name}: {said}", file=sys.stderr, flush=True)
         if json is not None:
-            json.write_text(growth.as_json(measured, n_threads) + "\n")
+            records.replace_text(json, growth.as_json(measured, n_threads) + "\n")
     console = _console()
     console.print(as_table(measured))
     console.print(machine.describe(machine.facts(n_threads)), markup=False, highlight=False)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import zipfile
+import zlib
 from array import array
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +16,13 @@ import numpy.typing as npt
 from scipy.sparse import csr_array, load_npz
 
 Array = npt.NDArray[Any]
+
+
+# What the first column of a table may be called, or the second.
+_NAMES = {
+    "user", "users", "userid", "uid", "customer", "customerid", "member", "item", "items", "itemid", "iid", "product",
+    "productid", "movie", "movieid", "track", "artist",
+}  # fmt: skip
 
 
 class Shape(NamedTuple):
@@ -54,10 +63,10 @@ def load(name: str) -> csr_array:
     if name in SHAPES:
         return zipf(*SHAPES[name])
     path = Path(name)
-    if path.suffix in (".npz", ".csv", ".tsv"):
+    if path.suffix.lower() in (".npz", ".csv", ".tsv"):
         if not path.is_file():
             raise ValueError(f"data: expected a file, got {name!r}, which is none; check the path.")
-        return _above_zero(_archive(path) if path.suffix == ".npz" else _table(path), name)
+        return _above_zero(_archive(path) if path.suffix.lower() == ".npz" else _table(path), name)
     files = files_by_name()
     if name not in files:
         fix = "choose one of these, or pass a file that ends in .npz, .csv or .tsv"
@@ -103,11 +112,11 @@ def _archive(file: Path) -> csr_array:
     try:
         with np.load(file, allow_pickle=False) as fields:
             if "format" in fields:
-                return csr_array(load_npz(file))
+                return _checked(load_npz(file))
             kept = fields["split"] == 0 if "split" in fields else slice(None)
             user, item, value = (fields[field][kept] for field in ("user", "item", "value"))
             return _summed(value, user, item, (int(fields["n_users"]), int(fields["n_items"])))
-    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         fix = "save a matrix with scipy.sparse.save_npz"
         raise ValueError(f"data: expected users x items in {file}, got {error}; {fix}.") from None
 
@@ -118,11 +127,11 @@ def _table(file: Path) -> csr_array:
     items: dict[str, int] = {}
     rows, columns, values = array("q"), array("q"), array("d")
     with file.open(newline="", encoding="utf-8-sig") as lines:
-        for number, fields in enumerate(csv.reader(lines, delimiter="\t" if file.suffix == ".tsv" else ","), start=1):
+        for number, fields in _numbered(lines, file):
             if not fields or (number == 1 and _are_names(fields)):
                 continue
             value = _value(fields)
-            if len(fields) < 2 or value is None:
+            if len(fields) < 2 or value is None or not (fields[0].strip() and fields[1].strip()):
                 got = f"{','.join(fields)!r} in line {number}"
                 raise ValueError(f"data: expected lines of user,item[,value] in {file}, got {got}; correct it.")
             rows.append(users.setdefault(fields[0], len(users)))
@@ -131,9 +140,26 @@ def _table(file: Path) -> csr_array:
     return _summed(np.array(values), np.array(rows), np.array(columns), (len(users), len(items)))
 
 
+def _numbered(lines: Iterable[str], file: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        yield from enumerate(csv.reader(lines, delimiter="\t" if file.suffix.lower() == ".tsv" else ","), start=1)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"data: expected lines of text in UTF-8 in {file}, got {error}; save it as such.") from None
+
+
 def _are_names(fields: list[str]) -> bool:
-    names = [field.strip().lower().replace("_", "") for field in fields]
-    return names[0] in ("user", "userid") or _value(fields) is None
+    """Of three columns, those whose value is no number; of two, those that are called so in some language."""
+    names = [field.strip().lower().replace("_", "").replace(" ", "") for field in fields]
+    return bool(_NAMES.intersection(names)) or _value(fields) is None
+
+
+def _checked(matrix: Any) -> csr_array:
+    """A matrix from a file, with every index where it may be."""
+    if matrix.dtype.kind not in "biuf":
+        raise ValueError(f"values of {matrix.dtype}")
+    found = csr_array(matrix)
+    found.check_format(full_check=True)
+    return found
 
 
 def _value(fields: list[str]) -> float | None:

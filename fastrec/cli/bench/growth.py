@@ -159,10 +159,13 @@ def as_json(measurements: Collection[Measurement], n_threads: int) -> str:
     return json.dumps({"machine": machine.facts(n_threads), "measurements": measured, "exponents": fitted}, indent=2)
 
 
+LEAST_MILLIONS = 0.001  # of which a set can be drawn
+
+
 def _ascending(millions: Iterable[float]) -> list[float]:
     found = sorted(millions)
-    if not found or not (found[0] > 0 and found[-1] < math.inf):
-        raise ValueError(f"sizes: expected million interactions, each above 0, got {found}.")
+    if not found or not (found[0] >= LEAST_MILLIONS and found[-1] < math.inf):
+        raise ValueError(f"sizes: expected millions of interactions, each {LEAST_MILLIONS} or more, got {found}.")
     return found
 
 

@@ -16,7 +16,7 @@ import fastrec
 from fastrec import _dispatch, _machine
 
 PACKAGES = ("numpy", "scipy", "numba", "implicit", "rusket", "irspack", "cmfrec", "similaripy",
-            "sparse_dot_topn", "faiss-cpu", "scann-core", "lightfm-next", "threadpoolctl")  # fmt: skip
+            "sparse_dot_topn", "faiss-cpu", "scann-core", "lightfm-next", "scikit-learn", "threadpoolctl")  # fmt: skip
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastrec.cli.bench import machine
 from fastrec.cli.bench.agreement import Agreement
 from fastrec.cli.bench.compare import Outcome
+from fastrec.cli.bench.operations import OPERATIONS
 from fastrec.cli.bench.pairs import Pairs
 
 
@@ -53,15 +56,35 @@ def write(record: Record, file: Path) -> None:
         }
         for outcome in record.outcomes
     ]
-    file.write_text(json.dumps({**record._asdict(), "outcomes": outcomes}, indent=1) + "\n")
+    replace_text(file, json.dumps({**record._asdict(), "outcomes": outcomes}, indent=1) + "\n")
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Write beside a file, and then in its place: what was there stays whole until all is."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        aside.write_text(text)
+        aside.replace(file)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def check_writable(file: Path, option: str) -> None:
+    """Refuse now what could not be written after minutes of measuring."""
+    if file.is_dir() or not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
+        raise ValueError(f"{option}: expected a file in a folder that can be written to, got {str(file)!r}.")
 
 
 def read(file: Path) -> Record:
     """The record in a file; ValueError where there is none."""
     try:
         fields = json.loads(file.read_text())
-        return Record(**{**fields, "outcomes": [_outcome(**outcome) for outcome in fields["outcomes"]]})
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        record = Record(**{**fields, "outcomes": [_outcome(**outcome) for outcome in fields["outcomes"]]})
+        record.describe_data()
+        machine.describe(record.machine)
+        _check_outcomes(record.outcomes)
+        return record
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         got = f"{type(error).__name__}: {error}"
         raise ValueError(f"draw: expected what 'fastrec bench --json' wrote in {file}, got {got}.") from None
 
@@ -76,6 +99,14 @@ def common_machine(records: Sequence[Record]) -> dict[str, Any]:
             if name != "versions" and known != value:
                 raise ValueError(f"draw: expected runs on one machine, got {name} {known} and {value}; measure again.")
     return {**first, "versions": versions}
+
+
+def _check_outcomes(outcomes: Sequence[Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.operation not in OPERATIONS:
+            raise ValueError(f"no operation {outcome.operation!r}")
+        if outcome.pairs is not None and (outcome.pairs.seconds.ndim != 2 or outcome.pairs.seconds.shape[1] != 2):
+            raise ValueError(f"no pairs of seconds for {outcome.operation!r}")
 
 
 def _outcome(agreement: dict[str, Any] | None, pairs: list[list[float]] | None, **others: Any) -> Outcome:
