@@ -98,7 +98,7 @@ def test_operations_that_grow_are_operations():
 
 @pytest.mark.parametrize("millions", [[], [0.0], [-1.0], [float("nan")], [float("inf")]])
 def test_bad_sizes(millions):
-    with pytest.raises(ValueError, match="sizes: expected million interactions"):
+    with pytest.raises(ValueError, match="sizes: expected millions of interactions"):
         list(growth.grow(millions, limit=1, **OPTIONS))
 
 
