@@ -267,8 +267,6 @@ def csr(
 
     ascending = _places(data, indices, indptr, n_rows, n_columns, name, n_threads)
     n_stored = int(indptr[-1])
-    if single and given.kind in "iu" and _fit_float32(data[:n_stored]):
-        dtype = np.dtype(np.float32)
     values = np.ascontiguousarray(data[:n_stored], dtype)
     ids, ends = np.ascontiguousarray(indices[:n_stored], np.int32), np.ascontiguousarray(indptr, np.int64)
     rows = Csr(values, ids, ends, (n_rows, n_columns))
@@ -279,6 +277,8 @@ def csr(
     if not as_stored and not ascending:
         rows = _in_order(rows, name, overflowed=overflowed, n_threads=n_threads)
         nonzero = bool(rows.data.all())  # what was summed may have become zero, or what was zero something else
+    if single and given.kind in "iu" and _fit_float32(rows.data):
+        rows = rows._replace(data=rows.data.astype(np.float32, copy=False))
     return rows if keep_zeros or nonzero else rows.where(rows.data != 0)
 
 

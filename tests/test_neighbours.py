@@ -239,3 +239,8 @@ def test_partial_fit_refuses_ids_that_need_more_memory_than_there_is(monkeypatch
     model = fastrec.ItemKNN(3).fit(ratings(0))
     with pytest.raises(MemoryError, match=r"a matrix of 1000000001 rows needs .* use smaller ids"):
         model.partial_fit(ratings(1)[:1], users=[10**9])
+
+
+def test_whole_numbers_are_summed_before_they_are_float32():
+    one = sp.csr_array((np.array([2**24, 1, 1, 5]), [0, 0, 0, 1], [0, 4]), shape=(1, 2))
+    assert fastrec.ItemKNN(3).fit(one).user_items_.toarray().tolist() == [[2**24 + 2, 5]]

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
 #include <type_traits>
 
 #include "fastrec/kernels.hpp"
@@ -27,20 +26,20 @@ Status places_of_rows(const Index* indices, std::int64_t n_stored, const Pointer
   const std::int64_t n_entries = indptr[n_rows];
   std::atomic<bool> within{true};
   std::atomic<std::int64_t> n_descents{0};  // from an entry to the next, where a row ends or not
-  const Status status =
-      parallel_for_rows(0, n_entries, entries_of_block, worthwhile_threads(static_cast<double>(n_entries), n_threads),
-                        poll, [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                          Index least = indices[first], most = least;
-                          Index descents = first > 0 && least <= indices[first - 1];
-                          for (std::ptrdiff_t at = first + 1; at < last; ++at) {
-                            const Index column = indices[at];
-                            least = std::min(least, column);
-                            most = std::max(most, column);
-                            descents += column <= indices[at - 1];
-                          }
-                          if (least < 0 || most >= n_columns) within.store(false, std::memory_order_relaxed);
-                          n_descents.fetch_add(descents, std::memory_order_relaxed);
-                        });
+  const auto look_at = [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+    Index least = indices[first], most = least;
+    Index descents = first > 0 && least <= indices[first - 1];
+    for (std::ptrdiff_t at = first + 1; at < last; ++at) {
+      const Index column = indices[at];
+      least = std::min(least, column);
+      most = std::max(most, column);
+      descents += column <= indices[at - 1];
+    }
+    if (least < 0 || most >= n_columns) within.store(false, std::memory_order_relaxed);
+    n_descents.fetch_add(descents, std::memory_order_relaxed);
+  };
+  n_threads = worthwhile_threads(static_cast<double>(n_entries), n_threads);
+  const Status status = parallel_for_rows(0, n_entries, entries_of_block, n_threads, poll, look_at);
   std::int64_t n_allowed = 0;
   for (std::ptrdiff_t row = 1; row < n_rows; ++row) {
     const Pointer start = indptr[row];
@@ -60,26 +59,24 @@ template <class Value>
 Status values_of_rows(const Value* data, std::ptrdiff_t n, Values& values, int n_threads, Poll poll) {
   constexpr std::ptrdiff_t lanes = 4;  // one sum each, which a compiler may put into vectors
   std::atomic<bool> infinite{false}, zero{false};
-  const Status status = parallel_for_rows(0, n, entries_of_block, worthwhile_threads(static_cast<double>(n), n_threads),
-                                          poll, [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                                            Value n_zeros[lanes] = {}, not_a_number[lanes] = {};
-                                            const auto look_at = [&](Value value, std::ptrdiff_t lane) {
-                                              n_zeros[lane] += value == 0 ? Value{1} : Value{0};
-                                              if constexpr (std::is_floating_point_v<Value>)
-                                                not_a_number[lane] += value - value;  // NaN of infinity, too
-                                            };
-                                            std::ptrdiff_t at = first;
-                                            for (; at + lanes <= last; at += lanes) {
-                                              for (std::ptrdiff_t lane = 0; lane < lanes; ++lane)
-                                                look_at(data[at + lane], lane);
-                                            }
-                                            for (; at < last; ++at) look_at(data[at], 0);
-                                            for (std::ptrdiff_t lane = 0; lane < lanes; ++lane) {
-                                              if (not_a_number[lane] != 0)
-                                                infinite.store(true, std::memory_order_relaxed);
-                                              if (n_zeros[lane] != 0) zero.store(true, std::memory_order_relaxed);
-                                            }
-                                          });
+  const auto look_at = [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+    Value n_zeros[lanes] = {}, not_a_number[lanes] = {};
+    const auto look_at_one = [&](Value value, std::ptrdiff_t lane) {
+      n_zeros[lane] += value == 0 ? Value{1} : Value{0};
+      if constexpr (std::is_floating_point_v<Value>) not_a_number[lane] += value - value;  // NaN of infinity, too
+    };
+    std::ptrdiff_t at = first;
+    for (; at + lanes <= last; at += lanes) {
+      for (std::ptrdiff_t lane = 0; lane < lanes; ++lane) look_at_one(data[at + lane], lane);
+    }
+    for (; at < last; ++at) look_at_one(data[at], 0);
+    for (std::ptrdiff_t lane = 0; lane < lanes; ++lane) {
+      if (not_a_number[lane] != 0) infinite.store(true, std::memory_order_relaxed);
+      if (n_zeros[lane] != 0) zero.store(true, std::memory_order_relaxed);
+    }
+  };
+  n_threads = worthwhile_threads(static_cast<double>(n), n_threads);
+  const Status status = parallel_for_rows(0, n, entries_of_block, n_threads, poll, look_at);
   values = {!infinite, !zero};
   return status;
 }
