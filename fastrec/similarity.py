@@ -133,7 +133,8 @@ def item_similarity(
         k, metric, parameters, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal, n_threads,
         progress,
     )  # fmt: skip
-    ratings, dtype = _check.csr(user_items, "user_items"), _check.score_dtype(user_items)
+    ratings = _check.csr(user_items, "user_items", n_threads=options.n_threads)
+    dtype = _check.score_dtype(user_items)
     n_items = ratings.shape[1]
     targets = None if target_items is None else _check.item_ids(target_items, "target_items", n_items)
     allowed = _check.pattern(candidates, "candidates", n_items, n_items)
@@ -191,7 +192,8 @@ def user_similarity(
         k, metric, parameters, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal, n_threads,
         progress,
     )  # fmt: skip
-    ratings, dtype = _check.csr(user_items, "user_items"), _check.score_dtype(user_items)
+    ratings = _check.csr(user_items, "user_items", n_threads=options.n_threads)
+    dtype = _check.score_dtype(user_items)
     n_users = ratings.shape[0]
     targets = None if target_users is None else _check.item_ids(target_users, "target_users", n_users, unit="users")
     allowed = _check.pattern(candidates, "candidates", n_users, n_users)
