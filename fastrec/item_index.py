@@ -156,7 +156,8 @@ class ItemIndex:
         """The packed form for one dtype, made when it is first needed."""
         packed = self._packed.get(dtype)
         if packed is None:  # no lock, which a forked child could find held: threads may make the same twice
-            _check.index_memory(len(self.items), self.items.shape[1], dtype)
+            if dtype != self.items.dtype:
+                _check.index_memory(len(self.items), self.items.shape[1], dtype)
             pack = _dispatch.kernel("pack_items", dtype)
             items = self.items.astype(dtype, copy=False)
             packed = pack(items, self.metric, self._n_centres, _threads.resolve(None))

@@ -17,6 +17,7 @@ from fastrec.models.descent import (
     NOTHING,
     Callback,
     Side,
+    check_converging,
     check_memory,
     run_epochs,
 )
@@ -234,8 +235,7 @@ class BiasedMF(RatingModel):
             items, self.item_biases_, options.biases, self.n_epochs_, options.adaptive, *options.steps,
             np.float32(self.mean_), users.factors, users.biases, users.bias_squares, rows_a_block=_USERS_A_BLOCK,
         )  # fmt: skip
-        with np.errstate(over="ignore", invalid="ignore"):
-            _check.converging(float(users.factors.sum() + users.biases.sum()), "folding in")
+        check_converging("folding in", users.factors, users.biases)
         return users
 
     def _options_now(self) -> Options:

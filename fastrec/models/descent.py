@@ -115,10 +115,15 @@ def run_epochs(
             if watch.is_over(loss, lambda: copy.deepcopy(so_far())):
                 break
     now = so_far()
-    with np.errstate(over="ignore", invalid="ignore"):
-        steps = [values for values in now.values() if getattr(values, "dtype", None) == np.float32]
-        _check.converging(float(sum(values.sum() for values in steps)), f"epoch {epoch} (from 0)")
+    steps = [values for values in now.values() if getattr(values, "dtype", None) == np.float32]
+    check_converging(f"epoch {epoch} (from 0)", *steps)
     return watch.outcome(lambda: now)
+
+
+def check_converging(by: str, *learned: Array) -> None:
+    """Refuse NaN and inf in what was learned."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        _check.converging(float(sum(values.sum() for values in learned)), by)
 
 
 def interactions(user_items: Any) -> Csr:

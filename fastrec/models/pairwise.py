@@ -21,6 +21,7 @@ from fastrec.models.descent import (
     SAMPLINGS,
     START_OF_SQUARES,
     Callback,
+    check_converging,
     check_memory,
     interactions,
     run_epochs,
@@ -223,7 +224,7 @@ class PairwiseModel(FactorModel):
         options, n_samples = run.options, max(len(run.rows.indices), 1)
         kernels = self._kernels(run.rows.shape[1])
         learn = _dispatch.kernel(kernels.cell)
-        weights = weights_of(run.rows, True) if options.weighted else None
+        weights = weights_of(run.rows, options.weighted)
         key = _random.keyed(run.seed, FOR_EPOCHS)
         blocks = Blocks(
             run.rows, weights, key, options.n_threads, times_drawn=run.times_drawn, n_parts=self._n_parts
@@ -279,8 +280,7 @@ class PairwiseModel(FactorModel):
             options.regularization, out, *kernels.own, rows_a_block=_USERS_A_BLOCK,
         )  # fmt: skip
         factors = out[:, : options.n_factors]
-        with np.errstate(over="ignore", invalid="ignore"):
-            _check.converging(float(factors.sum()), "folding in")
+        check_converging("folding in", factors)
         return self._with_one(factors)
 
     def _ranked_items(self) -> Array:
