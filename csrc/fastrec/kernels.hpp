@@ -304,8 +304,14 @@ struct HeadKernels {
   std::ptrdiff_t scratch_bytes;
 };
 
-// The same where a user adds his own weight to all sums that he is part of, times what only their item decides. A
-// word's users have nearly the same weight, so that their number tells nearly what they add.
+// Words, next to each other, of users of nearly one weight.
+struct WordsAlike {
+  std::ptrdiff_t n_words;  // a divisor of head_words
+  double most_ratio;       // of the largest weight to the least
+};
+
+// The same where a user adds his own weight to all sums that he is part of, times what only their item decides. Words
+// are of users of nearly the same weight, so that their number tells nearly what they add.
 struct WeightedHead {
   std::ptrdiff_t n_items, n_words;  // as in Head
   const std::uint64_t* bits;        // (n_items, n_words), users in the order of their weights
@@ -319,12 +325,13 @@ struct WeightedHead {
   const std::int64_t* tails;     // as in Head
 };
 
-constexpr std::ptrdiff_t table_words = 32;  // in which items are looked up together
-constexpr int summed_places = 64;           // items whose exact sums with another are formed together
+constexpr std::ptrdiff_t table_words = 32;  // in which items are looked up together, at most
 
 struct WeightedHeadKernels {
-  double (*cost_of_word)() noexcept;    // of a pair, where adding a term by itself costs 1,
-  double (*cost_of_places)() noexcept;  // and of summed_places, for each user of the other item
+  WordsAlike (*words_alike)() noexcept;
+  double (*cost_of_word)() noexcept;                // of a pair, where adding a term by itself costs 1,
+  double (*cost_of_sums)(double n_items) noexcept;  // and of exact sums with so many, for each user of the other item
+  std::ptrdiff_t (*n_blocks)(std::ptrdiff_t n_items) noexcept;
   void (*near_sums)(Rows blocks, WeightedHead, float* sums) noexcept;
 };
 

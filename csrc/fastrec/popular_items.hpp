@@ -159,10 +159,9 @@ class WeightedHeadWorkspace {
     const Csr<Value>& rows = x.user_items;
     if (n_items == by_cost) {
       const double words = wider * static_cast<double>((rows.rows + 63) / 64);
-      const double batches = std::ceil(wider * static_cast<double>(k) / summed_places);
-      const Status status =
-          cheapest_head(words * kernels.cost_of_word() + cost_of_pair, batches * kernels.cost_of_places(), rows,
-                        most_head_items<float>, share, n_threads, poll, n_items);
+      const Status status = cheapest_head(words * kernels.cost_of_word() + cost_of_pair,
+                                          kernels.cost_of_sums(wider * static_cast<double>(k)), rows,
+                                          most_head_items<float>, share, n_threads, poll, n_items);
       if (status != Status::done) return status;
     }
     n_items = std::min({n_items, rows.columns, most_head_items<float>});
@@ -173,7 +172,8 @@ class WeightedHeadWorkspace {
     if (!sort_by_keys(order_[1], rows.rows, [&](std::ptrdiff_t user) { return x.user_weights[user]; }, order_[0])) {
       return Status::out_of_memory;
     }
-    const std::ptrdiff_t n_words = weigh_words(x.user_weights, rows.rows);
+    const WordsAlike alike = kernels.words_alike();
+    const std::ptrdiff_t n_words = weigh_words(x.user_weights, rows.rows, alike);
     if (n_words < 0) return Status::out_of_memory;
     if (n_words == 0) return Status::done;
     const std::ptrdiff_t n_padded = padded_head(n_items);
@@ -193,11 +193,13 @@ class WeightedHeadWorkspace {
     head_.tails = tails_[0];
     const auto set_words = [&](std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
       clear_words(bits_[0], n_padded, n_words, first, last);
-      for (std::ptrdiff_t word = first; word < last; ++word) set_bits(rows, word);
+      for (std::ptrdiff_t group = first / alike.n_words; group < last / alike.n_words; ++group) {
+        set_bits(rows, group, alike.n_words);
+      }
     };
     const Status status = for_words_of_users(n_words, n_padded, rows.indptr[rows.rows], n_threads, poll, set_words);
     if (status != Status::done) return status;
-    return parallel_for(n_padded / head_block, n_threads, poll, [&](int, std::ptrdiff_t block) noexcept {
+    return parallel_for(kernels.n_blocks(n_padded), n_threads, poll, [&](int, std::ptrdiff_t block) noexcept {
       kernels.near_sums({block, block + 1}, head_, sums_[0]);
     });
   }
@@ -206,16 +208,16 @@ class WeightedHeadWorkspace {
 
  private:
   static constexpr double cost_of_pair = 2.0;
-  static constexpr double wider = 1.3;        // words and places than users and k alone would take
-  static constexpr double most_ratio = 1.06;  // of the largest weight of a word to the least
+  static constexpr double wider = 1.3;  // words and exact sums than users and k alone would take
   static constexpr double most_range = 1 << 24;
+  static constexpr double most_error = 0.5;  // of near sums that tell anything
 
-  // Sets the bits of a word's users, by item and by user, and finds where their other items start.
+  // Sets the bits of the users of some words alike, by item and by user, and finds where their other items start.
   template <class Value>
-  void set_bits(const Csr<Value>& rows, std::ptrdiff_t word) noexcept {
-    for (std::int32_t at = first_[0][word]; at < first_[0][word + 1]; ++at) {
+  void set_bits(const Csr<Value>& rows, std::ptrdiff_t group, std::ptrdiff_t words_alike) noexcept {
+    for (std::int32_t at = first_[0][group]; at < first_[0][group + 1]; ++at) {
       const std::int32_t user = order_[0][at];
-      const std::ptrdiff_t place = 64 * word + at - first_[0][word];
+      const std::ptrdiff_t place = 64 * words_alike * group + at - first_[0][group];
       const std::int64_t tail = set_bits_of_user(rows, user, place, head_.n_items, head_.n_words, bits_[0]);
       tails_[0][user] = tail;
       std::uint32_t* own = by_user_[0] + user * head_.user_words;
@@ -228,41 +230,38 @@ class WeightedHeadWorkspace {
 
   // Puts users into words, whose weights become whole numbers, and returns how many words there are: none where the
   // weights lie too far apart, and -1 without memory.
-  std::ptrdiff_t weigh_words(const double* weights, std::ptrdiff_t n_users) {
+  std::ptrdiff_t weigh_words(const double* weights, std::ptrdiff_t n_users, const WordsAlike& alike) {
     const std::int32_t* order = order_[0];
     const auto weight = [&](std::ptrdiff_t at) { return weights[order[at]]; };
-    std::ptrdiff_t n_words = 0, begun = 0;
+    std::ptrdiff_t n_groups = 0, begun = 0;
     first_ = Scratch<std::int32_t>(1, padded_words(n_users) + 1, Fill::nothing);
     if (!first_) return -1;
     double largest = weight(0), least = largest;
     for (std::ptrdiff_t at = 0; at < n_users; ++at) {
       largest = std::max(largest, weight(at));
       least = std::min(least, weight(at));
-      if (at > 0 && at - begun < 64 && weight(begun) <= most_ratio * weight(at)) continue;
-      first_[0][n_words++] = static_cast<std::int32_t>(begun = at);
+      if (at > 0 && at - begun < 64 * alike.n_words && weight(begun) <= alike.most_ratio * weight(at)) continue;
+      first_[0][n_groups++] = static_cast<std::int32_t>(begun = at);
     }
     if (!(least > 0 && std::isfinite(largest) && largest <= most_range * least)) return 0;
-    const std::ptrdiff_t n_padded = padded_words(n_words);
-    std::fill(first_[0] + n_words, first_[0] + n_padded + 1, static_cast<std::int32_t>(n_users));
-    weights_ = Scratch<std::uint64_t>(1, n_padded, Fill::nothing);
+    const std::ptrdiff_t n_padded = padded_words(n_groups * alike.n_words);
+    std::fill(first_[0] + n_groups, first_[0] + n_padded / alike.n_words + 1, static_cast<std::int32_t>(n_users));
+    weights_ = Scratch<std::uint64_t>(1, n_padded, Fill::zeros);
     if (!weights_) return -1;
     const double most = std::min(0x1p45, 0x1p56 / static_cast<double>(n_padded));  // of 64 in all words below 2^63
     double error = 0;
-    for (std::ptrdiff_t word = 0; word < n_padded; ++word) {
-      if (first_[0][word] == first_[0][word + 1]) {
-        weights_[0][word] = 0;
-        continue;
-      }
-      double low = weight(first_[0][word]), high = low;  // they are sorted to a few digits only
-      for (std::int32_t at = first_[0][word]; at < first_[0][word + 1]; ++at) {
+    for (std::ptrdiff_t group = 0; group < n_groups; ++group) {
+      double low = weight(first_[0][group]), high = low;  // they are sorted to a few digits only
+      for (std::int32_t at = first_[0][group]; at < first_[0][group + 1]; ++at) {
         low = std::min(low, weight(at));
         high = std::max(high, weight(at));
       }
       const double whole = std::nearbyint((low + high) / 2 / largest * most);
-      weights_[0][word] = static_cast<std::uint64_t>(whole);
+      std::fill_n(weights_[0] + group * alike.n_words, alike.n_words, static_cast<std::uint64_t>(whole));
       const double taken = whole / most * largest;
       error = std::max({error, high / taken - 1, 1 - low / taken});
     }
+    if (!(error <= most_error)) return 0;
     head_.weights = weights_[0];
     head_.unit = static_cast<float>(1 / most);
     head_.largest_weight = largest;

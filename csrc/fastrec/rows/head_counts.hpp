@@ -6,12 +6,31 @@
 #include "fastrec/kernels.hpp"
 #include "fastrec/simd/common_bits.hpp"
 
+#if defined(__AVX2__)
+#include "fastrec/rows/head_by_table_x86.hpp"
+#endif
+
 namespace fastrec {
 namespace {
 
 constexpr std::ptrdiff_t words_near = 1 << 7;  // of theirs, which stay in the nearest cache
 
-inline std::ptrdiff_t n_head_blocks(std::ptrdiff_t n_items) noexcept { return n_items / head_block; }
+// Of a word of a pair of items, where adding to one of many counts costs 1.
+inline double cost_of_head_word() noexcept {
+  if (counts_bits_in_vectors()) return 1.0 / 16;
+#if defined(__AVX2__)
+  return 1.0 / 4;
+#else
+  return 3.0 / 4;
+#endif
+}
+
+inline std::ptrdiff_t n_head_blocks(std::ptrdiff_t n_items) noexcept {
+#if defined(__AVX2__)
+  if (!counts_bits_in_vectors()) return n_block_parts(n_items);
+#endif
+  return n_items / head_block;
+}
 
 // Four counts, beside those of the words before.
 template <class Count>
@@ -25,6 +44,9 @@ void put_counts(const std::int32_t (&counts)[bits_together], bool adds, Count* t
 // Blocks of rows [blocks.first, blocks.last) against themselves and all later rows; counts are mirrored.
 template <class Count>
 void head_counts(Rows blocks, Head head, std::uint8_t*, Count* counts) noexcept {
+#if defined(__AVX2__)
+  if (!counts_bits_in_vectors()) return head_counts_by_table(blocks, head, counts);
+#endif
   for (std::ptrdiff_t first = blocks.first * head_block; first < blocks.last * head_block; first += head_block) {
     for (std::ptrdiff_t word = 0; word < head.n_words; word += words_near) {
       const std::uint64_t* bits = head.bits + word;

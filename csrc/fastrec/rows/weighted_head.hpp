@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "fastrec/rows/head_counts.hpp"
 #include "fastrec/simd/summed_places.hpp"
@@ -10,9 +11,36 @@
 namespace fastrec {
 namespace {
 
+inline WordsAlike words_alike() noexcept {
+#if defined(__AVX2__)
+  if (!weighs_bits_in_vectors()) return {weighed_words, 1.1};
+#endif
+  return {1, 1.06};
+}
+
+// As cost_of_head_word.
+inline double cost_of_weighted_word() noexcept {
+  if (weighs_bits_in_vectors()) return 1.0 / 12;
+#if defined(__AVX2__)
+  return 0.4;
+#else
+  return 1.1;
+#endif
+}
+
+inline std::ptrdiff_t n_weighted_blocks(std::ptrdiff_t n_items) noexcept {
+#if defined(__AVX2__)
+  if (!weighs_bits_in_vectors()) return n_block_parts(n_items);
+#endif
+  return n_items / head_block;
+}
+
 // Blocks of rows [blocks.first, blocks.last) against themselves and all later rows, as head_counts; words_near words at
 // a time, whose sums are added up in float.
 inline void near_sums(Rows blocks, WeightedHead head, float* sums) noexcept {
+#if defined(__AVX2__)
+  if (!weighs_bits_in_vectors()) return near_sums_by_table(blocks, head, sums);
+#endif
   for (std::ptrdiff_t first = blocks.first * head_block; first < blocks.last * head_block; first += head_block) {
     for (std::ptrdiff_t word = 0; word < head.n_words; word += words_near) {
       const std::uint64_t *bits = head.bits + word, *weights = head.weights + word;
@@ -33,6 +61,10 @@ inline void near_sums(Rows blocks, WeightedHead head, float* sums) noexcept {
   }
 }
 
+inline double cost_of_sums(double n_items) noexcept {
+  return std::ceil(n_items / (filled_places * summed_places)) * cost_of_places();
+}
+
 // sums[list[0]] to sums[list[n]], of item `item` with items of the head, whose ranks ascend: terms by ascending user.
 template <class Value>
 void sum_exactly(std::ptrdiff_t item, const Interactions<Value>& x, const std::int32_t* list, std::ptrdiff_t n,
@@ -46,10 +78,10 @@ void sum_exactly(std::ptrdiff_t item, const Interactions<Value>& x, const std::i
     Places places = {};
     std::int32_t ranks[summed_places];
     for (int part = 0; part < place_parts && first < n; ++part) {
-      const std::int32_t table = list[first] / word_bits / table_words;
-      places.first_word[part] = table * table_words;
+      const std::int32_t table = list[first] / word_bits / part_words;
+      places.first_word[part] = table * part_words;
       for (int i = part * part_places; i < (part + 1) * part_places; ++i) {
-        if (first == n || list[first] / word_bits / table_words != table) break;
+        if (first == n || list[first] / word_bits / part_words != table) break;
         ranks[i] = list[first++];
         places.words[i] = ranks[i] / word_bits - places.first_word[part];
         places.bits[i] = std::uint32_t{1} << ranks[i] % word_bits;

@@ -6,37 +6,18 @@
 
 #include "fastrec/kernels.hpp"
 
-#if defined(__AVX2__)
+#if defined(__AVX512F__)
 #include "fastrec/simd/common_bits_x86.hpp"
 #endif
 
 namespace fastrec {
 namespace {
 
-inline std::uint64_t common_bits_of(const std::uint64_t* a, const std::uint64_t* b, std::ptrdiff_t n_words) noexcept {
-#if defined(__AVX2__)
-  return common_bits_by_nibble(a, b, n_words);
-#else
-  std::uint64_t count = 0;
-  for (std::ptrdiff_t w = 0; w < n_words; ++w) count += static_cast<std::uint64_t>(__builtin_popcountll(a[w] & b[w]));
-  return count;
-#endif
-}
-
 inline bool counts_bits_in_vectors() noexcept {
 #if defined(__AVX512F__)
   return __builtin_cpu_supports("avx512vpopcntdq");
 #else
   return false;
-#endif
-}
-
-// Of a word of a pair of rows, where adding to one of many counts costs 1.
-inline double cost_of_common_bits() noexcept {
-#if defined(__AVX2__)
-  return counts_bits_in_vectors() ? 1.0 / 16 : 1.0 / 3;
-#else
-  return 3.0 / 4;
 #endif
 }
 
@@ -48,7 +29,8 @@ inline void common_bits(const std::uint64_t* a, const std::uint64_t* b, std::ptr
 #endif
   for (std::ptrdiff_t i = 0; i < bits_together; ++i) {
     for (std::ptrdiff_t j = 0; j < bits_together; ++j) {
-      counts[i][j] = static_cast<std::int32_t>(common_bits_of(a + i * step, b + j * step, n));
+      counts[i][j] = 0;
+      for (std::ptrdiff_t w = 0; w < n; ++w) counts[i][j] += __builtin_popcountll(a[i * step + w] & b[j * step + w]);
     }
   }
 }
@@ -60,9 +42,6 @@ inline bool weighs_bits_in_vectors() noexcept {
   return false;
 #endif
 }
-
-// As cost_of_common_bits.
-inline double cost_of_common_weights() noexcept { return weighs_bits_in_vectors() ? 1.0 / 12 : 1.1; }
 
 // sums[i][j] of n words of rows a[i * step] and b[j * step]: the weight of a word for each common bit. What all bits
 // weigh is below 2^63, and 64 of the largest weight below 2^52.

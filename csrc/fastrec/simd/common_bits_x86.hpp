@@ -1,4 +1,4 @@
-// The same for AVX2, and for processors that count the bits of a vector, which not all with AVX-512 do.
+// The same for processors that count the bits of a vector, which not all with AVX-512 do.
 #pragma once
 
 #include <immintrin.h>
@@ -12,7 +12,6 @@
 namespace fastrec {
 namespace {
 
-#if defined(__AVX512F__)
 // The sums of the lanes, below 2^31, of four vectors.
 inline __m128i sums_of_four(__m512i a, __m512i b, __m512i c, __m512i d) noexcept {
   const __m512i even = _mm512_or_si512(a, _mm512_slli_epi64(b, 32)), odd = _mm512_or_si512(c, _mm512_slli_epi64(d, 32));
@@ -92,33 +91,6 @@ __attribute__((target("avx512vpopcntdq,avx512ifma,avx512dq,avx512vl"), noinline)
   for (int i = 0; i < 4; ++i) {
     _mm_storeu_ps(sums[i], wide_sums_of_four(lanes[i][0], lanes[i][1], lanes[i][2], lanes[i][3]));
   }
-}
-#endif
-
-// By tables of the bits of four (W. Mula, N. Kurz, D. Lemire, "Faster population counts using AVX2 instructions",
-// 2018).
-inline std::uint64_t common_bits_by_nibble(const std::uint64_t* a, const std::uint64_t* b,
-                                           std::ptrdiff_t n_words) noexcept {
-  constexpr std::ptrdiff_t vector_words = 4, words_of_bytes = 31 * vector_words;  // at most 8 bits a byte and vector
-  const __m256i bits_of_four = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
-                                                0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
-  const __m256i low_four = _mm256_set1_epi8(15);
-  __m256i sums = _mm256_setzero_si256();
-  for (std::ptrdiff_t first = 0; first < n_words; first += words_of_bytes) {
-    const std::ptrdiff_t last = std::min(first + words_of_bytes, n_words);
-    __m256i bytes = _mm256_setzero_si256();
-    for (std::ptrdiff_t w = first; w < last; w += vector_words) {
-      const __m256i left = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + w));
-      const __m256i both = _mm256_and_si256(left, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b + w)));
-      const __m256i low = _mm256_and_si256(both, low_four);
-      const __m256i high = _mm256_and_si256(_mm256_srli_epi64(both, 4), low_four);
-      bytes = _mm256_add_epi8(bytes, _mm256_shuffle_epi8(bits_of_four, low));
-      bytes = _mm256_add_epi8(bytes, _mm256_shuffle_epi8(bits_of_four, high));
-    }
-    sums = _mm256_add_epi64(sums, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
-  }
-  const __m128i halves = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-  return static_cast<std::uint64_t>(_mm_cvtsi128_si64(halves) + _mm_extract_epi64(halves, 1));
 }
 
 }  // namespace

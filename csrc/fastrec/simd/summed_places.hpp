@@ -9,10 +9,18 @@
 namespace fastrec {
 namespace {
 
-constexpr int part_places = 16, place_parts = summed_places / part_places;
+#if defined(__AVX2__) && !defined(__AVX512DQ__)
+constexpr int part_places = 4, place_parts = 12, part_words = 2;
+constexpr double filled_places = 0.6;  // share of them, where items of a list share few words
+#else
+constexpr int part_places = 16, place_parts = 4, part_words = 32;
+constexpr double filled_places = 1.0;
+#endif
+constexpr int summed_places = part_places * place_parts;
+static_assert(table_words % part_words == 0);
 
 struct Places {
-  std::int32_t first_word[place_parts];           // of a table in which all words of a part lie,
+  std::int32_t first_word[place_parts];           // of the part_words in which all words of a part lie,
   alignas(64) std::int32_t words[summed_places];  // which are these from there on;
   alignas(64) std::uint32_t bits[summed_places];  // one in each, or none where there is no place
 };
@@ -20,13 +28,14 @@ struct Places {
 }  // namespace
 }  // namespace fastrec
 
-#if defined(__AVX512DQ__)
+#if defined(__AVX2__)
 #include "fastrec/simd/summed_places_x86.hpp"
 #else
 
 namespace fastrec {
 namespace {
 
+// Of all places for a term, where adding to one sum costs 1.
 inline double cost_of_places() noexcept { return 64.0; }
 
 // sums[i] = term_of(0) + ... + term_of(n - 1), of those in whose row, row_of(t), the bit of place i is set, in this

@@ -6,13 +6,14 @@
 #include <algorithm>
 
 #include "fastrec/kernels.hpp"
+#include "fastrec/rows/block_pairs.hpp"
 #include "fastrec/simd/tile_registers_x86.hpp"
 
 namespace fastrec {
 namespace {
 
-constexpr std::ptrdiff_t block_tiles = 16, block_items = block_tiles * tile_rows;  // that meet as many others
-constexpr std::ptrdiff_t block_words = 16;                                         // by so many words at a time
+constexpr std::ptrdiff_t block_tiles = block_items / tile_rows;
+constexpr std::ptrdiff_t block_words = 16;  // by so many words at a time
 constexpr std::ptrdiff_t tile_bytes = tile_rows * tile_row_bytes, packed_bytes = block_words * tile_bytes;
 constexpr std::ptrdiff_t head_tiles_scratch = block_tiles * (2 * packed_bytes + block_tiles * tile_bytes);
 
@@ -75,11 +76,6 @@ inline void add_common_users(const std::uint8_t* a, const std::uint8_t* b, std::
   _tile_stored(3, below + tile_bytes, tile_row_bytes);
 }
 
-inline std::ptrdiff_t n_blocks_in_tiles(std::ptrdiff_t n_items) noexcept {
-  const std::ptrdiff_t n = (n_items + block_items - 1) / block_items;
-  return n * (n + 1) / 2;
-}
-
 // A row of a tile, or a column of it.
 template <class Count>
 void put_sums(const std::uint8_t* at, std::ptrdiff_t step, Count* to) noexcept {
@@ -92,8 +88,8 @@ void put_sums(const std::uint8_t* at, std::ptrdiff_t step, Count* to) noexcept {
 
 // Counts of the block of items `row` with the block `column`, and of `column` with `row`.
 template <class Count>
-void count_block(std::ptrdiff_t row, std::ptrdiff_t column, const Head& head, std::uint8_t* scratch,
-                 Count* counts) noexcept {
+void count_block(BlockPair pair, const Head& head, std::uint8_t* scratch, Count* counts) noexcept {
+  const auto [row, column] = pair;
   const std::ptrdiff_t first_i = row * block_items, n_i = std::min(block_items, head.n_items - first_i) / tile_rows;
   const std::ptrdiff_t first_j = column * block_items, n_j = std::min(block_items, head.n_items - first_j) / tile_rows;
   std::uint8_t *items = scratch, *users = items + block_tiles * packed_bytes,
@@ -132,15 +128,11 @@ void count_block(std::ptrdiff_t row, std::ptrdiff_t column, const Head& head, st
   }
 }
 
-// Blocks [blocks.first, blocks.last) of the pairs of blocks of items, row by row from the diagonal on.
 template <class Count>
-void head_counts_in_tiles(Rows blocks, Head head, std::uint8_t* scratch, Count* counts) noexcept {
+void head_counts_in_tiles(Rows pairs, Head head, std::uint8_t* scratch, Count* counts) noexcept {
   const TileRegisters registers;
-  const std::ptrdiff_t n = (head.n_items + block_items - 1) / block_items;
-  for (std::ptrdiff_t block = blocks.first; block < blocks.last; ++block) {
-    std::ptrdiff_t row = 0, column = block;
-    for (; column >= n - row; ++row) column -= n - row;
-    count_block(row, row + column, head, scratch, counts);
+  for (std::ptrdiff_t pair = pairs.first; pair < pairs.last; ++pair) {
+    count_block(block_pair(pair, head.n_items), head, scratch, counts);
   }
 }
 
