@@ -405,6 +405,18 @@ def test_more_than_one_table_of_popular_items(monkeypatch):
         assert_same(fastrec.item_similarity(user_items, 30, metric="p3alpha"), expected)
 
 
+@pytest.mark.parametrize("density", [0.3, 1])
+@pytest.mark.parametrize("metric", ["cosine", "p3alpha"])
+def test_popular_items_in_several_blocks(metric, density, monkeypatch):
+    """Blocks of up to 256 items meet each other, words of 64 users some at a time, the last of each not full."""
+    rng = np.random.default_rng(0)
+    user_items = csr_array((rng.random((700, 600)) < density * rng.random(600) ** 0.1).astype(np.float32))
+    expected = reference.item_similarity(user_items, 20, metric=metric)
+    for n_head in (225, 256, 257, 400, 600):
+        monkeypatch.setattr("fastrec.similarity._HEAD_ITEMS", n_head)
+        assert_same(fastrec.item_similarity(user_items, 20, metric=metric), expected)
+
+
 def test_similarities_too_small_for_near_scores():
     """Sums of products that float32 takes for zero are of pairs with a common user all the same."""
     matrix = csr_array(np.vstack([np.eye(6), np.full(6, 1e-30)]))
