@@ -12,6 +12,7 @@ from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
 
 _POWERS = {"l2": 2, "l1": 1, "max": 0}
+_ENTRIES_A_THREAD = 1 << 17  # whose weights take as long as a thread does to start
 
 
 def bm25_weight(x: Any, *, k1: float = 1.2, b: float = 0.75, n_threads: int | None = None) -> csr_array:
@@ -47,7 +48,7 @@ def bm25_weight(x: Any, *, k1: float = 1.2, b: float = 0.75, n_threads: int | No
     """
     k1, b = _check.real(k1, "k1", 0), _check.real(b, "b", 0, 1)
     threads = _threads.resolve(n_threads)
-    return bm25_of(counts_of(x, "x"), k1, b, threads)
+    return bm25_of(counts_of(x, "x", threads), k1, b, threads)
 
 
 def bm25_of(counts: Csr, k1: float, b: float, threads: int) -> csr_array:
@@ -86,7 +87,7 @@ def tfidf_weight(x: Any, *, n_threads: int | None = None) -> csr_array:
     and its application in retrieval", 1972.
     """
     threads = _threads.resolve(n_threads)
-    return tfidf_of(counts_of(x, "x"), threads)
+    return tfidf_of(counts_of(x, "x", threads), threads)
 
 
 def tfidf_of(counts: Csr, threads: int) -> csr_array:
@@ -128,7 +129,7 @@ def normalize(x: Any, *, norm: str = "l2", axis: int = 1, n_threads: int | None 
     power = _POWERS[_check.choice(norm, "norm", _POWERS)]
     axis = _check.integer(axis, "axis", 0, 1)
     threads = _threads.resolve(n_threads)
-    given = _check.csr(x, "x")
+    given = _check.csr(x, "x", n_threads=threads)
     rows = given if axis == 1 else transposed(given, threads)
     scaled = normalized(rows, power, threads)
     return (scaled if axis == 1 else transposed(scaled, threads)).to_scipy()
@@ -142,13 +143,13 @@ def normalized(rows: Csr, power: int, threads: int) -> Csr:
 
 
 def _run(operation: str, rows: Csr, n_threads: int, *args: Any) -> None:
-    kernel = _dispatch.kernel(operation)
-    _threads.run_blocks(kernel, rows.shape[0], n_threads, rows.data, *args)
+    worthwhile = min(n_threads, 1 + len(rows.data) // _ENTRIES_A_THREAD)
+    _threads.run_blocks(_dispatch.kernel(operation), rows.shape[0], worthwhile, rows.data, *args)
 
 
-def counts_of(x: Any, name: str) -> Csr:
+def counts_of(x: Any, name: str, threads: int) -> Csr:
     """A matrix of numbers that are not negative."""
-    counts = _check.csr(x, name)
+    counts = _check.csr(x, name, n_threads=threads)
     _check.not_negative(counts.data, name, "counts of terms")
     return counts
 

@@ -245,6 +245,8 @@ def test_operations_say_what_does_not_suit_them():
         (["--threads", "0"], "--threads"),
         (["--growth", "--sizes", "0"], "sizes: expected millions of interactions"),
         (["--growth", "--sizes", "x"], "'x'"),
+        (["--growth", "--chart", "a.svg"], "chart: expected a comparison with peers"),
+        (["--draw", "a.json", "--json", "b.json"], "json: expected something to measure, got --draw"),
     ],
 )
 def test_wrong_command_line(arguments, part, capsys):
@@ -252,6 +254,11 @@ def test_wrong_command_line(arguments, part, capsys):
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
     assert part in errors
+
+
+def test_no_peer_does_it(capsys):
+    assert cli.run(["bench", "--smoke", "--operation", "warp", "--peers", "numpy"]) == 2
+    assert "operation and peers: expected a peer that is installed" in capsys.readouterr().err
 
 
 def test_without_matplotlib(monkeypatch, capsys):

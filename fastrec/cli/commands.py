@@ -104,6 +104,10 @@ def bench(
     n_threads = _threads.resolve(threads)
     agree = True
     try:
+        if json and draw:
+            raise ValueError("json: expected something to measure, got --draw, which shows what was; leave one out.")
+        if chart and (growth or thread_scaling):
+            raise ValueError("chart: expected a comparison with peers, got growth or scaling; write --json instead.")
         if draw:
             agree = command.draw(draw, chart)
         elif growth or thread_scaling:

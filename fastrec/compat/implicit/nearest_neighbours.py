@@ -263,12 +263,14 @@ def bm25_weight(X: Any, K1: float = 100, B: float = 0.8) -> coo_matrix:  # noqa:
 
 
 def _tfidf(counts: Any, name: str, num_threads: int = 0) -> csr_array:
-    return tfidf_of(counts_of(in_float64(counts, name), name), threads_of(num_threads))
+    threads = threads_of(num_threads)
+    return tfidf_of(counts_of(in_float64(counts, name), name, threads), threads)
 
 
 def _bm25(counts: Any, name: str, k1: float, b: float, num_threads: int = 0) -> csr_array:
     k1, b = _check.real(k1, "K1", 0), _check.real(b, "B", 0, 1)
-    return bm25_of(counts_of(in_float64(counts, name), name), k1, b, threads_of(num_threads))
+    threads = threads_of(num_threads)
+    return bm25_of(counts_of(in_float64(counts, name), name, threads), k1, b, threads)
 
 
 def _with_missing(ids: Array, scores: Array, chosen: Array | None) -> Ranked:
