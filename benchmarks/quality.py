@@ -7,6 +7,7 @@
     python benchmarks/quality.py --data gowalla --model "EASE"       # those with this in their names; 6.4 GiB
     python benchmarks/quality.py --tune 2048                         # ImplicitALS, up to so many factors; 18 minutes
     python benchmarks/quality.py --blocks 1 16                       # BPR, WARP, BiasedMF: blocks; minutes
+    python benchmarks/quality.py --weights 0 .5 1 --data ml_1m       # BPR: users' weights, any data; minutes
 
 gowalla is the LightGCN split: fit on the training part, every user's unseen items ranked. ml_1m is that of the NCF
 paper: one item of every user is hidden, and ranked among 99 that the user never had. implicit's cell of value c weighs
@@ -42,7 +43,8 @@ from fastrec import _blocks
 from fastrec.evaluation import ndcg_at_k, recall_at_k, rmse
 
 FALLBACK = Path(__file__).parents[2] / "shared" / "data"
-SEEDS = 3  # of --blocks
+PUBLISHED = "gowalla", "ml_1m", "ml_100k"
+SEEDS = 3  # of --blocks and --weights
 DRAWS, LEAST_FACTORS, TUNED_EPOCHS, HIDDEN = 16, 512, 8, 0.2  # of --tune
 
 
@@ -280,6 +282,29 @@ def compare_blocks(numbers: list[int]) -> None:
         cross_validate("ml_100k", "100 factors")
 
 
+# ---- by the weight of users' samples ---------------------------------------------------------------------------------
+
+
+def compare_weights(name: str, powers: list[float]) -> None:
+    """Samples that weigh as the number of their user's to the power -p, 1 in the mean, a fifth hidden."""
+    with data(name) as file:
+        shape = int(file["n_users"]), int(file["n_items"])
+        users, items = _ones(file["user"], file["item"], shape).nonzero()
+    hidden = np.random.default_rng(0).random(len(users)) < HIDDEN
+    train, test = (_ones(users[chosen], items[chosen], shape) for chosen in (~hidden, hidden))
+    lengths = np.diff(train.indptr)
+    for power in powers:
+        weights = np.where(lengths > 0, np.maximum(lengths, 1.0) ** -power, 0.0)
+        weighted = (sp.diags_array(weights * train.nnz / (weights @ lengths)) @ train).tocsr()
+        found = []
+        for seed in range(SEEDS):
+            model = fastrec.BPR(sample_weight="value", random_state=seed).fit(weighted)
+            ranked = model.recommend(np.arange(shape[0]), train, 20).items
+            found.append((recall_at_k(ranked, test, 20), ndcg_at_k(ranked, test, 20)))
+        recall, ndcg = np.mean(found, axis=0)
+        print(f"{name}, power {power:<4} Recall@20 {recall:.4f} NDCG@20 {ndcg:.4f}, {SEEDS} seeds", flush=True)
+
+
 # ---- ImplicitALS, tuned without a look at the test part --------------------------------------------------------------
 
 
@@ -332,7 +357,7 @@ def tune(most_factors: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="gowalla", choices=("gowalla", "ml_1m", "ml_100k"))
+    parser.add_argument("--data", default="gowalla", choices=(*PUBLISHED, "lastfm_2k", "online_retail"))
     parser.add_argument("--model", default="", help="only those that have this in their name")
     parser.add_argument(
         "--tune", type=int, metavar="FACTORS", help="ImplicitALS on gowalla, with up to so many factors"
@@ -340,12 +365,18 @@ if __name__ == "__main__":
     parser.add_argument(
         "--blocks", type=int, nargs="+", metavar="B", help="BPR, WARP and BiasedMF, by number of blocks"
     )
+    parser.add_argument("--weights", type=float, nargs="+", metavar="P", help="BPR, by the power of users' weights")
     chosen = parser.parse_args()
     if chosen.blocks is not None:
         compare_blocks(chosen.blocks)
         raise SystemExit
+    if chosen.weights is not None:
+        compare_weights(chosen.data, chosen.weights)
+        raise SystemExit
     if chosen.tune is not None:
         tune(chosen.tune)
         raise SystemExit
+    if chosen.data not in PUBLISHED:
+        parser.error(f"nothing is published for {chosen.data}: it is there for --weights")
     for compare in (compare_ratings, cross_validate) if chosen.data == "ml_100k" else (compare_rankings,):
         compare(chosen.data, chosen.model)
