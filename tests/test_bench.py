@@ -231,7 +231,8 @@ def test_operations_say_what_does_not_suit_them():
     binary, wide = coo_array(np.eye(3)).tocsr(), csr_array((1, 30_000))
     assert "same" in OPERATIONS["explicit_als"].why_not(binary)
     assert "items" in OPERATIONS["ease"].why_not(wide)
-    assert {operation.why_not(data.load("small")) for operation in OPERATIONS.values()} == {""}
+    few = {name for name, operation in OPERATIONS.items() if operation.why_not(data.load("small"))}
+    assert few == {"bpr", "warp", "logistic_mf", "nmf"}
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ _MOST_QUERIES = 30_000
 _ONE_AT_A_TIME = 200  # queries: their sum is long enough to be timed
 _MOST_ITEMS = 1_000_000
 _MOST_ITEMS_SQUARED = 20_000  # linear models: minutes, and gigabytes
+_LEAST_INTERACTIONS = 10_000
 _MOST_SIMILAR_USERS = 20_000  # popular items make time grow with their square
 _MOST_STRINGS = 50_000
 _STRINGS_KEPT = 10
@@ -352,6 +353,11 @@ def _too_wide(user_items: csr_array) -> str:
     return f"skipped above {_MOST_ITEMS_SQUARED:,} items" if user_items.shape[1] > _MOST_ITEMS_SQUARED else ""
 
 
+def _too_few(user_items: csr_array) -> str:
+    few = user_items.nnz < _LEAST_INTERACTIONS
+    return f"skipped below {_LEAST_INTERACTIONS:,} interactions: of what is learned chance decides" if few else ""
+
+
 def _no_ratings(user_items: csr_array) -> str:
     return "skipped: all values are the same" if np.ptp(user_items.data) == 0 else ""
 
@@ -449,12 +455,12 @@ OPERATIONS = {
     "ease": Operation(_ones, _fit_ease, why_not=_too_wide),
     "slim": Operation(_ones, _fit_slim, why_not=_too_wide),
     "pure_svd": Operation(_ones_and_factors, _fit_svd),
-    "nmf": Operation(_ones_and_factors, _fit_nmf),
+    "nmf": Operation(_ones_and_factors, _fit_nmf, why_not=_too_few),
     "implicit_als": Operation(_implicit_problem, _fit_als),
     "explicit_als": Operation(_ratings_and_start, _fit_explicit_als(), why_not=_no_ratings),
     "explicit_als_nonnegative": Operation(_ratings_and_start, _fit_explicit_als(nonnegative=True), why_not=_no_ratings),
-    "bpr": Operation(_interactions_held_out, _fit_bpr, _without_held_out),
-    "warp": Operation(_interactions_held_out, _fit_warp, _without_held_out),
-    "logistic_mf": Operation(_interactions_held_out, _fit_logistic_mf, _without_held_out),
+    "bpr": Operation(_interactions_held_out, _fit_bpr, _without_held_out, why_not=_too_few),
+    "warp": Operation(_interactions_held_out, _fit_warp, _without_held_out, why_not=_too_few),
+    "logistic_mf": Operation(_interactions_held_out, _fit_logistic_mf, _without_held_out, why_not=_too_few),
     "biased_mf": Operation(_ratings, _fit_biased_mf, why_not=_no_ratings),
 }
