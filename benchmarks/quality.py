@@ -45,7 +45,8 @@ from fastrec.evaluation import ndcg_at_k, recall_at_k, rmse
 FALLBACK = Path(__file__).parents[2] / "shared" / "data"
 PUBLISHED = "gowalla", "ml_1m", "ml_100k"
 SEEDS = 3  # of --blocks and --weights
-DRAWS, LEAST_FACTORS, TUNED_EPOCHS, HIDDEN = 16, 512, 8, 0.2  # of --tune
+DRAWS, LEAST_FACTORS, TUNED_EPOCHS = 16, 512, 8  # of --tune
+HIDDEN = 0.2  # of the training part, for --tune, or of all, for --weights
 
 
 class Task(NamedTuple):

@@ -143,7 +143,7 @@ def normalized(rows: Csr, power: int, threads: int) -> Csr:
 
 
 def _run(operation: str, rows: Csr, n_threads: int, *args: Any) -> None:
-    worthwhile = min(n_threads, 1 + len(rows.data) // _ENTRIES_A_THREAD)
+    worthwhile = min(n_threads, max(1, len(rows.data) // _ENTRIES_A_THREAD))
     _threads.run_blocks(_dispatch.kernel(operation), rows.shape[0], worthwhile, rows.data, *args)
 
 

@@ -259,7 +259,7 @@ def test_wrong_command_line(arguments, part, capsys):
 
 def test_no_peer_does_it(capsys):
     assert cli.run(["bench", "--smoke", "--operation", "warp", "--peers", "numpy"]) == 2
-    assert "operation and peers: expected a peer that is installed" in capsys.readouterr().err
+    assert "operation and peers: expected a peer that does" in capsys.readouterr().err
 
 
 def test_without_matplotlib(monkeypatch, capsys):

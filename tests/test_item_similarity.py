@@ -405,6 +405,21 @@ def test_more_than_one_table_of_popular_items(monkeypatch):
         assert_same(fastrec.item_similarity(user_items, 30, metric="p3alpha"), expected)
 
 
+def test_a_weighted_head_of_many_words(monkeypatch):
+    """More users than are looked at together, and neighbours next to each other in popularity."""
+    rng = np.random.default_rng(0)
+    first = rng.random(12_000) < 0.31
+    columns = [rng.random(12_000) < 0.3 for _ in range(3)]
+    near = [first & (rng.random(12_000) < share) for share in (0.9, 0.9, 0.42)]
+    user_items = csr_array(
+        np.column_stack([first, *columns, *near, rng.random((12_000, 40)) < 0.25]).astype(np.float32)
+    )
+    expected = reference.item_similarity(user_items, 3, metric="p3alpha")
+    for n_head in (0, 32, 47):
+        monkeypatch.setattr("fastrec.similarity._HEAD_ITEMS", n_head)
+        assert_same(fastrec.item_similarity(user_items, 3, metric="p3alpha"), expected)
+
+
 @pytest.mark.parametrize("density", [0.3, 1])
 @pytest.mark.parametrize("metric", ["cosine", "p3alpha"])
 def test_popular_items_in_several_blocks(metric, density, monkeypatch):

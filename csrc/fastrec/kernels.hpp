@@ -315,7 +315,7 @@ struct WordsAlike {
 struct WeightedHead {
   std::ptrdiff_t n_items, n_words;  // as in Head
   const std::uint64_t* bits;        // (n_items, n_words), users in the order of their weights
-  const std::uint64_t* weights;     // (n_words), of a user there;
+  const std::uint64_t* weights;     // (n_words), of a user there, the same of words alike;
   float unit;                       // of these, in parts of
   double largest_weight;
   const float* near_sums;        // (n_items, n_items), of weights of common users, in such parts,

@@ -261,11 +261,12 @@ class WeightedHeadWorkspace {
       const double taken = whole / most * largest;
       error = std::max({error, high / taken - 1, 1 - low / taken});
     }
+    error += (static_cast<double>(n_padded) + 8) * 0x1p-23;  // of sums in float32
     if (!(error <= most_error)) return 0;
     head_.weights = weights_[0];
     head_.unit = static_cast<float>(1 / most);
     head_.largest_weight = largest;
-    head_.error = static_cast<float>(error + (static_cast<double>(n_padded) + 8) * 0x1p-23);  // with sums in float32
+    head_.error = static_cast<float>(error);
     return n_padded;
   }
 

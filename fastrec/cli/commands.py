@@ -82,7 +82,9 @@ def bench(
     draw: Annotated[
         list[Path] | None, typer.Option(help="Measure nothing: show what --json wrote. Again for several files.")
     ] = None,
-    smoke: Annotated[bool, typer.Option("--smoke", help="Small data, two pairs: does it all still run?")] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Small data, two pairs: does what suits it still run?")
+    ] = False,
     growth: Annotated[bool, typer.Option("--growth", help="Seconds and memory as the data grow.")] = False,
     thread_scaling: Annotated[
         bool, typer.Option("--thread-scaling", help="Seconds of fastrec as the threads grow.")

@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "fastrec/kernels.hpp"
-#include "fastrec/rows/block_pairs.hpp"
+#include "fastrec/rows/pairs_of_blocks.hpp"
 
 namespace fastrec {
 namespace {
@@ -93,12 +93,14 @@ inline void count_common(const std::uint8_t* item, const std::uint8_t (*block)[b
   }
 }
 
-inline std::ptrdiff_t n_block_parts(std::ptrdiff_t n_items) noexcept { return n_block_pairs(n_items) * block_parts; }
+inline std::ptrdiff_t n_block_parts(std::ptrdiff_t n_items) noexcept {
+  return n_pairs_of_blocks(n_items) * block_parts;
+}
 
 // Sums of a part of the items of block `row` with block `column`, and of these with those, `together` words at a time:
 // term_of(word, users) for the users of the words from there on whom two items have in common.
 template <std::ptrdiff_t together, class Sum, class TermOf>
-void sum_part(BlockPair pair, std::ptrdiff_t part, const std::uint64_t* bits, std::ptrdiff_t n_items,
+void sum_part(PairOfBlocks pair, std::ptrdiff_t part, const std::uint64_t* bits, std::ptrdiff_t n_items,
               std::ptrdiff_t n_words, const TermOf& term_of, Sum* sums) noexcept {
   const std::ptrdiff_t first_i = pair.row * block_items + part * part_items;
   const std::ptrdiff_t last_i = std::min(first_i + part_items, n_items);
@@ -129,7 +131,7 @@ template <class Count>
 void head_counts_by_table(Rows parts, const Head& head, Count* counts) noexcept {
   for (std::ptrdiff_t part = parts.first; part < parts.last; ++part) {
     sum_part<counted_words>(
-        block_pair(part / block_parts, head.n_items), part % block_parts, head.bits, head.n_items, head.n_words,
+        pair_of_blocks(part / block_parts, head.n_items), part % block_parts, head.bits, head.n_items, head.n_words,
         [](std::ptrdiff_t, std::uint8_t users) { return users; }, counts);
   }
 }
@@ -139,8 +141,8 @@ inline void near_sums_by_table(Rows parts, const WeightedHead& head, float* sums
     return static_cast<float>(head.weights[word]) * head.unit * static_cast<float>(users);
   };
   for (std::ptrdiff_t part = parts.first; part < parts.last; ++part) {
-    sum_part<weighed_words>(block_pair(part / block_parts, head.n_items), part % block_parts, head.bits, head.n_items,
-                            head.n_words, weight_of, sums);
+    sum_part<weighed_words>(pair_of_blocks(part / block_parts, head.n_items), part % block_parts, head.bits,
+                            head.n_items, head.n_words, weight_of, sums);
   }
 }
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "fastrec/kernels.hpp"
-#include "fastrec/rows/block_pairs.hpp"
+#include "fastrec/rows/pairs_of_blocks.hpp"
 #include "fastrec/simd/tile_registers_x86.hpp"
 
 namespace fastrec {
@@ -88,7 +88,7 @@ void put_sums(const std::uint8_t* at, std::ptrdiff_t step, Count* to) noexcept {
 
 // Counts of the block of items `row` with the block `column`, and of `column` with `row`.
 template <class Count>
-void count_block(BlockPair pair, const Head& head, std::uint8_t* scratch, Count* counts) noexcept {
+void count_block(PairOfBlocks pair, const Head& head, std::uint8_t* scratch, Count* counts) noexcept {
   const auto [row, column] = pair;
   const std::ptrdiff_t first_i = row * block_items, n_i = std::min(block_items, head.n_items - first_i) / tile_rows;
   const std::ptrdiff_t first_j = column * block_items, n_j = std::min(block_items, head.n_items - first_j) / tile_rows;
@@ -132,7 +132,7 @@ template <class Count>
 void head_counts_in_tiles(Rows pairs, Head head, std::uint8_t* scratch, Count* counts) noexcept {
   const TileRegisters registers;
   for (std::ptrdiff_t pair = pairs.first; pair < pairs.last; ++pair) {
-    count_block(block_pair(pair, head.n_items), head, scratch, counts);
+    count_block(pair_of_blocks(pair, head.n_items), head, scratch, counts);
   }
 }
 

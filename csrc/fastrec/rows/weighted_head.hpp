@@ -51,8 +51,9 @@ inline void near_sums(Rows blocks, WeightedHead head, float* sums) noexcept {
           common_weights(bits + i * head.n_words, bits + j * head.n_words, weights, head.n_words, n, tile);
           for (std::ptrdiff_t r = 0; r < bits_together; ++r) {
             for (std::ptrdiff_t c = 0; c < bits_together; ++c) {
-              float &at = sums[(i + r) * head.n_items + j + c], &mirrored = sums[(j + c) * head.n_items + i + r];
-              at = mirrored = (word > 0 ? at : 0.0f) + tile[r][c] * head.unit;
+              float& at = sums[(i + r) * head.n_items + j + c];
+              at = (word > 0 ? at : 0.0f) + tile[r][c] * head.unit;
+              if (i < j) sums[(j + c) * head.n_items + i + r] = at;  // the tile on the diagonal has both
             }
           }
         }

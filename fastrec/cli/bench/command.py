@@ -65,7 +65,7 @@ def compare_with_peers(
             if json is not None:
                 records.write(record, json)
     if not record.outcomes:
-        raise ValueError("operation and peers: expected a peer that is installed and does such an operation, got none.")
+        raise ValueError("operation and peers: expected a peer that does such an operation, got none.")
     return _show([record], picture)
 
 
