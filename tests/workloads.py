@@ -89,7 +89,7 @@ def factors_of(dtype):
 def documents():
     """Many short rows, so that there are blocks of them for many threads."""
     rng = np.random.default_rng(6)
-    return csr_array((rng.random((40_000, 30)) < 0.2) * rng.integers(1, 9, (40_000, 30)).astype(np.float32))
+    return csr_array((rng.random((40_000, 80)) < 0.2) * rng.integers(1, 9, (40_000, 80)).astype(np.float32))
 
 
 # What has the same bits on every instruction set and at any number of threads.

@@ -20,6 +20,7 @@ def split_by_time(users: Any, times: Any, *, test_fraction: float = 0.2) -> npt.
         mine = np.flatnonzero(users == user)
         mine = mine[np.argsort(times[mine], kind="stable")]  # equal times: what stands later is later
         n_test = math.floor(round(test_fraction * len(mine), 6))
+        n_test = min(n_test, len(mine) - (test_fraction < 1))  # below 1 everybody keeps one
         test[mine[len(mine) - n_test :]] = True
     return test
 
