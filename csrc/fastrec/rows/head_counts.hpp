@@ -25,11 +25,15 @@ inline double cost_of_head_word() noexcept {
 #endif
 }
 
-inline std::ptrdiff_t n_head_blocks(std::ptrdiff_t n_items) noexcept {
+inline std::ptrdiff_t n_blocks_of_head(std::ptrdiff_t n_items, [[maybe_unused]] bool in_vectors) noexcept {
 #if defined(__AVX2__)
-  if (!counts_bits_in_vectors()) return n_block_parts(n_items);
+  if (!in_vectors) return n_block_parts(n_items);
 #endif
   return n_items / head_block;
+}
+
+inline std::ptrdiff_t n_head_blocks(std::ptrdiff_t n_items) noexcept {
+  return n_blocks_of_head(n_items, counts_bits_in_vectors());
 }
 
 // Four counts, beside those of the words before.

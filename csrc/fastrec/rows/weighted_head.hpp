@@ -29,10 +29,7 @@ inline double cost_of_weighted_word() noexcept {
 }
 
 inline std::ptrdiff_t n_weighted_blocks(std::ptrdiff_t n_items) noexcept {
-#if defined(__AVX2__)
-  if (!weighs_bits_in_vectors()) return n_block_parts(n_items);
-#endif
-  return n_items / head_block;
+  return n_blocks_of_head(n_items, weighs_bits_in_vectors());
 }
 
 // Blocks of rows [blocks.first, blocks.last) against themselves and all later rows, as head_counts; words_near words at
