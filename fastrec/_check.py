@@ -572,6 +572,8 @@ def _converted(matrix: Any, name: str, dtype: np.dtype[Any] | None) -> Any:
 
 def _ids_in_order(values: Any, name: str, end: int, unit: str) -> tuple[Array, bool]:
     """One id or a list of them, in [0, end), and whether each is above the one before it."""
+    if type(values) is int and 0 <= values < end:  # the most usual, which need not wait for NumPy
+        return np.array([values]), True
     array = array_of(values, name)
     if array.ndim == 0:
         array = array[None]

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 Kernel = Callable[..., Any]
 
@@ -34,6 +33,7 @@ _COMPILED = {
     "places_of_rows": "products",
     "values_of_rows": "products",
     "terms_of_rows": "products",
+    "limited_pointers": "products",
     "sums_of_rows": "products",
     "constant_rows": "products",
     "half_step": "factorization",
@@ -72,19 +72,15 @@ _JIT = {
 _C_NAMES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64": "int64_t"}
 
 
-def kernel(operation: str, *dtypes: npt.DTypeLike) -> Kernel:
-    """The kernel of an operation for the dtypes that it is instantiated on."""
-    return _kernel(operation, *[np.dtype(dtype) for dtype in dtypes])
-
-
 @functools.cache
-def _kernel(operation: str, *dtypes: np.dtype[Any]) -> Kernel:
+def kernel(operation: str, *dtypes: Any) -> Kernel:
+    """The kernel of an operation for the dtypes that it is instantiated on."""
     if operation in _JIT:  # Numba instantiates by itself
         return getattr(importlib.import_module(f"fastrec._jit.{_JIT[operation]}"), operation)  # type: ignore[no-any-return]
     if not compiled():
         raise ImportError(_NOT_COMPILED)
     binding = getattr(importlib.import_module(f"fastrec._compiled.{_COMPILED[operation]}"), operation)
-    return binding["|".join(_C_NAMES[dtype.name] for dtype in dtypes)] if dtypes else binding  # type: ignore[no-any-return]
+    return binding["|".join(_C_NAMES[np.dtype(dtype).name] for dtype in dtypes)] if dtypes else binding  # type: ignore[no-any-return]
 
 
 def compiled() -> bool:

@@ -36,6 +36,12 @@ def terms_of_rows(a: Csr, b: Csr, n_threads: int) -> Offsets:
     return terms
 
 
+def limited_pointers(lengths: Offsets, most: int) -> tuple[Offsets, int]:
+    """Row pointers of no more than ``most`` entries a row, and how many there are without that limit."""
+    indptr = np.empty(len(lengths) + 1, np.int64)
+    return indptr, _dispatch.kernel("limited_pointers")(lengths, most, indptr)
+
+
 def sums_of_rows(x: Csr, n_threads: int) -> tuple[Array, Array, bool]:
     """Sums of each row's values and of their squares, in float64 by ascending column, and whether all are whole."""
     sums, squares = np.empty((2, x.shape[0]))

@@ -158,34 +158,37 @@ NO_PATTERN = Pattern(np.empty(0, np.int32), np.empty(0, np.int64), False)
 
 
 def room_for_rows(
-    capacities: Offsets,
+    ends: Offsets,
     dtype: npt.DTypeLike,
     n_columns: int,
     fill: Callable[[int, int, Ids, Array, Offsets, Offsets], None],
     *,
     most_bytes: int = 1 << 26,
 ) -> Csr:
-    """Build a sparse result of which only an upper bound of each row's length is known.
+    """Build a sparse result of which only row pointers for more entries than there will be are known.
 
-    ``fill(first, last, indices, data, starts, lengths)`` writes the lengths of rows ``first`` to ``last``, and their
-    entries one row directly after the other; while it works, row r has room from ``starts[r]`` to ``starts[r + 1]``.
-    Rows are asked for in chunks, so that the room given in excess stays below ``most_bytes`` or one row. The entries of
-    a row stay in the order in which they were written.
+    ``fill(first, last, indices, data, starts, indptr)`` writes the entries of rows ``first`` to ``last``, one row
+    directly after the other, and from indptr[first] on where each ends among all; while it works, row r has room from
+    ``starts[r]`` to ``starts[r + 1]``. Rows are asked for in chunks, so that the room given in excess stays below
+    ``most_bytes`` or one row. The entries of a row stay in the order in which they were written.
     """
-    n_rows = len(capacities)
-    itemsize = np.dtype(np.int32).itemsize + np.dtype(dtype).itemsize
-    starts, lengths = np.empty(n_rows + 1, np.int64), np.zeros(n_rows, np.int64)
+    n_rows = len(ends) - 1
+    indptr = np.zeros(n_rows + 1, np.int64)
     parts: list[tuple[Ids, Array]] = []
-    for first, last in chunks(capacities, max(1, most_bytes // itemsize)):
-        starts[first] = 0
-        capacities[first:last].cumsum(out=starts[first + 1 : last + 1])
-        indices, data = room(int(starts[last]), np.int32), room(int(starts[last]), dtype)
-        fill(first, last, indices, data, starts, lengths)
-        used = int(lengths[first:last].sum())
+    for first, last in _chunks(ends, max(1, most_bytes // (4 + np.dtype(dtype).itemsize))):
+        starts = ends
+        if first or last < n_rows:
+            starts = np.empty_like(ends)
+            np.subtract(ends[first : last + 1], ends[first], out=starts[first : last + 1])
+        size = int(starts[last])
+        indices, data = room(size, np.int32), room(size, dtype)
+        fill(first, last, indices, data, starts, indptr)
+        used = int(indptr[last] - indptr[first])
         parts.append((indices[:used], data[:used]))
-    parts = parts or [(np.empty(0, np.int32), np.empty(0, dtype))]
+    if not parts:
+        parts = [(np.empty(0, np.int32), np.empty(0, dtype))]
     indices, data = parts[0] if len(parts) == 1 else (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Csr(data, indices, pointers(lengths), (n_rows, n_columns))
+    return Csr(data, indices, indptr, (n_rows, n_columns))
 
 
 def rows_among_empty_ones(matrix: csr_array, rows: Ids, n_rows: int) -> csr_array:
@@ -234,15 +237,13 @@ def index_dtype(largest: int) -> npt.DTypeLike:
     return np.int32 if largest <= MOST_OF_32_BITS else np.int64
 
 
-def chunks(sizes: Offsets, most: int) -> Iterator[tuple[int, int]]:
-    """Consecutive ranges whose sizes sum to at most ``most``, or of one row."""
-    ends = sizes.cumsum()
-    if len(sizes) and ends[-1] <= most:
-        yield 0, len(sizes)
-        return
+def _chunks(ends: Offsets, most: int) -> Iterator[tuple[int, int]]:
+    """Consecutive ranges of rows, of which ``ends`` are the pointers: at most ``most`` entries each, or one row."""
+    n_rows = len(ends) - 1
     first = 0
-    while first < len(sizes):
-        done = ends[first - 1] if first else 0
-        last = max(first + 1, int(np.searchsorted(ends, done + most, side="right")))
+    while first < n_rows:
+        last = n_rows
+        if ends[n_rows] - ends[first] > most:
+            last = max(first + 1, int(np.searchsorted(ends, ends[first] + most, side="right")) - 1)
         yield first, last
         first = last

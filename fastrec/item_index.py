@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastrec import _check, _dispatch, _threads
 from fastrec._progress import kernel_bar
@@ -76,7 +75,7 @@ class ItemIndex:
     def _set(self, items: Array, metric: str, n_centres: int | None = None) -> None:
         items.flags.writeable = False
         self.items, self.metric, self._n_centres = items, metric, n_centres
-        self._packed: dict[npt.DTypeLike, Any] = {}
+        self._packed: dict[np.dtype[Any], Any] = {}
         self._of(items.dtype)
 
     def top_k(
@@ -152,7 +151,7 @@ class ItemIndex:
             search(packed, queries, *excluded, *allowed, *out, n_threads, bar)
         return out
 
-    def _of(self, dtype: npt.DTypeLike) -> Any:
+    def _of(self, dtype: np.dtype[Any]) -> Any:
         """The packed form for one dtype, made when it is first needed."""
         packed = self._packed.get(dtype)
         if packed is None:  # no lock, which a forked child could find held: threads may make the same twice

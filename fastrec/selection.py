@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from fastrec import _check, _dispatch, _threads
 from fastrec._progress import kernel_bar
-from fastrec._row_facts import sums_of_rows, terms_of_rows
+from fastrec._row_facts import limited_pointers, sums_of_rows, terms_of_rows
 from fastrec._transpose import transposed
 from fastrec._types import (
     NO_PATTERN,
@@ -286,7 +285,7 @@ def merge_top_k_products(blocks: Any, k: int, *, n_threads: int | None = None) -
     return merged.to_scipy()
 
 
-def _merged(blocks: Sequence[Csr], dtype: npt.DTypeLike, k: int, n_threads: int) -> Csr | None:
+def _merged(blocks: Sequence[Csr], dtype: np.dtype[Any], k: int, n_threads: int) -> Csr | None:
     """Best entries of rows that stand side by side; None where a row is not best first, or has a column twice."""
     n_rows = blocks[0].shape[0]
     n_columns = sum(block.shape[1] for block in blocks)
@@ -300,7 +299,7 @@ def _merged(blocks: Sequence[Csr], dtype: npt.DTypeLike, k: int, n_threads: int)
     return None if unmerged.any() else Csr(data, columns, indptr, (n_rows, n_columns))
 
 
-def _best_first(block: Csr, name: str, dtype: npt.DTypeLike, k: int, n_threads: int) -> Csr:
+def _best_first(block: Csr, name: str, dtype: np.dtype[Any], k: int, n_threads: int) -> Csr:
     """The best of every row of any matrix, in a dtype; columns that nobody has cost nothing."""
     rows = _check.in_order(block, name, overflowed=True, n_threads=n_threads)
     n_rows, lengths = rows.shape[0], np.diff(rows.indptr)
@@ -331,16 +330,15 @@ def best_of_product(
     Sums that are zero may be left out, and entries may stand in the order that SciPy's products have: a column the
     earlier, the later it got its first term.
     """
-    dtype = np.result_type(a.data.dtype, b.data.dtype)
+    dtype = a.data.dtype if a.data.dtype == b.data.dtype else np.result_type(a.data, b.data)
     if dtype.kind == "i" and threshold is not None:
         threshold = _whole_threshold(threshold, dtype)
     kept = max(1, min(k, b.shape[1]))
     _check.product_memory(b.shape[1], n_threads)
     n_terms = terms_of_rows(a, b, n_threads)
-    capacities = room_of_product(n_terms, kept, dtype, threshold)
+    ends, n_all = room_of_product(n_terms, kept, dtype, threshold)
     left, right = a.data.astype(dtype, copy=False), b.data.astype(dtype, copy=False)
     pruning = _NO_PRUNING
-    n_all = int(n_terms.sum())
     dear = n_all > _TERMS_THAT_PAY * len(right)
     if dtype.kind == "f" and (dear or (threshold is not None and threshold > 0)):
         pruning = _Pruning.of(b._replace(data=right), n_threads)
@@ -351,13 +349,13 @@ def best_of_product(
     positive = looked_at and _products_are_positive(left, right)
     kernel = _dispatch.kernel("sparse_top_k_product", dtype)
 
-    def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, lengths: Offsets) -> None:
+    def fill(first: int, last: int, indices: Ids, data: Any, starts: Offsets, indptr: Offsets) -> None:
         kernel(first, last, left, a.indices, a.indptr, a.shape[1], right, b.indices, b.indptr, b.shape[1],
                n_terms, *(exclude or NO_PATTERN), *(candidates or NO_PATTERN), threshold, keep_zeros, positive,
-               best_first, columns, *pruning[1:], kept, indices, data, starts, lengths, n_threads, bar)  # fmt: skip
+               best_first, columns, *pruning[1:], kept, indices, data, starts, indptr, n_threads, bar)  # fmt: skip
 
     with kernel_bar(a.shape[0], "rows", progress) as bar:
-        return room_for_rows(capacities, dtype, b.shape[1], fill)
+        return room_for_rows(ends, dtype, b.shape[1], fill)
 
 
 class _Pruning(NamedTuple):
@@ -391,12 +389,12 @@ _TERMS_THAT_PAY = 500  # for each entry of b: with fewer, to transpose it may co
 _NO_PRUNING = _Pruning(np.empty(0), np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0), 0.0)
 
 
-def room_of_product(n_terms: Offsets, kept: int, dtype: npt.DTypeLike, threshold: float | None) -> Offsets:
-    """Entries that each row of a product may need, if they fit: ``kept``, or no more than terms."""
-    capacities: Offsets = np.minimum(n_terms, kept)
+def room_of_product(n_terms: Offsets, kept: int, dtype: np.dtype[Any], threshold: float | None) -> tuple[Offsets, int]:
+    """Row pointers of what a product may need, if it fits, ``kept`` entries a row or its terms; and all terms."""
+    ends, n_all = limited_pointers(n_terms, kept)
     if threshold is None:  # with one, how much is left nobody knows
-        _check.entries_memory(int(capacities.sum()), dtype)
-    return capacities
+        _check.entries_memory(int(ends[-1]), dtype)
+    return ends, n_all
 
 
 def _products_are_positive(a: Array, b: Array) -> bool:
@@ -407,7 +405,7 @@ def _products_are_positive(a: Array, b: Array) -> bool:
     return smallest > 0 and other > 0 and smallest * other >= float(np.finfo(a.dtype).tiny)
 
 
-def _whole_threshold(threshold: float, dtype: npt.DTypeLike) -> int | None:
+def _whole_threshold(threshold: float, dtype: np.dtype[Any]) -> int | None:
     """The integer that is exceeded by the same integers."""
     limits = np.iinfo(np.dtype(dtype))
     if threshold < limits.min:

@@ -233,7 +233,7 @@ class Options(NamedTuple):
 def most_similar(
     items: Csr,
     others: Csr | None,
-    dtype: npt.DTypeLike,
+    dtype: np.dtype[Any],
     options: Options,
     targets: Ids | None = None,
     *,
@@ -258,7 +258,7 @@ def most_similar(
     rows = np.arange(n_items, dtype=np.int32) if targets is None else np.unique(targets)
     kept = max(1, min(options.k, n_ranks))
     n_terms = terms_of_rows(pairs.by_item, pairs.by_user, threads)
-    capacities = room_of_product(n_terms[rows], kept, dtype, threshold)
+    ends, _ = room_of_product(n_terms[rows], kept, dtype, threshold)
     terms = measure.terms(pairs.items, pairs.given, pairs.others, pairs.given_others, pairs.id_of_rank)
     of_every_item = None if candidates is None or candidates.shared else candidates
     own_rank = pairs.rank_of_id if others is None else np.full(n_items, -1, np.int32)
@@ -266,18 +266,18 @@ def most_similar(
     failed = np.full(1, -1, np.int64)
     kernel = _dispatch.kernel("item_similarity", pairs.by_item.data.dtype, dtype)
 
-    def fill(first: int, last: int, indices: Ids, data: Array, starts: Offsets, lengths: Offsets) -> None:
+    def fill(first: int, last: int, indices: Ids, data: Array, starts: Offsets, indptr: Offsets) -> None:
         kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[:3], pairs.value_bits, pairs.item_values,
                pairs.user_values, pairs.user_weights, own_rank, pairs.id_of_rank, n_terms, *pairs.ranked(exclude),
                *pairs.ranked(of_every_item), *terms, measure.address, failed, threshold, options.min_support,
-               options.keep_diagonal, counted, _HEAD_ITEMS, kept, indices, data, starts, lengths, threads,
+               options.keep_diagonal, counted, _HEAD_ITEMS, kept, indices, data, starts, indptr, threads,
                bar)  # fmt: skip
         if failed[0] >= 0:
             item, rank = divmod(int(failed[0]), n_ranks)
             measure.raise_error(pairs.facts(item, rank))
 
     with kernel_bar(len(rows), "neighbours", options.progress) as bar:
-        found = room_for_rows(capacities, dtype, n_others, fill).to_scipy()
+        found = room_for_rows(ends, dtype, n_others, fill).to_scipy()
     return found if targets is None else rows_among_empty_ones(found, rows, n_items)
 
 

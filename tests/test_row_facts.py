@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equality import assert_same
-from fastrec._row_facts import places_of_rows, sums_of_rows, terms_of_rows, value_of_rows, values_of_rows
+from fastrec._row_facts import (
+    limited_pointers,
+    places_of_rows,
+    sums_of_rows,
+    terms_of_rows,
+    value_of_rows,
+    values_of_rows,
+)
 from fastrec._types import Csr
 from strategies import FLOATS, sparse_matrices, thread_counts
 
@@ -94,3 +101,11 @@ def test_whether_values_are_numbers(values, kept, dtype, n_threads):
     values = np.array(([1.0] * 9 + values)[kept:]).astype(dtype)
     finite, nonzero = bool(np.isfinite(values).all()), bool((values != 0).all())
     assert values_of_rows(values, n_threads) == (finite, nonzero)
+
+
+@given(st.lists(st.integers(0, 9), max_size=9), st.integers(1, 12))
+def test_limited_pointers(lengths, most):
+    indptr, n_all = limited_pointers(np.array(lengths, np.int64), most)
+    assert np.diff(indptr).tolist() == [min(length, most) for length in lengths]
+    assert indptr[0] == 0
+    assert n_all == sum(lengths)

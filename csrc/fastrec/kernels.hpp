@@ -60,7 +60,7 @@ struct SparseRows {  // row r has room for starts[r + 1] - starts[r] entries and
   std::int32_t* indices;
   Score* data;
   const std::int64_t* starts;
-  std::int64_t* lengths;
+  std::int64_t* lengths;  // of a row pointer array all but the first, which at last they become
 };
 
 // ---- top_k ----------------------------------------------------------------------------------------------------------

@@ -93,6 +93,18 @@ inline Status terms_of_rows(const std::int32_t* indices, const std::int64_t* ind
   });
 }
 
+// Row pointers of no more than `most` entries a row; returns how many there are without that limit.
+inline std::int64_t limited_pointers(const std::int64_t* lengths, std::ptrdiff_t n_rows, std::int64_t most,
+                                     std::int64_t* indptr) noexcept {
+  std::int64_t all = 0;
+  indptr[0] = 0;
+  for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
+    all += lengths[row];
+    indptr[row + 1] = indptr[row] + std::min(lengths[row], most);
+  }
+  return all;
+}
+
 // Of each row, in float64 from the first entry on: the sum of its values, that of their squares, and whether all are
 // whole numbers.
 template <class Value>

@@ -40,12 +40,13 @@ template <class Score>
 void close_gaps(Rows rows, const SparseRows<Score>& out) noexcept {
   std::int64_t end = out.starts[rows.first];
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
-    const std::int64_t start = out.starts[row];
+    const std::int64_t start = out.starts[row], length = out.lengths[row];
     if (start != end) {
-      std::copy(out.indices + start, out.indices + start + out.lengths[row], out.indices + end);
-      std::copy(out.data + start, out.data + start + out.lengths[row], out.data + end);
+      std::copy(out.indices + start, out.indices + start + length, out.indices + end);
+      std::copy(out.data + start, out.data + start + length, out.data + end);
     }
-    end += out.lengths[row];
+    end += length;
+    out.lengths[row] = out.lengths[row - 1] + length;
   }
 }
 

@@ -33,7 +33,7 @@ def sparse_top_k_product(
     out_indices: Ids,
     out_data: Array,
     starts: Offsets,
-    lengths: Offsets,
+    out_indptr: Offsets,
     n_threads: int,
     bar: Bar | None,
 ) -> None: ...
@@ -86,7 +86,7 @@ def item_similarity(
     out_indices: Ids,
     out_data: Array,
     starts: Offsets,
-    lengths: Offsets,
+    out_indptr: Offsets,
     n_threads: int,
     bar: Bar | None,
 ) -> None: ...
@@ -112,6 +112,7 @@ def relabel(
     n_threads: int,
 ) -> None: ...
 def terms_of_rows(indices: Ids, indptr: Offsets, of_inner: Offsets, terms: Offsets, n_threads: int) -> None: ...
+def limited_pointers(lengths: Offsets, most: int, indptr: Offsets) -> int: ...
 def places_of_rows(
     indices: Array, n_stored: int, indptr: Array, n_columns: int, n_threads: int
 ) -> tuple[bool, bool]: ...

@@ -39,9 +39,9 @@ cdef csrc.Csr[Number] csr(const Number[::1] data, const int32_t[::1] indices, co
 
 
 cdef csrc.SparseRows[Number] sparse_rows(int32_t[::1] indices, Number[::1] data, const int64_t[::1] starts,
-                                         int64_t[::1] lengths) noexcept:
+                                         int64_t[::1] indptr) noexcept:
     cdef csrc.SparseRows[Number] result
-    result.indices, result.data, result.starts, result.lengths = &indices[0], &data[0], &starts[0], &lengths[0]
+    result.indices, result.data, result.starts, result.lengths = &indices[0], &data[0], &starts[0], &indptr[1]
     return result
 
 
@@ -64,12 +64,12 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
                          const Number[::1] column_data, const int32_t[::1] column_indices,
                          const int64_t[::1] column_indptr, const double[::1] largest, double largest_norm,
                          ptrdiff_t k, int32_t[::1] out_indices, Number[::1] out_data,
-                         const int64_t[::1] starts, int64_t[::1] lengths, int n_threads, bar):
+                         const int64_t[::1] starts, int64_t[::1] out_indptr, int n_threads, bar):
     cdef csrc.Csr[Number] a = csr(a_data, a_indices, a_indptr, a_columns)
     cdef csrc.Csr[Number] b = csr(b_data, b_indices, b_indptr, b_columns)
     cdef csrc.Pattern exclude = pattern(exclude_ids, exclude_indptr, exclude_shared)
     cdef csrc.Pattern candidates = pattern(candidate_ids, candidate_indptr, candidates_shared)
-    cdef csrc.SparseRows[Number] out = sparse_rows(out_indices, out_data, starts, lengths)
+    cdef csrc.SparseRows[Number] out = sparse_rows(out_indices, out_data, starts, out_indptr)
     cdef csrc.Rows rows = rows_between(first, last)
     cdef csrc.Progress progress = watched(bar)
     cdef csrc.Pruning[Number] pruning
@@ -136,7 +136,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
                     str formula, const double[:, ::1] own, const double[:, ::1] other, const float[::1] near_other,
                     double shrinkage, double bayesian, weights, custom, int64_t[::1] failed,
                     threshold, int32_t min_support, bint keep_diagonal, bint counted, ptrdiff_t n_head, ptrdiff_t k,
-                    int32_t[::1] out_indices, Score[::1] out_data, const int64_t[::1] starts, int64_t[::1] lengths,
+                    int32_t[::1] out_indices, Score[::1] out_data, const int64_t[::1] starts, int64_t[::1] out_indptr,
                     int n_threads, bar):
     cdef csrc.Interactions[Stored] interactions
     interactions.item_users = csr(item_data, item_users, item_indptr, user_indptr.shape[0] - 1)
@@ -166,7 +166,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
     options.has_threshold = threshold is not None
     options.threshold = 0.0 if threshold is None else threshold
     options.min_support, options.keep_diagonal, options.counted = min_support, keep_diagonal, counted
-    cdef csrc.SparseRows[Score] out = sparse_rows(out_indices, out_data, starts, lengths)
+    cdef csrc.SparseRows[Score] out = sparse_rows(out_indices, out_data, starts, out_indptr)
     cdef csrc.Rows rows = rows_between(first, last)
     cdef csrc.Progress progress = watched(bar)
     cdef csrc.Status status
@@ -209,6 +209,10 @@ def terms_of_rows(const int32_t[::1] indices, const int64_t[::1] indptr, const i
         status = csrc.terms_of_rows(&indices[0], &indptr[0], indptr.shape[0] - 1, &of_inner[0], &terms[0], n_threads,
                                     poll)
     finish(status)
+
+
+def limited_pointers(const int64_t[::1] lengths, int64_t most, int64_t[::1] indptr):
+    return csrc.limited_pointers(&lengths[0], lengths.shape[0], most, &indptr[0])
 
 
 # Whether columns lie where they may, and whether they ascend.
