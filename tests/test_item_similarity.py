@@ -420,6 +420,29 @@ def test_a_weighted_head_of_many_words(monkeypatch):
         assert_same(fastrec.item_similarity(user_items, 3, metric="p3alpha"), expected)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"shrinkage": 4}, {"threshold": 0.3}, {"keep_diagonal": True}, {"min_support": 2}, {"metric": "dot"},
+     {"metric": "asymmetric_cosine", "alpha": 0.8}],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("k", [3, 20])
+def test_counts_that_are_guessed_to_be_needed(k, options):
+    """Many more items than a row meets; of rows with as many terms, some meet others once, some again and again."""
+    rng = np.random.default_rng(0)
+    n_items, n_clusters = 3_000, 30
+    user_items = np.zeros((1_200, n_items), np.float32)
+    for user, row in enumerate(user_items):
+        cluster = rng.integers(n_clusters)
+        near = cluster * 50 + rng.permutation(50)[:12]  # of the first half, which come first; the others lie far apart
+        row[near if user % 2 else n_items // 2 + rng.integers(n_items // 2, size=12)] = 1
+        row[rng.integers(n_items, size=8)] = 1
+        row[rng.integers(40, size=3) * 37] = 1  # and some are popular
+    expected = reference.item_similarity(csr_array(user_items), k, **options)
+    for n_threads in (1, 3):
+        assert_same(fastrec.item_similarity(csr_array(user_items), k, n_threads=n_threads, **options), expected)
+
+
 @pytest.mark.parametrize("density", [0.3, 1])
 @pytest.mark.parametrize("metric", ["cosine", "p3alpha"])
 def test_popular_items_in_several_blocks(metric, density, monkeypatch):

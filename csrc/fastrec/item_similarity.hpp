@@ -38,10 +38,25 @@ class SumsWorkspace {
   Scratch<std::int32_t> listed_counts_;
 };
 
+// Of each block of ranks the other that scores best, where others go by rank; nothing where they do not.
+inline Scratch<float> best_of_blocks(const Measure& measure) {
+  const float* others = measure.near_other;
+  const std::ptrdiff_t n_ranks = measure.n_ranks, n_blocks = (n_ranks + ranks_of_block - 1) / ranks_of_block;
+  const auto is_better = [shrunk = measure.shrinkage > 0](float x, float y) { return shrunk ? x < y : x > y; };
+  for (std::ptrdiff_t rank = 1; rank < n_ranks; ++rank) {
+    if (is_better(others[rank - 1], others[rank])) return {};
+  }
+  Scratch<float> best(1, n_blocks, Fill::nothing);
+  for (std::ptrdiff_t block = 0; best && block < n_blocks; ++block) {
+    best[0][block] = others[std::min((block + 1) * ranks_of_block, n_ranks) - 1];
+  }
+  return best;
+}
+
 // Ranks the neighbours of items[rows.first] to items[rows.last].
 template <class Value, class Score>
 Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* items, Interactions<Value> x,
-                       const Measure& measure, const NeighbourOptions& options, std::ptrdiff_t n_head, std::ptrdiff_t k,
+                       Measure measure, const NeighbourOptions& options, std::ptrdiff_t n_head, std::ptrdiff_t k,
                        SparseRows<Score> out, int n_threads, Progress progress) {
   const SimilarityKernels<Value, Score>& kernels = table;
   ProductCost cost;
@@ -53,7 +68,12 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   const PickWorkspace<Score> pick(n_threads, screened ? 0 : n_items, k);
   const Scratch<float> near_scores(n_threads, screened ? n_items : 0, Fill::nothing);
   const GroupsWorkspace<float> near_groups(n_threads, groups_for(k));
-  if (!sums || !pick || !near_scores || !near_groups) return Status::out_of_memory;
+  const bool foretells = x.ones() && screened && !options.candidates.indptr;
+  const Scratch<float> best_others = foretells ? best_of_blocks(measure) : Scratch<float>();
+  measure.best_others = best_others ? best_others[0] : nullptr;
+  const Scratch<std::uint8_t> counts_to_end(n_threads, best_others ? n_items : 0, Fill::nothing);
+  const Scratch<NeedHistory> history(n_threads, 1);
+  if (!sums || !pick || !near_scores || !near_groups || !counts_to_end || !history) return Status::out_of_memory;
   const double share = static_cast<double>(rows.last - rows.first) / static_cast<double>(x.item_users.rows);
   HeadWorkspace head;
   WeightedHeadWorkspace weighted;
@@ -67,11 +87,13 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   x.head = head.head();
   x.weighted = weighted.head();
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
-  status = parallel_for_rows(rows.first, rows.last, length, n_threads, progress,
-                             [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                               kernels.rows({first, last}, items, x, measure, options, sums[worker],
-                                            {pick[worker], near_scores[worker], near_groups[worker]}, k, out);
-                             });
+  status = parallel_for_rows(
+      rows.first, rows.last, length, n_threads, progress,
+      [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+        kernels.rows({first, last}, items, x, measure, options, sums[worker],
+                     {pick[worker], near_scores[worker], near_groups[worker], counts_to_end[worker], history[worker]},
+                     k, out);
+      });
   if (status == Status::done) close_gaps(rows, out);
   return status;
 }

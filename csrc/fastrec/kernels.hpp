@@ -379,6 +379,8 @@ struct Measure {
   const double* other;      // (n_terms, n_ranks): and from the second;
   const float* near_other;  // (n_ranks), the same, or one over it without shrinkage, where float32 is wide enough for
                             // scores close to a quotient's
+  const float*
+      best_others;  // of these, in each block of ranks, what scores best; nullptr where that does not go by rank
   std::ptrdiff_t n_items, n_ranks;
   double n_users;
   double shrinkage;      // added to the denominator
@@ -407,11 +409,19 @@ struct SumsScratch {      // (n_ranks) each, zero between rows; or empty where a
   std::int32_t* listed_counts;
 };
 
+constexpr std::ptrdiff_t ranks_of_block = 64;
+
+struct NeedHistory {  // of the rows that a worker answered, by the number of their terms; zeros at first
+  float means[128], deviations[128];
+};
+
 template <class Score>
 struct NeighbourScratch {
   PickScratch<Score> pick;
   float* near_scores;  // (n_ranks), instead of pick.scores
   Groups<float> near_groups;
+  std::uint8_t* counts_to_end;  // (n_ranks), where measure.best_others says something
+  NeedHistory* history;
 };
 
 template <class Value, class Score>

@@ -1,11 +1,12 @@
 // Row-kernel of item_similarity: row i of item_users * user_items, each sum turned into a score by the measure.
 //
 // Where all values are 1 a sum is a count, in the narrowest integer that holds the number of users of item i. A row is
-// either scanned whole or, where few items were touched, by the list of those. Where the measure allows, near scores in
-// float32 tell which pairs are worth an exact one.
+// either scanned whole or, where few items were touched, by the list of those: of counts, where rows before tell what it
+// takes to rank, only of those that get there. Where the measure allows, near scores in float32 tell which pairs are
+// worth an exact one.
 #pragma once
 
-#include "fastrec/rows/measures.hpp"
+#include "fastrec/rows/needed_counts.hpp"
 #include "fastrec/rows/sparse_rows.hpp"
 #include "fastrec/rows/visit.hpp"
 #include "fastrec/rows/weighted_head.hpp"
@@ -142,6 +143,7 @@ struct Ranking {
   const Measure& measure;
   const NeighbourOptions& options;
   const std::int32_t* id_of_rank;
+  const std::int64_t* n_terms;  // of every item
   const NeighbourScratch<Score>& scratch;
   std::ptrdiff_t k;
   ScoreBlock score;
@@ -243,10 +245,12 @@ void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, float s
   }
 }
 
+// What near scores of all reach whose exact ones may reach this near score's.
+inline float below(float score) noexcept { return score - (2 * near_error * std::fabs(score) + least_near_score); }
+
 // What near scores of everything that may rank reach.
 template <class Score>
 float bar_for(const float* near_scores, std::ptrdiff_t n, const Ranking<Score>& ranking) noexcept {
-  const auto below = [](float score) { return score - (2 * near_error * std::fabs(score) + least_near_score); };
   const float least = below(static_cast<float>(ranking.least));
   return std::max(least, below(reached_by_k(near_scores, n, ranking.k, least, ranking.scratch.near_groups)));
 }
@@ -291,6 +295,29 @@ bool rank_all(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, const Ranki
   return true;
 }
 
+// Near scores of an item's pairs of ones by the best other of a block of ranks.
+class NearScoreInBlock {
+ public:
+  NearScoreInBlock(std::ptrdiff_t item, const Measure& measure) noexcept
+      : best_others_(measure.best_others),
+        shrunk_(measure.shrinkage > 0),
+        own_(static_cast<float>(shrunk_ ? measure.own[item] : 1.0 / measure.own[item])),
+        shrinkage_(static_cast<float>(measure.shrinkage)),
+        last_((measure.n_ranks - 1) / ranks_of_block) {}
+
+  float operator()(int n_common, std::ptrdiff_t block) const noexcept {
+    const float dot = static_cast<float>(n_common), other = best_others_[block];
+    return shrunk_ ? near_quotient<true>(dot, own_, other, shrinkage_) : near_quotient<false>(dot, own_, other, 0.0f);
+  }
+  float of_one() const noexcept { return (*this)(1, last_); }  // at most
+
+ private:
+  const float* best_others_;
+  bool shrunk_;
+  float own_, shrinkage_;
+  std::ptrdiff_t last_;
+};
+
 // The pairs of rank_at(0) to rank_at(n), whose others are given; near scores tell what is worth an exact one. Of few
 // pairs all are.
 template <class Score, class Row, class RankAt>
@@ -301,7 +328,51 @@ bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, 
   score_nearly(item, n, row, 1.0f, others, ranking, near_scores);
   PairsToScore<Score> pairs(item, ranking, selector);
   const auto add = [&](std::ptrdiff_t at) { return pairs.add(row, at, rank_at(at)); };
-  return visit_reaching(near_scores, n, bar_for(near_scores, n, ranking), add) && pairs.score();
+  const float bar = bar_for(near_scores, n, ranking);
+  if (ranking.measure.best_others && bar > 0) {
+    const float of_one = NearScoreInBlock(item, ranking.measure).of_one();
+    remember(bar / of_one, ranking.n_terms[item], *ranking.scratch.history);
+  }
+  return visit_reaching(near_scores, n, bar, add) && pairs.score();
+}
+
+// The pairs of an item, all values being 1, but only those with as many common users as they need for what k pairs of
+// rows before reached; false, and nothing offered, where that cannot be told or was too much.
+template <class Value, class Score, class ForLeftOut>
+bool rank_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, std::uint8_t* listed, std::int32_t* list,
+                   const Ranking<Score>& ranking, Selector<Score>& selector, const ForLeftOut& for_left_out) noexcept {
+  const NearScoreInBlock near_score(item, ranking.measure);
+  NeedHistory& history = *ranking.scratch.history;
+  const float of_one = near_score.of_one(), least = below(static_cast<float>(ranking.least));
+  const float guess = std::max(foretold(history, ranking.n_terms[item]) * of_one, least);
+  if (!(guess > 0)) return false;
+  const Needs needs(near_score, ranking.measure.n_ranks, below(below(guess)));
+  if (needs.are_one()) return false;
+  std::uint8_t* counts = ranking.scratch.counts_to_end;
+  needs.start(counts);
+  std::ptrdiff_t n = 0;
+  const std::int64_t* indptr = x.user_items.indptr;
+  const std::int64_t first = x.item_users.indptr[item], n_users = x.item_users.indptr[item + 1] - first;
+  visit_rows<true>(x.item_users.indices + first, n_users, indptr, indptr + 1, x.user_items.indices, x.user_items.data,
+                   [&](std::ptrdiff_t, std::int64_t begin, std::int64_t end) {
+                     n = count_to_end(x.user_items.indices + begin, end - begin, counts, list, n);
+                   });
+  for_left_out([&](std::int32_t rank) { counts[rank] = needs.start_of(rank); });
+  float* near_scores = ranking.scratch.near_scores;
+  const Sums<std::uint8_t, false> row{listed, nullptr};
+  give<false>(Sums<std::uint8_t, false>{counts, nullptr}, list, n, row, ranking.measure.near_other, near_scores);
+  needs.add_to(listed, list, n);
+  score_nearly(item, n, row, 1.0f, near_scores, ranking, near_scores);
+  std::ptrdiff_t n_reaching = 0;
+  for (std::ptrdiff_t i = 0; i < n; ++i) n_reaching += near_scores[i] >= guess;
+  const float times = static_cast<float>(n_reaching) / static_cast<float>(ranking.k);
+  remember(guess / of_one * std::cbrt(times), ranking.n_terms[item], history);
+  if (n_reaching < ranking.k && guess > least) return false;
+  const float bar = std::max(bar_for(near_scores, n, ranking), below(guess));
+  PairsToScore<Score> pairs(item, ranking, selector);
+  const auto add = [&](std::ptrdiff_t at) { return pairs.add(row, at, list[at]); };
+  visit_reaching(near_scores, n, bar, add);
+  return pairs.score();
 }
 
 // The pairs of an item of the weighted head, of which the row has the sums beyond the head; of what sums of weights
@@ -351,6 +422,20 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
   const std::int32_t own_rank = x.rank_of_id[item];
   const bool in_head = ones && own_rank >= 0 && own_rank < x.head.n_items;
   const bool whole = (ranking.measure.near_other ? 4 : 1) * x.n_terms[item] >= n_ranks;
+  const auto for_left_out = [&](const auto& leave_out) {
+    if (!ranking.options.keep_diagonal && own_rank >= 0) leave_out(own_rank);
+    const Pattern& exclude = ranking.options.exclude;
+    if (!exclude.indptr) return;
+    const std::int64_t last = exclude.indptr[item * exclude.step + 1];
+    for (std::int64_t at = exclude.indptr[item * exclude.step]; at < last; ++at) leave_out(exclude.ids[at]);
+  };
+  if constexpr (ones && std::is_same_v<Sum, std::uint8_t>) {
+    const bool pays = x.n_terms[item] >= std::max<std::int64_t>(4 * ranking.k, n_ranks / 64);
+    if (ranking.measure.best_others && !whole && !in_head && pays &&
+        rank_by_needs(item, x, listed.sums, touched, ranking, selector, for_left_out)) {
+      return true;
+    }
+  }
   const std::int64_t* starts = x.user_items.indptr;
   std::ptrdiff_t n_touched = 0;
   if (in_head) {
@@ -382,13 +467,6 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
   } else {
     add(std::integral_constant<Terms, Terms::of_entries>{});
   }
-  const auto for_left_out = [&](const auto& leave_out) {
-    if (!ranking.options.keep_diagonal && own_rank >= 0) leave_out(own_rank);
-    const Pattern& exclude = ranking.options.exclude;
-    if (!exclude.indptr) return;
-    const std::int64_t last = exclude.indptr[item * exclude.step + 1];
-    for (std::int64_t at = exclude.indptr[item * exclude.step]; at < last; ++at) leave_out(exclude.ids[at]);
-  };
   for_left_out([&](std::int32_t rank) { row.erase(rank); });
 
   const std::int32_t* list = touched;
@@ -429,7 +507,8 @@ void item_similarity(Rows rows, const std::int32_t* items, const Interactions<Va
                      std::ptrdiff_t k, SparseRows<Score> out) noexcept {
   using Total = std::conditional_t<std::is_floating_point_v<Value>, double, std::int32_t>;
   const Score least = least_above<Score>(options.threshold, options.has_threshold);
-  const Ranking<Score> ranking{measure, options, x.id_of_rank, scratch, k, scorer_of(measure.formula), least};
+  const Ranking<Score> ranking{measure, options, x.id_of_rank, x.n_terms, scratch, k, scorer_of(measure.formula),
+                               least};
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
     if (measure.custom && __atomic_load_n(measure.failed, __ATOMIC_RELAXED) >= 0) return;
     const std::int32_t item = items[row];
