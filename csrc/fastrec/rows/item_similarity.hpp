@@ -1,8 +1,8 @@
 // Row-kernel of item_similarity: row i of item_users * user_items, each sum turned into a score by the measure.
 //
 // Where all values are 1 a sum is a count, in the narrowest integer that holds the number of users of item i. A row is
-// either scanned whole or, where few items were touched, by the list of those: of counts, where rows before tell what it
-// takes to rank, only of those that get there. Where the measure allows, near scores in float32 tell which pairs are
+// either scanned whole or, where few items were touched, by the list of those: of counts, where rows before tell what
+// it takes to rank, only of those that get there. Where the measure allows, near scores in float32 tell which pairs are
 // worth an exact one.
 #pragma once
 
@@ -430,8 +430,7 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
     for (std::int64_t at = exclude.indptr[item * exclude.step]; at < last; ++at) leave_out(exclude.ids[at]);
   };
   if constexpr (ones && std::is_same_v<Sum, std::uint8_t>) {
-    const bool pays = x.n_terms[item] >= std::max<std::int64_t>(4 * ranking.k, n_ranks / 64);
-    if (ranking.measure.best_others && !whole && !in_head && pays &&
+    if (ranking.measure.best_others && !whole && !in_head && needs_pay(x.n_terms[item], n_ranks, ranking.k) &&
         rank_by_needs(item, x, listed.sums, touched, ranking, selector, for_left_out)) {
       return true;
     }

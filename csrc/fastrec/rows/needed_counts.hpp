@@ -69,6 +69,12 @@ class Needs {
   std::int32_t n_ranks_, ends_[most_needed - 1];  // ranks for which so many common users are too few: 1, 2, ...
 };
 
+// Whether a row has so many terms that fewer pairs save more than all bytes cost, which a near cache may hold.
+inline bool needs_pay(std::int64_t n_terms, std::ptrdiff_t n_ranks, std::ptrdiff_t k) noexcept {
+  constexpr std::ptrdiff_t near_cache = 1 << 18;
+  return n_terms >= std::max(4 * k, n_ranks / (n_ranks <= near_cache ? 64 : 16));
+}
+
 // Adds one to the count of each of n_ranks ranks and lists those that pass the end of a byte, n_listed beforehand; how
 // many are listed then. One at a time, whose carry moves the end of the list.
 inline std::ptrdiff_t count_to_end(const std::int32_t* ranks, std::int64_t n_ranks, std::uint8_t* counts,
