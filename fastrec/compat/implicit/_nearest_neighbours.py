@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
-import fastrec
 from fastrec import _check
 from fastrec._types import Array, Csr, Pattern
 from fastrec.compat._ways_in import left_to_original, taken
@@ -96,31 +95,11 @@ class NearestNeighboursScorer:
             Fewer than ``K`` where fewer items are similar to the user's own, which are left out unless they are wanted.
         scores : ndarray of float64
         """
-        entries = slice(user_indptr[0], user_indptr[1])
-        return self.best_of_one(
-            user_indices[entries], user_data[entries], K, user_indices[entries] if remove_own_likes else None
-        )
-
-    def best_of_one(
-        self, items: Array, values: Array, k: int, excluded: Any = None, candidates: Any = None
-    ) -> tuple[Array, Array]:
-        """Best ``k`` items for one user who has some: what `best` gives, at less expense for a single row."""
-        n_items = self._similarity.shape[0]
-        own = _check.item_ids(items, "user_items", n_items)
-        ascending = np.argsort(own, kind="stable")
-        similar, _ = self._similarity.rows(own[ascending])
-        terms = similar.data * np.repeat(values[ascending].astype(np.float64), np.diff(similar.indptr))
-        sums = np.bincount(similar.indices, terms, n_items)
-        ranked = np.zeros(n_items, np.bool_)
-        ranked[similar.indices] = True
-        if candidates is not None:
-            ranked &= np.isin(np.arange(n_items), candidates)
-        if excluded is not None:
-            ranked[excluded] = False
-        ids = np.flatnonzero(ranked).astype(np.int32)
-        best = fastrec.top_k(sums[None, ids], _check.integer(k, "N", 1), n_threads=1)
-        found = best.items[0] >= 0
-        return ids[best.items[0][found]], best.scores[0][found]
+        entries, n_items = slice(user_indptr[0], user_indptr[1]), self._similarity.shape[0]
+        own = _check.item_ids(user_indices[entries], "user_items", n_items)
+        row = csr_matrix((user_data[entries], own, [0, len(own)]), shape=(1, n_items))
+        best = self.best(row, K, exclude=Pattern.one_list(np.unique(own)) if remove_own_likes else None, num_threads=1)
+        return best.indices, best.data
 
     def best(
         self,

@@ -106,11 +106,10 @@ class ItemItemRecommender(RecommenderBase):
             chosen = not_empty(items)
             allowed = np.unique(item_ids(chosen, n_items, "items"))
             k = len(allowed)
-        if is_scalar(userid):
-            left = None if excluded is None else excluded.ids
-            return _with_missing(*self.scorer.best_of_one(rows.indices, rows.data, k, left, allowed), chosen)
         candidates = None if allowed is None else Pattern.one_list(allowed)
         best = self.scorer.best(rows, k, exclude=excluded, candidates=candidates, num_threads=self.num_threads)
+        if is_scalar(userid):
+            return _with_missing(best.indices, best.data, chosen)
         if chosen is None:
             return _padded(TopK.of_rows(best, k))
         ends = best.indptr

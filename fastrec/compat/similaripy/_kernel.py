@@ -96,7 +96,14 @@ def similarities(
         if matrix2 is not None:
             second, by_user = _sides(matrix2.T, "matrix2", n_threads)
         found = most_similar(
-            first, second, np.dtype(np.float32), options, targets, by_user=by_user, candidates=candidates, exclude=exclude
+            first,
+            second,
+            np.dtype(np.float32),
+            options,
+            targets,
+            by_user=by_user,
+            candidates=candidates,
+            exclude=exclude,
         )
     with np.errstate(over="ignore"):
         suspect = (threshold < 0 and not found.data.all()) or not np.isfinite(found.data.sum())
