@@ -173,7 +173,7 @@ def room_for_rows(
     ``most_bytes`` or one row. The entries of a row stay in the order in which they were written.
     """
     n_rows = len(ends) - 1
-    indptr = np.zeros(n_rows + 1, np.int64)
+    indptr = np.zeros(n_rows + 1, np.int64)  # also of rows that a measure's error leaves unwritten
     parts: list[tuple[Ids, Array]] = []
     for first, last in _chunks(ends, max(1, most_bytes // (4 + np.dtype(dtype).itemsize))):
         starts = ends

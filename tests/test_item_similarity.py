@@ -423,15 +423,15 @@ def test_a_weighted_head_of_many_words(monkeypatch):
 @pytest.mark.parametrize(
     "options",
     [{}, {"shrinkage": 4}, {"threshold": 0.3}, {"keep_diagonal": True}, {"min_support": 2}, {"metric": "dot"},
-     {"metric": "asymmetric_cosine", "alpha": 0.8}],
+     {"metric": "asymmetric_cosine", "alpha": 0.8}, {"candidates": np.arange(0, 3_000, 2)}],
     ids=str,
 )  # fmt: skip
-@pytest.mark.parametrize("k", [3, 20])
-def test_counts_that_are_guessed_to_be_needed(k, options):
+@pytest.mark.parametrize(("k", "dtype"), [(3, np.float32), (20, np.float64)])
+def test_counts_that_are_guessed_to_be_needed(k, dtype, options):
     """Many more items than a row meets; of rows with as many terms, some meet others once, some again and again."""
     rng = np.random.default_rng(0)
     n_items, n_clusters = 3_000, 30
-    user_items = np.zeros((1_200, n_items), np.float32)
+    user_items = np.zeros((1_200, n_items), dtype)
     for user, row in enumerate(user_items):
         cluster = rng.integers(n_clusters)
         near = cluster * 50 + rng.permutation(50)[:12]  # of the first half, which come first; the others lie far apart
@@ -441,6 +441,23 @@ def test_counts_that_are_guessed_to_be_needed(k, options):
     expected = reference.item_similarity(csr_array(user_items), k, **options)
     for n_threads in (1, 3):
         assert_same(fastrec.item_similarity(csr_array(user_items), k, n_threads=n_threads, **options), expected)
+
+
+@pytest.mark.parametrize("n_users", [254, 255, 256])
+@pytest.mark.parametrize("options", [{}, {"shrinkage": 3}, {"threshold": 0.3}], ids=str)
+def test_needed_counts_hold_every_user(n_users, options, monkeypatch):
+    """Of twelve items that all but a few users of each have, beside 30,000 that nobody has."""
+    monkeypatch.setattr("fastrec.similarity._HEAD_ITEMS", 0)
+    few = np.ones((n_users, 12), np.float32)
+    for item in range(12):
+        few[item * item : item * item + item // 4, item] = 0
+    expected = reference.item_similarity(csr_array(few), 3, **options)
+    users, items = np.nonzero(few)
+    for places in (np.arange(12), np.arange(12) * 2_500):
+        many = csr_array((np.ones(len(users), np.float32), (users, places[items])), shape=(n_users, 30_000))
+        similar = fastrec.item_similarity(many, 3, n_threads=1, **options)
+        assert_same(similar[places][:, places], expected)
+        assert similar.nnz == expected.nnz
 
 
 @pytest.mark.parametrize("density", [0.3, 1])

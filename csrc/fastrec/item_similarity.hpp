@@ -38,7 +38,8 @@ class SumsWorkspace {
   Scratch<std::int32_t> listed_counts_;
 };
 
-// Of each block of ranks the other that scores best, where others go by rank; nothing where they do not.
+// Of each block of ranks the other that scores best, and at last that of the rarest item that somebody has, where
+// others go by rank; nothing where they do not.
 inline Scratch<float> best_of_blocks(const Measure& measure) {
   const float* others = measure.near_other;
   const std::ptrdiff_t n_ranks = measure.n_ranks, n_blocks = (n_ranks + ranks_of_block - 1) / ranks_of_block;
@@ -46,10 +47,15 @@ inline Scratch<float> best_of_blocks(const Measure& measure) {
   for (std::ptrdiff_t rank = 1; rank < n_ranks; ++rank) {
     if (is_better(others[rank - 1], others[rank])) return {};
   }
-  Scratch<float> best(1, n_blocks, Fill::nothing);
-  for (std::ptrdiff_t block = 0; best && block < n_blocks; ++block) {
+  Scratch<float> best(1, n_blocks + 1, Fill::nothing);
+  if (!best) return best;
+  for (std::ptrdiff_t block = 0; block < n_blocks; ++block) {
     best[0][block] = others[std::min((block + 1) * ranks_of_block, n_ranks) - 1];
   }
+  std::ptrdiff_t rarest = n_ranks;
+  while (rarest > 0 && (others[rarest - 1] == 0 || std::isinf(others[rarest - 1]))) --rarest;
+  if (rarest == 0) return {};
+  best[0][n_blocks] = others[rarest - 1];
   return best;
 }
 

@@ -60,7 +60,7 @@ struct SparseRows {  // row r has room for starts[r + 1] - starts[r] entries and
   std::int32_t* indices;
   Score* data;
   const std::int64_t* starts;
-  std::int64_t* lengths;  // of a row pointer array all but the first, which at last they become
+  std::int64_t* lengths;  // in row pointers, from the second on; close_gaps makes them what these are
 };
 
 // ---- top_k ----------------------------------------------------------------------------------------------------------
@@ -375,12 +375,13 @@ using CustomFormula = std::int64_t (*)(std::int64_t n, const double* dots, const
 
 struct Measure {
   Formula formula;
-  const double* own;        // (n_terms, n_items): what the formula takes from the first item of a pair,
-  const double* other;      // (n_terms, n_ranks): and from the second;
-  const float* near_other;  // (n_ranks), the same, or one over it without shrinkage, where float32 is wide enough for
-                            // scores close to a quotient's
-  const float*
-      best_others;  // of these, in each block of ranks, what scores best; nullptr where that does not go by rank
+  const double* own;    // (n_terms, n_items): what the formula takes from the first item of a pair,
+  const double* other;  // (n_terms, n_ranks): and from the second;
+  // (n_ranks), the same, or one over it without shrinkage, where float32 is wide enough for scores close to a
+  // quotient's:
+  const float* near_other;
+  const float* best_others;  // of each block of ranks what scores best, and at last that of the rarest item that
+                             // somebody has; nullptr where scores do not go by rank
   std::ptrdiff_t n_items, n_ranks;
   double n_users;
   double shrinkage;      // added to the denominator

@@ -35,7 +35,8 @@ class PickWorkspace {
   Scratch<Entry<Score>> entries_;
 };
 
-// Brings the rows, which were given more room than they needed, one directly after the other.
+// Brings the rows, which were given more room than they needed, one directly after the other, and makes row pointers of
+// their lengths: each ends that much after the one before it.
 template <class Score>
 void close_gaps(Rows rows, const SparseRows<Score>& out) noexcept {
   std::int64_t end = out.starts[rows.first];

@@ -264,6 +264,16 @@ def test_two_matrices_are_parts_of_one(seed, measure, dtype):
     np.testing.assert_array_equal(apart.toarray(), together.toarray()[:9, 9:])
 
 
+@pytest.mark.parametrize("n_columns", [3, 5])
+def test_popularities_of_each_side_alone(n_columns):
+    """Only these in the denominator, of which one is zero: 1 x 2, 1 x 0 and 4 x 2."""
+    a, b = csr_array(np.eye(3, 4)), csr_array(np.ones((4, n_columns)))
+    own, other = np.array([1.0, 1.0, 4.0]), np.array([2.0, 0.0, *[2.0] * (n_columns - 2)])
+    found = ours.s_plus(a, b, l1=0, l2=0, l3=1, pop1=own, pop2=other, beta1=1, beta2=1, k=5, verbose=False)
+    expected = np.where(other > 0, 1 / (own[:, None] * np.where(other > 0, other, 1)), 0)
+    np.testing.assert_allclose(found.toarray(), expected)
+
+
 @given(seeds, st.integers(1, 4))
 def test_threads_and_targets_change_no_bit(seed, n_threads):
     rng = np.random.default_rng(seed)

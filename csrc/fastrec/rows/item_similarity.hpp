@@ -303,19 +303,19 @@ class NearScoreInBlock {
         shrunk_(measure.shrinkage > 0),
         own_(static_cast<float>(shrunk_ ? measure.own[item] : 1.0 / measure.own[item])),
         shrinkage_(static_cast<float>(measure.shrinkage)),
-        last_((measure.n_ranks - 1) / ranks_of_block) {}
+        rarest_((measure.n_ranks + ranks_of_block - 1) / ranks_of_block) {}
 
   float operator()(int n_common, std::ptrdiff_t block) const noexcept {
     const float dot = static_cast<float>(n_common), other = best_others_[block];
     return shrunk_ ? near_quotient<true>(dot, own_, other, shrinkage_) : near_quotient<false>(dot, own_, other, 0.0f);
   }
-  float of_one() const noexcept { return (*this)(1, last_); }  // at most
+  float of_rarest() const noexcept { return (*this)(1, rarest_); }
 
  private:
   const float* best_others_;
   bool shrunk_;
   float own_, shrinkage_;
-  std::ptrdiff_t last_;
+  std::ptrdiff_t rarest_;
 };
 
 // The pairs of rank_at(0) to rank_at(n), whose others are given; near scores tell what is worth an exact one. Of few
@@ -330,8 +330,8 @@ bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, 
   const auto add = [&](std::ptrdiff_t at) { return pairs.add(row, at, rank_at(at)); };
   const float bar = bar_for(near_scores, n, ranking);
   if (ranking.measure.best_others && bar > 0) {
-    const float of_one = NearScoreInBlock(item, ranking.measure).of_one();
-    remember(bar / of_one, ranking.n_terms[item], *ranking.scratch.history);
+    const float of_rarest = NearScoreInBlock(item, ranking.measure).of_rarest();
+    remember(bar / of_rarest, ranking.n_terms[item], *ranking.scratch.history);
   }
   return visit_reaching(near_scores, n, bar, add) && pairs.score();
 }
@@ -343,9 +343,10 @@ bool rank_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, std::uint8
                    const Ranking<Score>& ranking, Selector<Score>& selector, const ForLeftOut& for_left_out) noexcept {
   const NearScoreInBlock near_score(item, ranking.measure);
   NeedHistory& history = *ranking.scratch.history;
-  const float of_one = near_score.of_one(), least = below(static_cast<float>(ranking.least));
-  const float guess = std::max(foretold(history, ranking.n_terms[item]) * of_one, least);
-  if (!(guess > 0)) return false;
+  const float of_rarest = near_score.of_rarest(), least = below(static_cast<float>(ranking.least));
+  const float guess = std::max(foretold(history, ranking.n_terms[item]) * of_rarest, least);
+  if (!(guess > 0) || std::isinf(guess)) return false;
+  // One margin for what has a near score below the guess, another for near scores that are computed in another order.
   const Needs needs(near_score, ranking.measure.n_ranks, below(below(guess)));
   if (needs.are_one()) return false;
   std::uint8_t* counts = ranking.scratch.counts_to_end;
@@ -366,8 +367,9 @@ bool rank_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, std::uint8
   std::ptrdiff_t n_reaching = 0;
   for (std::ptrdiff_t i = 0; i < n; ++i) n_reaching += near_scores[i] >= guess;
   const float times = static_cast<float>(n_reaching) / static_cast<float>(ranking.k);
-  remember(guess / of_one * std::cbrt(times), ranking.n_terms[item], history);
-  if (n_reaching < ranking.k && guess > least) return false;
+  remember(guess / of_rarest * std::cbrt(times), ranking.n_terms[item],
+           history);                                          // twice as high an eighth as many reach
+  if (n_reaching < ranking.k && guess > least) return false;  // what the threshold asks no k need to reach
   const float bar = std::max(bar_for(near_scores, n, ranking), below(guess));
   PairsToScore<Score> pairs(item, ranking, selector);
   const auto add = [&](std::ptrdiff_t at) { return pairs.add(row, at, list[at]); };

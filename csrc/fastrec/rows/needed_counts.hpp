@@ -105,6 +105,7 @@ inline float foretold(const NeedHistory& history, std::int64_t n_terms) noexcept
   return std::max(history.means[place] - 2 * history.deviations[place], 0.0f);
 }
 
+// A row that is far off changes little, by either mean.
 inline void remember(float reached, std::int64_t n_terms, NeedHistory& history) noexcept {
   constexpr float share = 1.0f / 16;
   const std::size_t place = place_in(history, n_terms);
@@ -113,7 +114,7 @@ inline void remember(float reached, std::int64_t n_terms, NeedHistory& history) 
     mean = reached;
     deviation = reached / 8;
   } else {
-    const float most = mean / 4, more = std::min(std::max(reached - mean, -most), most);  // few rows are far off
+    const float most = mean / 4, more = std::min(std::max(reached - mean, -most), most);
     deviation += share * (std::fabs(more) - deviation);
     mean += share * more;
   }

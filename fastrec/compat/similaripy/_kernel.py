@@ -148,10 +148,15 @@ def _one_part(w: Weights, additive: float, stabilized: float) -> TermsOf:
         own, other = cosines if w.l2 else popularities
         own = (w.l2 or w.l3) * own
         if not stabilized:  # over a denominator of zero nothing is similar
-            own, other = (np.where((part == 0) & (given.n_users > 0), np.inf, part) for part in (own, other))
+            own, other = (_infinite_for_zero(part, given.n_users) for part in (own, other))
         return [own], [other]
 
     return terms
+
+
+def _infinite_for_zero(part: Array, n_users: Array) -> Array:
+    """Of items that somebody has; popularities that are given for the other side of a pair stay as they are."""
+    return np.where((part == 0) & (n_users > 0), np.inf, part) if len(part) == len(n_users) else part
 
 
 def _all_parts(w: Weights, additive: float) -> TermsOf:
