@@ -423,15 +423,15 @@ def test_a_weighted_head_of_many_words(monkeypatch):
 @pytest.mark.parametrize(
     "options",
     [{}, {"shrinkage": 4}, {"threshold": 0.3}, {"keep_diagonal": True}, {"min_support": 2}, {"metric": "dot"},
-     {"metric": "asymmetric_cosine", "alpha": 0.8}, {"candidates": np.arange(0, 3_000, 2)}],
+     {"metric": "asymmetric_cosine", "alpha": 0.8}, {"candidates": range(0, 1_600, 2)}],
     ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize(("k", "dtype"), [(3, np.float32), (20, np.float64)])
 def test_counts_that_are_guessed_to_be_needed(k, dtype, options):
     """Many more items than a row meets; of rows with as many terms, some meet others once, some again and again."""
     rng = np.random.default_rng(0)
-    n_items, n_clusters = 3_000, 30
-    user_items = np.zeros((1_200, n_items), dtype)
+    n_items, n_clusters = 1_600, 16
+    user_items = np.zeros((640, n_items), dtype)
     for user, row in enumerate(user_items):
         cluster = rng.integers(n_clusters)
         near = cluster * 50 + rng.permutation(50)[:12]  # of the first half, which come first; the others lie far apart
