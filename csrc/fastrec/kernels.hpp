@@ -377,8 +377,7 @@ struct Measure {
   Formula formula;
   const double* own;    // (n_terms, n_items): what the formula takes from the first item of a pair,
   const double* other;  // (n_terms, n_ranks): and from the second;
-  // (n_ranks), the same, or one over it without shrinkage, where float32 is wide enough for scores close to a
-  // quotient's:
+  // (n_ranks), the same, or one over it without shrinkage, where float32 suffices for scores close to a quotient's:
   const float* near_other;
   const float* best_others;  // of each block of ranks what scores best, and at last that of the rarest item that
                              // somebody has; nullptr where scores do not go by rank

@@ -366,10 +366,10 @@ bool rank_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, std::uint8
   score_nearly(item, n, row, 1.0f, near_scores, ranking, near_scores);
   std::ptrdiff_t n_reaching = 0;
   for (std::ptrdiff_t i = 0; i < n; ++i) n_reaching += near_scores[i] >= guess;
-  const float times = static_cast<float>(n_reaching) / static_cast<float>(ranking.k);
-  remember(guess / of_rarest * std::cbrt(times), ranking.n_terms[item],
-           history);                                          // twice as high an eighth as many reach
-  if (n_reaching < ranking.k && guess > least) return false;  // what the threshold asks no k need to reach
+  const float times = static_cast<float>(n_reaching) / static_cast<float>(ranking.k);  // an eighth reach twice as much
+  remember(guess / of_rarest * std::cbrt(times), ranking.n_terms[item], history);
+  const bool are_enough = n_reaching >= ranking.k || guess <= least;  // what a threshold leaves need not be k
+  if (!are_enough) return false;
   const float bar = std::max(bar_for(near_scores, n, ranking), below(guess));
   PairsToScore<Score> pairs(item, ranking, selector);
   const auto add = [&](std::ptrdiff_t at) { return pairs.add(row, at, list[at]); };
