@@ -23,7 +23,6 @@ from fastrec._types import (
     TopK,
     index_dtype,
     is_sparse,
-    pointers,
     room,
     room_for_rows,
 )
@@ -290,7 +289,7 @@ def _merged(blocks: Sequence[Csr], dtype: np.dtype[Any], k: int, n_threads: int)
     n_rows = blocks[0].shape[0]
     n_columns = sum(block.shape[1] for block in blocks)
     n_stored: Offsets = sum((np.diff(block.indptr) for block in blocks), np.zeros(n_rows, np.int64))
-    indptr = pointers(np.minimum(n_stored, k))
+    indptr, _ = limited_pointers(n_stored, k)
     _check.entries_memory(int(indptr[-1]), dtype)
     data, columns = room(int(indptr[-1]), dtype), room(int(indptr[-1]), index_dtype(n_columns))
     unmerged = np.zeros(n_rows, np.uint8)
@@ -407,7 +406,7 @@ def _products_are_positive(a: Array, b: Array) -> bool:
 
 def _whole_threshold(threshold: float, dtype: np.dtype[Any]) -> int | None:
     """The integer that is exceeded by the same integers."""
-    limits = np.iinfo(np.dtype(dtype))
+    limits = np.iinfo(dtype)
     if threshold < limits.min:
         return None
     return int(limits.max) if threshold >= limits.max else math.floor(threshold)

@@ -48,24 +48,22 @@ class Needs {
     }
   }
 
-  std::uint8_t start_of(std::int32_t rank) const noexcept {
-    int need = 1;
-    for (std::int32_t end : ends_) need += rank < end;
-    return static_cast<std::uint8_t>(256 - need);
-  }
+  std::uint8_t start_of(std::int32_t rank) const noexcept { return static_cast<std::uint8_t>(256 - need(rank, ends_)); }
 
   // Makes numbers of users of counts.
   void add_to(std::uint8_t* __restrict counts, const std::int32_t* __restrict ranks, std::ptrdiff_t n) const noexcept {
     std::int32_t ends[most_needed - 1];
     std::copy(ends_, ends_ + most_needed - 1, ends);
-    for (std::ptrdiff_t i = 0; i < n; ++i) {
-      std::int32_t need = 1;
-      for (int stretch = 0; stretch < most_needed - 1; ++stretch) need += ranks[i] < ends[stretch];
-      counts[i] = static_cast<std::uint8_t>(counts[i] + need);
-    }
+    for (std::ptrdiff_t i = 0; i < n; ++i) counts[i] = static_cast<std::uint8_t>(counts[i] + need(ranks[i], ends));
   }
 
  private:
+  static std::int32_t need(std::int32_t rank, const std::int32_t (&ends)[most_needed - 1]) noexcept {
+    std::int32_t users = 1;
+    for (std::int32_t end : ends) users += rank < end;
+    return users;
+  }
+
   std::int32_t n_ranks_, ends_[most_needed - 1];  // ranks for which so many common users are too few: 1, 2, ...
 };
 
