@@ -40,7 +40,7 @@ _COMPILED = {
     "direct_solve": "factorization",
     "nonnegative_solve": "factorization",
     "row_losses": "factorization",
-    "turn": "factorization",
+    "multiply": "factorization",
     "gram": "factorization",
 }
 _JIT = {

@@ -237,7 +237,7 @@ def turned(rows: Array, matrix: Array, n_threads: int) -> Array:
     for tile in _tiles(rows, matrix.dtype):
         into = out[first : first + len(tile)]
         product = into if into.dtype == matrix.dtype else np.empty(into.shape, matrix.dtype)
-        _dispatch.kernel("turn", matrix.dtype)(tile, wide, product, n_threads)
+        _dispatch.kernel("multiply", matrix.dtype)(tile, wide, product, n_threads)
         if product is not into:
             into[:] = product
         first += len(tile)

@@ -306,12 +306,13 @@ INTRINSICS = {"x86": r"<(\w*intrin|cpuid)\.h>", "arm": r"<(arm_\w+)\.h>"}
 @pytest.mark.parametrize("machine", INTRINSICS)
 def test_headers_of_a_machine_are_included_in_its_files_only(machine):
     including = {
-        path.name
+        path.relative_to(CHECKOUT / "csrc/fastrec")
         for path in (CHECKOUT / "csrc").rglob("*.[hc]pp")
         if re.search(rf"#include {INTRINSICS[machine]}", path.read_text())
     }
     assert including
-    assert {name for name in including if machine not in name} == set()
+    assert {path for path in including if machine not in path.name} == set()
+    assert {path.parts[0] for path in including} <= {"simd", "isa"}
 
 
 def build_table():

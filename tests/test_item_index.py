@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse import random_array
+from scipy.sparse import csr_array, random_array
 
 import fastrec
 from equality import assert_rejects, assert_same, digest, fewer
@@ -143,6 +143,16 @@ def test_owns_a_copy_that_nobody_can_change():
     assert_same(index.top_k(queries, 5), before)
     assert not index.items.flags.writeable
     assert items.flags.writeable
+
+
+@pytest.mark.parametrize("n_items", [20, 2048])  # of as many as the second, all are packed
+@pytest.mark.parametrize("ids", [None, [3, 5], "rows"])
+def test_no_queries(n_items, ids):
+    allowed = csr_array((0, n_items)) if ids == "rows" else ids
+    found = fastrec.ItemIndex(np.ones((n_items, 16), np.float32)).top_k(
+        np.empty((0, 16), np.float32), 5, exclude=allowed, candidates=allowed
+    )
+    assert found.items.shape == found.scores.shape == (0, 5)
 
 
 def test_dtype_of_scores():

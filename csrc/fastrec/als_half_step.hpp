@@ -174,14 +174,14 @@ std::ptrdiff_t longest_that_pays(const HalfStepKernels<Value>& kernels, const Ha
 template <class Value>
 Status half_step(const Kernels& table, HalfStep<Value> step, Value tol, int most_steps, std::ptrdiff_t longest,
                  HalfStepAnswer<Value> answer, int n_threads, Poll poll) {
-  constexpr double usual_steps = 8.0;
+  constexpr double assumed_steps = 8.0;
   constexpr std::int64_t most_of_one_thread = 1 << 23;  // values of a row's entries' factors
   const HalfStepKernels<Value>& kernels = table;
   const std::ptrdiff_t n_rows = step.weights.rows, width = step.n_factors;
   const auto length = [&](std::ptrdiff_t row) { return step.weights.indptr[row + 1] - step.weights.indptr[row]; };
   const auto is_shared = [&](std::ptrdiff_t row) { return length(row) * width > most_of_one_thread; };
   const double operations =
-      static_cast<double>(step.weights.indptr[n_rows] + 4 * n_rows) * usual_steps * static_cast<double>(width);
+      static_cast<double>(step.weights.indptr[n_rows] + 4 * n_rows) * assumed_steps * static_cast<double>(width);
   n_threads = worthwhile_threads(operations, n_threads);
 
   const SolverScratch<Value> scratch(n_threads, width);
@@ -224,11 +224,8 @@ DensePlan plan_dense(const HalfStep<Value>& step, std::ptrdiff_t n_factorisation
   const double terms = static_cast<double>(step.weights.indptr[n_rows]) + static_cast<double>(n_rows * own_terms);
   n_threads = worthwhile_threads(terms * static_cast<double>(width * width), n_threads);
 
-  std::int64_t longest_row = 0;
-  for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
-    longest_row = std::max(longest_row, step.weights.indptr[row + 1] - step.weights.indptr[row]);
-  }
-  const double row_operations = static_cast<double>(longest_row + own_terms) * static_cast<double>(width * width);
+  const std::int64_t longest = longest_row(step.weights.indptr, n_rows);
+  const double row_operations = static_cast<double>(longest + own_terms) * static_cast<double>(width * width);
   return {n_threads, block_length(n_rows, n_threads, 32, row_operations, 1e9)};
 }
 
@@ -261,10 +258,10 @@ Status direct_solve(const Kernels& table, HalfStep<Value> step, Value* solutions
 template <class Value>
 Status nonnegative_solve(const Kernels& table, HalfStep<Value> step, std::ptrdiff_t n_bounded, Value* solutions,
                          std::uint8_t* unsolved, int n_threads, Poll poll) {
-  constexpr std::ptrdiff_t usual_steps = 4;
+  constexpr std::ptrdiff_t assumed_exchanges = 4;
   const HalfStepKernels<Value>& kernels = table;
   const std::ptrdiff_t width = padded_width(step.n_factors);
-  const DensePlan plan = plan_dense(step, usual_steps, n_threads);
+  const DensePlan plan = plan_dense(step, assumed_exchanges, n_threads);
   const DenseSystems systems(plan.n_threads, width);
   const Scratch<double> factors(plan.n_threads, width * width), vectors(plan.n_threads, 3 * width);
   const Scratch<std::int32_t> free(plan.n_threads, width);

@@ -11,14 +11,14 @@ namespace fastrec {
 
 // out (n_rows, width) = from (n_rows, depth) * matrix (depth, width).
 template <class Value>
-Status turn(const Kernels& table, std::ptrdiff_t n_rows, const Value* from, std::ptrdiff_t depth, const Value* matrix,
-            std::ptrdiff_t width, Value* out, int n_threads, Poll poll) {
+Status multiply(const Kernels& table, std::ptrdiff_t n_rows, const Value* from, std::ptrdiff_t depth,
+                const Value* matrix, std::ptrdiff_t width, Value* out, int n_threads, Poll poll) {
   const DenseKernels<Value>& kernels = table;
   const double a_row = static_cast<double>(depth) * static_cast<double>(width);
   n_threads = worthwhile_threads(static_cast<double>(n_rows) * a_row / 8, n_threads);
   return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 768, a_row, 1e9), n_threads, poll,
                            [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                             kernels.turn({first, last}, from, depth, matrix, width, out);
+                             kernels.multiply({first, last}, from, depth, matrix, width, out);
                            });
 }
 

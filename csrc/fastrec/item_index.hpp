@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "fastrec/item_order.hpp"
-#include "fastrec/top_k.hpp"
+#include "fastrec/selection_scratch.hpp"
 
 namespace fastrec {
 
@@ -65,7 +65,7 @@ Status rank_exactly(const Kernels& table, Strided<Value> queries, Items<Value> i
 // How queries are taken: `block` in all, in tiles that meet a panel at once and groups that keep their products with
 // the first panels.
 struct ScreenShape {
-  std::ptrdiff_t tile, group, block, n_maxima, first_panels;
+  std::ptrdiff_t tile, query_group, block, n_groups, first_panels;
 };
 
 template <class Value>
@@ -74,15 +74,15 @@ ScreenShape screen_shape(Strided<Value> queries, std::ptrdiff_t n_packed, std::p
   constexpr std::ptrdiff_t few_queries = 4, scratch_bytes = std::ptrdiff_t{24} << 20;
   constexpr std::ptrdiff_t product_bytes = std::ptrdiff_t{1} << 18;
   ScreenShape shape;
-  shape.n_maxima = groups_for(k);
-  shape.first_panels = std::max<std::ptrdiff_t>(80, 12 * (shape.n_maxima / panel_items));
+  shape.n_groups = groups_for(k);
+  shape.first_panels = std::max<std::ptrdiff_t>(80, 12 * (shape.n_groups / panel_items));
   if (queries.rows < few_queries) {
-    shape.tile = shape.group = shape.block = 1;
+    shape.tile = shape.query_group = shape.block = 1;
     return shape;
   }
   const std::ptrdiff_t tile_bytes = shape.first_panels * tile_queries * panel_items * 2;
   shape.tile = tile_queries;
-  shape.group = tile_queries * std::clamp<std::ptrdiff_t>(product_bytes / tile_bytes, 1, group_tiles);
+  shape.query_group = tile_queries * std::clamp<std::ptrdiff_t>(product_bytes / tile_bytes, 1, group_tiles);
   // Many queries share a panel while it lies in the cache; fewer where all of them would take long (Ctrl-C), where
   // there are few for each thread, or where they are large.
   const double row_operations = static_cast<double>(n_packed) * static_cast<double>(queries.columns);
@@ -108,14 +108,14 @@ class ScreenWorkspace {
         codes_(n_workers, 2 * (shape.block + 1) * code_width_),
         queries_(n_workers, shape.block * width_, Fill::nothing),
         reals_(n_workers, shape.block * 10, Fill::nothing),
-        integers_(n_workers, 6 * shape.block + panels_together * (shape.block + 1) + tile_queries, Fill::nothing),
+        integers_(n_workers, 7 * shape.block + tile_queries + panels_together * (shape.block + 1), Fill::nothing),
         floats_(n_workers,
                 n_centres_ > 0 ? directions_together * (width_ + n_centres_) + 2 * n_centres_ * shape.block : 0),
         entries_(n_workers, shape.block * capacity, Fill::nothing),
         selections_(n_workers, shape.block, Fill::nothing),
-        products_(n_workers, shape.group * first_items_, Fill::nothing),
+        products_(n_workers, shape.query_group * first_items_, Fill::nothing),
         marks_(n_workers, shape.block * first_items_ / panel_items, Fill::nothing),
-        maxima_(n_workers, shape.group * shape.n_maxima, Fill::nothing),
+        maxima_(n_workers, shape.query_group * shape.n_groups, Fill::nothing),
         centres_(n_workers, centres.n),
         panels_(n_workers, shape.first_panels + (n_centres_ > 0 ? n_panels : 0)),
         n_needed_(n_workers, 1),
@@ -135,11 +135,17 @@ class ScreenWorkspace {
     scratch.codes = codes_[worker];
     scratch.regrouped = scratch.codes + (shape_.block + 1) * code_width_;
     scratch.queries = queries_[worker];
-    scratch.per_query = reals_[worker];
-    scratch.moved = scratch.per_query + 9 * shape_.block;
-    scratch.start = integers_[worker];
-    scratch.bars = scratch.start + 3 * shape_.block;
-    scratch.order = scratch.bars + panels_together * (shape_.block + 1);
+    double* reals = reals_[worker];
+    for (double** field : {&scratch.scale, &scratch.inverse, &scratch.norm, &scratch.residual, &scratch.exact_norm,
+                           &scratch.threshold, &scratch.least, &scratch.stop, &scratch.shifted, &scratch.moved}) {
+      *field = std::exchange(reals, reals + shape_.block);
+    }
+    std::int32_t* integers = integers_[worker];
+    for (std::int32_t** field : {&scratch.start, &scratch.shift, &scratch.regrouped_start, &scratch.place,
+                                 &scratch.regrouped_place, &scratch.marked, &scratch.listed}) {
+      *field = std::exchange(integers, integers + shape_.block);
+    }
+    scratch.bars = integers + tile_queries;
     scratch.directions = floats_[worker];
     scratch.cosines = scratch.directions + directions_together * (width_ + n_centres_);
     scratch.entries = entries_[worker];
@@ -152,8 +158,8 @@ class ScreenWorkspace {
     scratch.place_of_panel = scratch.first + shape_.first_panels;
     scratch.n_needed = n_needed_[worker];
     scratch.block = shape_.block;
-    scratch.group = shape_.group;
-    scratch.n_maxima = shape_.n_maxima;
+    scratch.query_group = shape_.query_group;
+    scratch.n_groups = shape_.n_groups;
     scratch.first_panels = first_items_ / panel_items;
     scratch.capacity = capacity_;
     scratch.exact = exact_[worker];
@@ -262,9 +268,10 @@ class ItemIndex {
     packed_.position_of = packed_.ids + n_places;
     packed_.centre = packed_.position_of + rows.rows;
     packed_.panels_of_centre = packed_.centre + packed_.n_panels;
+    double* of_panels = of_panels_[0];
     for (double** field : {&packed_.scale, &packed_.least_norm, &packed_.norm, &packed_.least_along,
                            &packed_.most_along, &packed_.across, &packed_.code_norm, &packed_.residual}) {
-      *field = of_panels_[0] + (field - &packed_.scale) * packed_.n_panels;
+      *field = std::exchange(of_panels, of_panels + packed_.n_panels);
     }
     order.place(packed_);
     directions_ = order.directions();
@@ -325,7 +332,7 @@ class ItemIndex {
     if (n_packed < least_packed || k > n_packed / 16) return false;
     if (candidates.indptr == nullptr) return true;
     const std::ptrdiff_t n_rows = candidates.step == 0 ? 1 : n_queries;
-    return (candidates.indptr[n_rows] - candidates.indptr[0]) / n_rows > n_packed / 8;
+    return candidates.indptr[n_rows] - candidates.indptr[0] > n_packed / 8 * n_rows;
   }
 
   Status find_norms(const Kernels& table, int n_threads, Poll poll) {

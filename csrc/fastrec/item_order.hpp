@@ -88,7 +88,7 @@ class ItemOrder {
     const auto norm_of = [&](std::ptrdiff_t i) { return items.metric == Metric::cosine ? 1.0 : norms[ids[i]]; };
     const bool chosen = n_centres == by_data;
     if (chosen) n_centres = n >= least_items && norms_alike(n, norm_of) ? most_centres_of(n) : 0;
-    centres_.n = items.metric == Metric::euclidean ? 0 : n_centres;
+    centres_.n = items.metric == Metric::euclidean ? 0 : std::min(n_centres, n / sample_a_centre);
     ids_ = Scratch<std::int32_t>(1, n, Fill::nothing);
     ends_ = Scratch<std::int64_t>(1, centres_.n + 2);
     if (!ids_ || !ends_) return Status::out_of_memory;
@@ -146,7 +146,8 @@ class ItemOrder {
     return std::min(n / items_a_centre, most_centres) / 6 * 6;
   }
 
-  // How far an item reaches towards a query at some such angle to its centre, as most are to most centres, in its norm.
+  // How far an item reaches towards a query, in its norm: with cosine and sine of an angle between query and centre
+  // that is usual. Only orders the items of a centre.
   static double reach_of(double cosine) noexcept {
     constexpr double along = 0.35, across = 0.94;
     return std::max(along * cosine + across * std::sqrt(std::max(1.0 - cosine * cosine, 0.0)), 0.0);

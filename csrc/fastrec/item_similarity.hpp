@@ -1,8 +1,11 @@
 // Driver of item_similarity.
 #pragma once
 
+#include <cmath>
+
 #include "fastrec/popular_items.hpp"
-#include "fastrec/sparse_top_k_product.hpp"
+#include "fastrec/selection_scratch.hpp"
+#include "fastrec/sparse_rows.hpp"
 
 namespace fastrec {
 
@@ -11,7 +14,7 @@ template <class Value>
 class SumsWorkspace {
  public:
   SumsWorkspace(int n_workers, const Interactions<Value>& x, bool counted)
-      : ones_(x.ones()),
+      : ones_(x.ones),
         bytes_(n_workers, ones_ ? x.user_items.columns : 0),
         shorts_(n_workers, ones_ ? x.user_items.columns : 0),
         sums_(n_workers, ones_ ? 0 : x.user_items.columns),
@@ -38,25 +41,25 @@ class SumsWorkspace {
   Scratch<std::int32_t> listed_counts_;
 };
 
-// Of each block of ranks the other that scores best, and at last that of the rarest item that somebody has, where
-// others go by rank; nothing where they do not.
-inline Scratch<float> best_of_blocks(const Measure& measure) {
+// Tells a measure whose scores go by rank what scores best in each block of ranks.
+inline Status find_best_others(Measure& measure, Scratch<float>& best) {
   const float* others = measure.near_other;
   const std::ptrdiff_t n_ranks = measure.n_ranks, n_blocks = (n_ranks + ranks_of_block - 1) / ranks_of_block;
   const auto is_better = [shrunk = measure.shrinkage > 0](float x, float y) { return shrunk ? x < y : x > y; };
   for (std::ptrdiff_t rank = 1; rank < n_ranks; ++rank) {
-    if (is_better(others[rank - 1], others[rank])) return {};
+    if (is_better(others[rank - 1], others[rank])) return Status::done;
   }
-  Scratch<float> best(1, n_blocks + 1, Fill::nothing);
-  if (!best) return best;
+  std::ptrdiff_t rarest = n_ranks;  // of those that somebody has
+  while (rarest > 0 && (others[rarest - 1] == 0 || std::isinf(others[rarest - 1]))) --rarest;
+  if (rarest == 0) return Status::done;
+  best = Scratch<float>(1, n_blocks, Fill::nothing);
+  if (!best) return Status::out_of_memory;
   for (std::ptrdiff_t block = 0; block < n_blocks; ++block) {
     best[0][block] = others[std::min((block + 1) * ranks_of_block, n_ranks) - 1];
   }
-  std::ptrdiff_t rarest = n_ranks;
-  while (rarest > 0 && (others[rarest - 1] == 0 || std::isinf(others[rarest - 1]))) --rarest;
-  if (rarest == 0) return {};
-  best[0][n_blocks] = others[rarest - 1];
-  return best;
+  measure.best_others = best[0];
+  measure.other_of_rarest = others[rarest - 1];
+  return Status::done;
 }
 
 // Ranks the neighbours of items[rows.first] to items[rows.last].
@@ -74,17 +77,20 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   const PickWorkspace<Score> pick(n_threads, screened ? 0 : n_items, k);
   const Scratch<float> near_scores(n_threads, screened ? n_items : 0, Fill::nothing);
   const GroupsWorkspace<float> near_groups(n_threads, groups_for(k));
-  const bool foretells = x.ones() && screened && !options.candidates.indptr;
-  const Scratch<float> best_others = foretells ? best_of_blocks(measure) : Scratch<float>();
-  measure.best_others = best_others ? best_others[0] : nullptr;
-  const Scratch<std::uint8_t> counts_to_end(n_threads, best_others ? n_items : 0, Fill::nothing);
+  Scratch<float> best_others;
+  measure.best_others = nullptr;
+  if (x.ones && screened && !options.candidates.indptr) {
+    const Status found = find_best_others(measure, best_others);
+    if (found != Status::done) return found;
+  }
+  const Scratch<std::uint8_t> counts_to_end(n_threads, measure.best_others ? n_items : 0, Fill::nothing);
   const Scratch<NeedHistory> history(n_threads, 1);
   if (!sums || !pick || !near_scores || !near_groups || !counts_to_end || !history) return Status::out_of_memory;
   const double share = static_cast<double>(rows.last - rows.first) / static_cast<double>(x.item_users.rows);
   HeadWorkspace head;
   WeightedHeadWorkspace weighted;
   Status status = Status::done;
-  if (x.ones()) {
+  if (x.ones) {
     status = head.fill(table, x, n_head, share, n_threads, progress.poll);
   } else if (x.user_weights && screened && !options.counted && !options.candidates.indptr && n_items >= 2 * k) {
     status = weighted.fill(table, x, n_head, k, share, n_threads, progress.poll);

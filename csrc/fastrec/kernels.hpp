@@ -161,13 +161,14 @@ struct PackedItems {    // panels of items as 8-bit integers, by centre, or by d
 };
 
 template <class Value>
-struct ScreenScratch {           // a group: the queries that meet the first panels together
-  std::int8_t* codes;            // (block + 1, tile-padded factors), as the products want them; 0 where padded
-  std::int8_t* regrouped;        // the same
-  Value* queries;                // (block, padded factors)
-  double* per_query;             // (9, block)
-  std::int32_t* start;           // (3, block)
-  std::int32_t* order;           // (3, block) and tile_queries more
+struct ScreenScratch {     // a query group: those that meet the first panels together
+  std::int8_t* codes;      // (block + 1, tile-padded factors), as the products want them; 0 where padded
+  std::int8_t* regrouped;  // the same
+  Value* queries;          // (block, padded factors)
+  double *scale, *inverse, *norm, *residual, *exact_norm, *threshold, *least, *stop, *shifted;  // (block) each
+  std::int32_t *start, *shift, *regrouped_start;                                                // (block) each
+  std::int32_t *place, *regrouped_place, *marked;                                               // (block) each
+  std::int32_t* listed;          // (block + tile_queries)
   std::int32_t* bars;            // (panels_together, block + 1)
   double* moved;                 // (block)
   float* directions;             // (padded factors + n_centres, directions_together) and
@@ -175,13 +176,13 @@ struct ScreenScratch {           // a group: the queries that meet the first pan
   Entry<float>* centres;         // (n_centres)
   Entry<Value>* entries;         // (block, capacity)
   Selection<Value>* selections;  // (block)
-  std::int16_t* products;        // (first_panels, group, panel_items)
+  std::int16_t* products;        // (first_panels, query_group, panel_items)
   std::uint32_t* marks;          // (first_panels, block): a bit an item
-  std::int16_t* maxima;          // (group, n_maxima)
+  std::int16_t* maxima;          // (query_group, n_groups), of groups that items are dealt into
   std::int32_t* first;           // (first_panels)
   std::int32_t* place_of_panel;  // (n_panels), where there are centres: among the first panels of a block, else -1
   std::int32_t* n_needed;  // panels that norms left to a query of the worker's block before, in the mean; 0 at first
-  std::ptrdiff_t block, group, n_maxima, first_panels, capacity;
+  std::ptrdiff_t block, query_group, n_groups, first_panels, capacity;
   ExactScratch<Value> exact;  // for one query
 };
 
@@ -304,21 +305,21 @@ struct HeadKernels {
   std::ptrdiff_t scratch_bytes;
 };
 
-// Words, next to each other, of users of nearly one weight.
+// Words next to each other weigh alike: their users differ little in weight.
 struct WordsAlike {
   std::ptrdiff_t n_words;  // a divisor of head_words
   double most_ratio;       // of the largest weight to the least
 };
 
-// The same where a user adds his own weight to all sums that he is part of, times what only their item decides. Words
-// are of users of nearly the same weight, so that their number tells nearly what they add.
+// The same where a user adds his own weight to all sums that he is part of, times what only their item decides. A user
+// weighs nearly weights[word] * unit * largest_weight, so that numbers of bits tell nearly what all of a word add.
 struct WeightedHead {
   std::ptrdiff_t n_items, n_words;  // as in Head
   const std::uint64_t* bits;        // (n_items, n_words), users in the order of their weights
-  const std::uint64_t* weights;     // (n_words), of a user there, the same of words alike;
-  float unit;                       // of these, in parts of
+  const std::uint64_t* weights;     // (n_words)
+  float unit;
   double largest_weight;
-  const float* near_sums;        // (n_items, n_items), of weights of common users, in such parts,
+  const float* near_sums;        // (n_items, n_items): of common users' weights * unit,
   float error;                   // each off by at most so much of itself
   const std::uint32_t* by_user;  // (n_users, user_words), a bit an item
   std::ptrdiff_t user_words;     // a multiple of table_words
@@ -339,21 +340,17 @@ struct WeightedHeadKernels {
 // users, most first, so that what is often added to lies together. What has no rank is nobody's neighbour.
 template <class Value>
 struct Interactions {
-  Csr<Value> item_users, user_items;  // data: nullptr where all values are 1
-  int value_bits;                     // of the indices of user_items, lowest, that are its values instead; 0: none
-  const Value* item_values;           // (n_items), where all of an item's values are the same; or nullptr
-  const Value* user_values;           // (n_users), likewise
-  const double* user_weights;         // (n_users), where a user adds to sums as WeightedHead says; or nullptr
-  const std::int64_t* n_terms;        // (n_items): multiply-adds of its row of item_users * user_items
-  const std::int32_t* rank_of_id;     // (n_items), -1 without a rank
-  const std::int32_t* id_of_rank;     // (n_ranks)
+  Csr<Value> item_users, user_items;
+  bool ones;                       // whether all values are 1, and none are there; else
+  int value_bits;                  // of the indices of user_items, lowest, that are its values instead; 0: none
+  const Value* item_values;        // (n_items), where all of an item's values are the same; or nullptr
+  const Value* user_values;        // (n_users), likewise
+  const double* user_weights;      // (n_users), where a user adds to sums as WeightedHead says; or nullptr
+  const std::int64_t* n_terms;     // (n_items): multiply-adds of its row of item_users * user_items
+  const std::int32_t* rank_of_id;  // (n_items), -1 without a rank
+  const std::int32_t* id_of_rank;  // (n_ranks)
   Head head;
   WeightedHead weighted;
-
-  bool ones() const noexcept { return item_users.data == nullptr && item_values == nullptr; }
-  Value item_value(std::ptrdiff_t item, std::int64_t entry) const noexcept {  // where there are values
-    return item_values ? item_values[item] : item_users.data[entry];
-  }
 };
 
 enum class Formula {
@@ -379,8 +376,8 @@ struct Measure {
   const double* other;  // (n_terms, n_ranks): and from the second;
   // (n_ranks), the same, or one over it without shrinkage, where float32 suffices for scores close to a quotient's:
   const float* near_other;
-  const float* best_others;  // of each block of ranks what scores best, and at last that of the rarest item that
-                             // somebody has; nullptr where scores do not go by rank
+  const float* best_others;  // of each block of ranks what scores best; nullptr where scores do not go by rank;
+  float other_of_rarest;     // and of the rarest item that somebody has
   std::ptrdiff_t n_items, n_ranks;
   double n_users;
   double shrinkage;      // added to the denominator
@@ -446,8 +443,8 @@ struct RelabelKernels {
 
 template <class Value>
 struct DenseKernels {
-  void (*turn)(Rows, const Value* from, std::ptrdiff_t depth, const Value* matrix, std::ptrdiff_t width,
-               Value* out) noexcept;
+  void (*multiply)(Rows, const Value* from, std::ptrdiff_t depth, const Value* matrix, std::ptrdiff_t width,
+                   Value* out) noexcept;
   void (*add_gram)(Rows, const Value* from, std::ptrdiff_t width, Rows columns, double* out) noexcept;
 };
 

@@ -5,6 +5,7 @@
 
 #include "fastrec/parallel.hpp"
 #include "fastrec/scratch.hpp"
+#include "fastrec/sparse_rows.hpp"
 
 namespace fastrec {
 
@@ -79,17 +80,15 @@ Status merge_top_k_products(const Csr<Value>* blocks, std::ptrdiff_t n_blocks, c
                             int n_threads, Poll poll) {
   constexpr double cost_of_entry = 8.0;  // to see that it is in order
   const std::ptrdiff_t n_rows = blocks[0].rows;
-  std::int64_t longest_row = 0;
+  std::int64_t longest = 0;
   double operations = static_cast<double>(out.indptr[n_rows]) * static_cast<double>(n_blocks);
   for (std::ptrdiff_t b = 0; b < n_blocks; ++b) {
     operations += cost_of_entry * static_cast<double>(blocks[b].indptr[n_rows]);
-    for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
-      longest_row = std::max(longest_row, blocks[b].indptr[row + 1] - blocks[b].indptr[row]);
-    }
+    longest = std::max(longest, longest_row(blocks[b].indptr, n_rows));
   }
   n_threads = worthwhile_threads(operations, n_threads);
   const Scratch<Run> runs(n_threads, n_blocks, Fill::nothing);
-  const Scratch<std::int32_t> copies(n_threads, longest_row, Fill::nothing);
+  const Scratch<std::int32_t> copies(n_threads, longest, Fill::nothing);
   if (!runs || !copies) return Status::out_of_memory;
   const double a_row = operations / static_cast<double>(std::max<std::ptrdiff_t>(n_rows, 1));
   return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 1 << 12, a_row), n_threads, poll,

@@ -57,8 +57,8 @@ inline int worthwhile_threads(double operations, int n_threads) noexcept {
   return static_cast<int>(std::clamp(operations / operations_a_thread, 1.0, static_cast<double>(n_threads)));
 }
 
-// The rows of one block: enough blocks to share evenly, each longer than taking it and, for the sake of Ctrl-C, short
-// if rows of that many operations allow.
+// The rows of one block: about 16 blocks a thread, of at most `longest` rows, and of at most most_operations, after
+// which Ctrl-C is asked for.
 inline std::ptrdiff_t block_length(std::ptrdiff_t n_rows, int n_threads, std::ptrdiff_t longest, double row_operations,
                                    double most_operations = 1e7) noexcept {
   const double even = static_cast<double>(n_rows) / (16.0 * n_threads);

@@ -26,9 +26,10 @@ inline std::ptrdiff_t padded_words(std::ptrdiff_t n_words) noexcept {
   return (n_words + head_words - 1) / head_words * head_words;
 }
 
-// How many items make bits and the other terms cheapest together, where a share of all rows is asked for and adding a
-// term costs 1. Of a user's first h items the h^2 terms are spared, which are the first h odd numbers: sums that no
-// order of users changes.
+// The number h of items in the head with which bits and the other terms are cheapest together, where a share of all
+// rows is asked for and adding a term costs 1. Bits cost cost_of_pair h^2 / 2. A user with m items in the head spares
+// m^2 terms, 1 + 3 + ... + (2 m - 1), of which item i of the user's row, from 0, brings 2 i + 1: whole numbers, whose
+// sums no order of users changes.
 template <class Value>
 Status cheapest_head(double cost_of_pair, double cost_of_entry, const Csr<Value>& rows, std::ptrdiff_t most,
                      double share, int n_threads, Poll poll, std::ptrdiff_t& cheapest) {
@@ -208,7 +209,7 @@ class WeightedHeadWorkspace {
 
  private:
   static constexpr double cost_of_pair = 2.0;
-  static constexpr double wider = 1.3;  // words and exact sums than users and k alone would take
+  static constexpr double wider = 1.3;  // words alike are not full, and near sums leave more than k pairs
   static constexpr double most_range = 1 << 24;
   static constexpr double most_error = 0.5;  // of near sums that tell anything
 

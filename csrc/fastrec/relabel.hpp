@@ -4,6 +4,7 @@
 #include "fastrec/kernels.hpp"
 #include "fastrec/parallel.hpp"
 #include "fastrec/scratch.hpp"
+#include "fastrec/sparse_rows.hpp"
 
 namespace fastrec {
 
@@ -13,8 +14,7 @@ template <class Value>
 Status relabel(const Kernels& table, Csr<Value> x, const std::int32_t* labels, int value_bits, std::int32_t* indices,
                Value* data, int n_threads, Poll poll) {
   const RelabelKernels<Value>& kernels = table;
-  std::int64_t longest = 0;
-  for (std::ptrdiff_t row = 0; row < x.rows; ++row) longest = std::max(longest, x.indptr[row + 1] - x.indptr[row]);
+  const std::int64_t longest = longest_row(x.indptr, x.rows);
   constexpr double operations_of_key = 8;
   const double n_stored = static_cast<double>(x.indptr[x.rows]);
   n_threads = worthwhile_threads(n_stored * operations_of_key, n_threads);

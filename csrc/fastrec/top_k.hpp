@@ -3,32 +3,9 @@
 
 #include "fastrec/kernels.hpp"
 #include "fastrec/parallel.hpp"
-#include "fastrec/scratch.hpp"
+#include "fastrec/selection_scratch.hpp"
 
 namespace fastrec {
-
-// The k best are picked out of 2k, so that a pick is paid by k arrivals; fewer when fewer can come.
-inline std::ptrdiff_t selection_capacity(std::ptrdiff_t k, std::ptrdiff_t n_candidates) noexcept {
-  return k > n_candidates / 2 ? n_candidates : 2 * k;
-}
-
-// How many numbers are dealt into groups so that the k best of them seldom meet in one.
-inline std::ptrdiff_t groups_for(std::ptrdiff_t k) noexcept { return (6 * k + 31) / 32 * 32; }
-
-template <class Score>
-class GroupsWorkspace {
- public:
-  GroupsWorkspace(int n_workers, std::ptrdiff_t n_groups)
-      : n_groups_(n_groups), maxima_(n_workers, n_groups, Fill::nothing), steps_(n_workers, n_groups, Fill::nothing) {}
-
-  explicit operator bool() const { return maxima_ && steps_; }
-  Groups<Score> operator[](int worker) const { return {n_groups_, maxima_[worker], steps_[worker]}; }
-
- private:
-  std::ptrdiff_t n_groups_;
-  Scratch<Score> maxima_;
-  Scratch<std::int16_t> steps_;
-};
 
 // What the workers scan rows with: `gathered` for a matrix that is not in C order.
 template <class Value>

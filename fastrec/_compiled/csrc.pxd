@@ -44,6 +44,10 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
         const int64_t* starts
         int64_t* lengths
 
+    cppclass ProductOptions[Value]:
+        Pattern exclude, candidates
+        bint has_threshold, keep_zeros, positive, best_first
+
     cppclass Pruning[Value]:
         Csr[Value] columns
         const double* largest
@@ -51,6 +55,7 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
 
     cppclass Interactions[Value]:
         Csr[Value] item_users, user_items
+        bint ones
         int value_bits
         const Value* item_values
         const Value* user_values
@@ -138,21 +143,17 @@ cdef extern from "fastrec/item_index.hpp" namespace "fastrec" nogil:
 cdef extern from "fastrec/sparse_top_k_product.hpp" namespace "fastrec" nogil:
     # A template in C++; spelled out because Cython cannot say that the threshold's type follows from the value's.
     Status sparse_top_k_product(
-        const Kernels&, Rows, Csr[float] a, Csr[float] b, const int64_t* n_terms, Pattern exclude,
-        Pattern candidates, double threshold, bint has_threshold, bint keep_zeros, bint positive,
-        bint best_first, Pruning[float], ptrdiff_t k, SparseRows[float], int n_threads, Progress) noexcept
+        const Kernels&, Rows, Csr[float] a, Csr[float] b, const int64_t* n_terms, ProductOptions[float], double threshold,
+        Pruning[float], ptrdiff_t k, SparseRows[float], int n_threads, Progress) noexcept
     Status sparse_top_k_product(
-        const Kernels&, Rows, Csr[double] a, Csr[double] b, const int64_t* n_terms, Pattern exclude,
-        Pattern candidates, double threshold, bint has_threshold, bint keep_zeros, bint positive,
-        bint best_first, Pruning[double], ptrdiff_t k, SparseRows[double], int n_threads, Progress) noexcept
+        const Kernels&, Rows, Csr[double] a, Csr[double] b, const int64_t* n_terms, ProductOptions[double], double threshold,
+        Pruning[double], ptrdiff_t k, SparseRows[double], int n_threads, Progress) noexcept
     Status sparse_top_k_product(
-        const Kernels&, Rows, Csr[int32_t] a, Csr[int32_t] b, const int64_t* n_terms, Pattern exclude,
-        Pattern candidates, int32_t threshold, bint has_threshold, bint keep_zeros, bint positive,
-        bint best_first, Pruning[int32_t], ptrdiff_t k, SparseRows[int32_t], int n_threads, Progress) noexcept
+        const Kernels&, Rows, Csr[int32_t] a, Csr[int32_t] b, const int64_t* n_terms, ProductOptions[int32_t], int32_t threshold,
+        Pruning[int32_t], ptrdiff_t k, SparseRows[int32_t], int n_threads, Progress) noexcept
     Status sparse_top_k_product(
-        const Kernels&, Rows, Csr[int64_t] a, Csr[int64_t] b, const int64_t* n_terms, Pattern exclude,
-        Pattern candidates, int64_t threshold, bint has_threshold, bint keep_zeros, bint positive,
-        bint best_first, Pruning[int64_t], ptrdiff_t k, SparseRows[int64_t], int n_threads, Progress) noexcept
+        const Kernels&, Rows, Csr[int64_t] a, Csr[int64_t] b, const int64_t* n_terms, ProductOptions[int64_t], int64_t threshold,
+        Pruning[int64_t], ptrdiff_t k, SparseRows[int64_t], int n_threads, Progress) noexcept
 
 cdef extern from "fastrec/merge_top_k_products.hpp" namespace "fastrec" nogil:
     cppclass MergedRows[Value, Column]:
@@ -201,7 +202,7 @@ cdef extern from "fastrec/relabel.hpp" namespace "fastrec" nogil:
                           Value* data, int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/dense.hpp" namespace "fastrec" nogil:
-    Status turn[Value](const Kernels&, ptrdiff_t n_rows, const Value* rows, ptrdiff_t depth, const Value* matrix,
+    Status multiply[Value](const Kernels&, ptrdiff_t n_rows, const Value* rows, ptrdiff_t depth, const Value* matrix,
                        ptrdiff_t width, Value* out, int n_threads, Poll) noexcept
     Status gram[Value](const Kernels&, ptrdiff_t n_rows, const Value* rows, ptrdiff_t width, double* out, int n_threads,
                        Poll) noexcept

@@ -79,10 +79,10 @@ def row_losses(const Value[::1] weights, const int32_t[::1] indices, const int64
     finish(status)
 
 
-def turn(const Value[:, ::1] rows, const Value[:, ::1] matrix, Value[:, ::1] out, int n_threads):
+def multiply(const Value[:, ::1] rows, const Value[:, ::1] matrix, Value[:, ::1] out, int n_threads):
     cdef csrc.Status status
     with nogil:
-        status = csrc.turn(kernels[0], rows.shape[0], &rows[0, 0], rows.shape[1], &matrix[0, 0], matrix.shape[1],
+        status = csrc.multiply(kernels[0], rows.shape[0], &rows[0, 0], rows.shape[1], &matrix[0, 0], matrix.shape[1],
                            &out[0, 0], n_threads, poll)
     finish(status)
 

@@ -67,8 +67,11 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
                          const int64_t[::1] starts, int64_t[::1] out_indptr, int n_threads, bar):
     cdef csrc.Csr[Number] a = csr(a_data, a_indices, a_indptr, a_columns)
     cdef csrc.Csr[Number] b = csr(b_data, b_indices, b_indptr, b_columns)
-    cdef csrc.Pattern exclude = pattern(exclude_ids, exclude_indptr, exclude_shared)
-    cdef csrc.Pattern candidates = pattern(candidate_ids, candidate_indptr, candidates_shared)
+    cdef csrc.ProductOptions[Number] options
+    options.exclude = pattern(exclude_ids, exclude_indptr, exclude_shared)
+    options.candidates = pattern(candidate_ids, candidate_indptr, candidates_shared)
+    options.has_threshold, options.keep_zeros = threshold is not None, keep_zeros
+    options.positive, options.best_first = positive, best_first
     cdef csrc.SparseRows[Number] out = sparse_rows(out_indices, out_data, starts, out_indptr)
     cdef csrc.Rows rows = rows_between(first, last)
     cdef csrc.Progress progress = watched(bar)
@@ -77,22 +80,19 @@ def sparse_top_k_product(ptrdiff_t first, ptrdiff_t last,
     if not column_indptr.shape[0]:
         pruning.columns.indptr = NULL
     pruning.largest, pruning.largest_norm = &largest[0], largest_norm
-    cdef bint has_threshold = threshold is not None
     cdef double real_threshold = 0
     cdef int64_t whole_threshold = 0
-    if has_threshold and (Number is float or Number is double):
+    if options.has_threshold and (Number is float or Number is double):
         real_threshold = threshold
-    elif has_threshold:
+    elif options.has_threshold:
         whole_threshold = threshold
     cdef csrc.Status status
     with nogil:
         if Number is float or Number is double:
-            status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], exclude, candidates,
-                                               real_threshold, has_threshold, keep_zeros, positive, best_first,
-                                               pruning, k, out, n_threads, progress)
+            status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], options, real_threshold, pruning,
+                                               k, out, n_threads, progress)
         else:
-            status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], exclude, candidates,
-                                               <Number>whole_threshold, has_threshold, keep_zeros, positive, best_first,
+            status = csrc.sparse_top_k_product(kernels[0], rows, a, b, &n_terms[0], options, <Number>whole_threshold,
                                                pruning, k, out, n_threads, progress)
     finish(status)
 
@@ -143,6 +143,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
     interactions.user_items = csr(user_data, user_ranks, user_indptr, id_of_rank.shape[0])
     if not item_data.shape[0]:
         interactions.item_users.data = interactions.user_items.data = NULL
+    interactions.ones = not item_data.shape[0] and not item_values.shape[0]
     interactions.value_bits = value_bits
     interactions.item_values = &item_values[0] if item_values.shape[0] else NULL
     interactions.user_values = &user_values[0] if user_values.shape[0] else NULL

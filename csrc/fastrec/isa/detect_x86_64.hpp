@@ -14,8 +14,8 @@ namespace fastrec {
 
 enum class X86Level { v1, v2, v3, v4, v4_vnni, v4_amx };
 
-// Whether this process may use tile registers: Linux grants them on request, since they enlarge what a signal saves.
-inline bool tiles_are_granted() {
+// Asks for tile registers, which Linux grants a process on request, since they enlarge what a signal saves.
+inline bool request_tiles() {
 #if defined(__linux__) && defined(SYS_arch_prctl)
   constexpr int request_permission = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
   return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
@@ -54,7 +54,7 @@ inline X86Level detect_x86_level() {
   if (!has(leaf7_c, bit_AVX512VNNI)) return X86Level::v4;
   constexpr std::uint32_t tile_state = 0x60000;
   constexpr unsigned amx_tile = 1u << 24, amx_int8 = 1u << 25;
-  const bool has_tiles = has(saved, tile_state) && has(leaf7_d, amx_tile | amx_int8) && tiles_are_granted();
+  const bool has_tiles = has(saved, tile_state) && has(leaf7_d, amx_tile | amx_int8) && request_tiles();
   return has_tiles ? X86Level::v4_amx : X86Level::v4_vnni;
 }
 

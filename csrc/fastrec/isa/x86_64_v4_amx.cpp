@@ -1,5 +1,5 @@
 // Only what matrix tiles serve: all else is VNNI's (list.hpp).
-#include "fastrec/rows/head_in_tiles_x86.hpp"
+#include "fastrec/rows/head_in_tiles.hpp"
 #include "fastrec/rows/screen.hpp"
 
 namespace fastrec {

@@ -29,7 +29,7 @@ inline void put_direction(const Value* x, std::ptrdiff_t width, double norm, flo
 
 // cosines[c][t] of the centres with the directions.
 inline void meet(const Centres& centres, std::ptrdiff_t width, const float* directions, float* cosines) noexcept {
-  turn<float>({0, centres.n}, centres.directions, width, directions, directions_together, cosines);
+  multiply<float>({0, centres.n}, centres.directions, width, directions, directions_together, cosines);
 }
 
 inline double product_of(const double* x, const double* y, std::ptrdiff_t width) noexcept {

@@ -78,8 +78,8 @@ inline void for_blocks(std::ptrdiff_t first, std::ptrdiff_t last, const Visit& v
 
 // out = from * matrix, for (depth, width) values of the matrix.
 template <class Value>
-void turn(Rows rows, const Value* from, std::ptrdiff_t depth, const Value* matrix, std::ptrdiff_t width,
-          Value* out) noexcept {
+void multiply(Rows rows, const Value* from, std::ptrdiff_t depth, const Value* matrix, std::ptrdiff_t width,
+              Value* out) noexcept {
   Block<Value> block;
   std::fill(out + rows.first * width, out + rows.last * width, Value{0});
   for_blocks<Value>(0, width, [&](std::ptrdiff_t column, std::ptrdiff_t n_columns) {

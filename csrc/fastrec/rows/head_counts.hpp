@@ -7,7 +7,7 @@
 #include "fastrec/simd/common_bits.hpp"
 
 #if defined(__AVX2__)
-#include "fastrec/rows/head_by_table_x86.hpp"
+#include "fastrec/rows/head_by_table.hpp"
 #endif
 
 namespace fastrec {
@@ -45,31 +45,42 @@ void put_counts(const std::int32_t (&counts)[bits_together], bool adds, Count* t
   __builtin_memcpy(to, before, sizeof before);
 }
 
-// Blocks of rows [blocks.first, blocks.last) against themselves and all later rows; counts are mirrored.
+// Calls visit(word, n, i, j) for tiles of items from i and from j on, of blocks of rows [blocks.first, blocks.last)
+// with themselves and all later rows: for n words from `word` on, which stay near.
+template <class Visit>
+inline void for_tiles_of_head(Rows blocks, std::ptrdiff_t n_items, std::ptrdiff_t n_words,
+                              const Visit& visit) noexcept {
+  for (std::ptrdiff_t first = blocks.first * head_block; first < blocks.last * head_block; first += head_block) {
+    for (std::ptrdiff_t word = 0; word < n_words; word += words_near) {
+      const std::ptrdiff_t n = std::min(words_near, n_words - word);
+      for (std::ptrdiff_t j = first; j < n_items; j += bits_together) {
+        for (std::ptrdiff_t i = first; i < std::min(first + head_block, j + 1); i += bits_together) {
+          visit(word, n, i, j);
+        }
+      }
+    }
+  }
+}
+
+// Counts of tiles, and mirrored.
 template <class Count>
 void head_counts(Rows blocks, Head head, std::uint8_t*, Count* counts) noexcept {
 #if defined(__AVX2__)
   if (!counts_bits_in_vectors()) return head_counts_by_table(blocks, head, counts);
 #endif
-  for (std::ptrdiff_t first = blocks.first * head_block; first < blocks.last * head_block; first += head_block) {
-    for (std::ptrdiff_t word = 0; word < head.n_words; word += words_near) {
-      const std::uint64_t* bits = head.bits + word;
-      const std::ptrdiff_t n = std::min(words_near, head.n_words - word);
-      for (std::ptrdiff_t j = first; j < head.n_items; j += bits_together) {
-        for (std::ptrdiff_t i = first; i < std::min(first + head_block, j + 1); i += bits_together) {
-          std::int32_t tile[bits_together][bits_together], turned[bits_together][bits_together];
-          common_bits(bits + i * head.n_words, bits + j * head.n_words, head.n_words, n, tile);
-          for (std::ptrdiff_t r = 0; r < bits_together; ++r) {
-            for (std::ptrdiff_t c = 0; c < bits_together; ++c) turned[c][r] = tile[r][c];
-          }
-          for (std::ptrdiff_t r = 0; r < bits_together; ++r) {
-            put_counts(tile[r], word > 0, counts + (i + r) * head.n_items + j);
-            if (i < j) put_counts(turned[r], word > 0, counts + (j + r) * head.n_items + i);
-          }
-        }
-      }
+  const auto visit = [&](std::ptrdiff_t word, std::ptrdiff_t n, std::ptrdiff_t i, std::ptrdiff_t j) {
+    const std::uint64_t* bits = head.bits + word;
+    std::int32_t tile[bits_together][bits_together], turned[bits_together][bits_together];
+    common_bits(bits + i * head.n_words, bits + j * head.n_words, head.n_words, n, tile);
+    for (std::ptrdiff_t r = 0; r < bits_together; ++r) {
+      for (std::ptrdiff_t c = 0; c < bits_together; ++c) turned[c][r] = tile[r][c];
     }
-  }
+    for (std::ptrdiff_t r = 0; r < bits_together; ++r) {
+      put_counts(tile[r], word > 0, counts + (i + r) * head.n_items + j);
+      if (i < j) put_counts(turned[r], word > 0, counts + (j + r) * head.n_items + i);
+    }
+  };
+  for_tiles_of_head(blocks, head.n_items, head.n_words, visit);
 }
 
 }  // namespace

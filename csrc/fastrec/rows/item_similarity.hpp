@@ -6,6 +6,9 @@
 // worth an exact one.
 #pragma once
 
+#include <cmath>
+
+#include "fastrec/rows/measures.hpp"
 #include "fastrec/rows/needed_counts.hpp"
 #include "fastrec/rows/sparse_rows.hpp"
 #include "fastrec/rows/visit.hpp"
@@ -128,7 +131,7 @@ std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const
   constexpr bool skips = terms == Terms::ones;  // users of a head may have no others
   visit_rows<skips>(users, n_users, starts, x.user_items.indptr + 1, x.user_items.indices, values,
                     [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
-                      const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(x.item_value(item, first + i));
+                      const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(item_value(x, item, first + i));
                       const Sum term = terms == Terms::of_users ? own * static_cast<Sum>(x.user_values[users[i]]) : own;
                       n_touched = add_user<list, terms>(begin, end, own, term, x, row, touched, n_touched);
                     });
@@ -150,6 +153,15 @@ struct Ranking {
   Score least;  // score that may rank
 };
 
+// Puts the pair with an item of a rank, whose sums are at `at`, to a place of the block.
+template <class Row>
+inline void put_pair(const Row& row, std::ptrdiff_t at, std::int32_t rank, std::ptrdiff_t place,
+                     PairBlock& block) noexcept {
+  block.dots[place] = static_cast<double>(row.sums[at]);
+  block.n_common[place] = row.n_common(at);
+  block.ranks[place] = rank;
+}
+
 // Collects pairs, scores them together, and offers what may rank.
 template <class Score>
 class PairsToScore {
@@ -162,9 +174,7 @@ class PairsToScore {
   // These are false where the measure failed.
   template <class Row>
   bool add(const Row& row, std::ptrdiff_t at, std::int32_t rank) noexcept {
-    block_.dots[block_.n] = static_cast<double>(row.sums[at]);
-    block_.n_common[block_.n] = row.n_common(at);
-    block_.ranks[block_.n++] = rank;
+    put_pair(row, at, rank, block_.n++, block_);
     return block_.n < block_pairs || score();
   }
 
@@ -197,9 +207,7 @@ bool rank_exact_scores(std::ptrdiff_t item, const std::int32_t* list, std::ptrdi
     block.n = 0;
     for (std::ptrdiff_t i = first; i < std::min(first + block_pairs, n); ++i) {
       places[block.n] = i;
-      block.ranks[block.n] = list[i];
-      block.dots[block.n] = static_cast<double>(row.sums[i]);
-      block.n_common[block.n] = row.n_common(i);
+      put_pair(row, i, list[i], block.n, block);
       block.n += row.n_common(i) >= ranking.options.min_support;
     }
     double exact[block_pairs];
@@ -211,6 +219,15 @@ bool rank_exact_scores(std::ptrdiff_t item, const std::int32_t* list, std::ptrdi
   return true;
 }
 
+// What near scores take from an item and a measure.
+struct NearTerms {
+  float own, shrinkage;
+
+  NearTerms(std::ptrdiff_t item, const Measure& measure) noexcept
+      : own(static_cast<float>(measure.shrinkage > 0 ? measure.own[item] : 1.0 / measure.own[item])),
+        shrinkage(static_cast<float>(measure.shrinkage)) {}
+};
+
 // near_scores[0] to near_scores[n] of pairs whose sums and others are given; NaN where too few users have both. Others
 // may lie where the scores go.
 template <bool shrunk, class Score, class Sum, bool counted>
@@ -218,9 +235,7 @@ void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted
                   const float* others, const Ranking<Score>& ranking, float* near_scores) noexcept {
   constexpr float never = std::numeric_limits<float>::quiet_NaN();
   const Sum* __restrict sums = row.sums;
-  const double term = ranking.measure.own[item];
-  const float own = static_cast<float>(shrunk ? term : 1.0 / term);
-  const float shrinkage = static_cast<float>(ranking.measure.shrinkage);
+  const NearTerms terms(item, ranking.measure);
   const std::int32_t* __restrict counts = row.counts;
   const std::int32_t min_support = ranking.options.min_support;
   constexpr bool is_count = std::is_integral_v<Sum> && !counted;
@@ -228,7 +243,7 @@ void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted
 #pragma GCC ivdep
   for (std::ptrdiff_t i = 0; i < n; ++i) {
     const float sum = static_cast<float>(sums[i]);
-    const float score = near_quotient<shrunk>(sum * scale, own, others[i], shrinkage);
+    const float score = near_quotient<shrunk>(sum * scale, terms.own, others[i], terms.shrinkage);
     const bool ranks = is_count ? sum >= least_count : counted ? counts[i] >= min_support : sums[i] > 0;
     near_scores[i] = ranks ? score : never;
   }
@@ -255,21 +270,6 @@ float bar_for(const float* near_scores, std::ptrdiff_t n, const Ranking<Score>& 
   return std::max(least, below(reached_by_k(near_scores, n, ranking.k, least, ranking.scratch.near_groups)));
 }
 
-// Calls visit(place) for every near score that reaches the bar, until it says no.
-template <class Visit>
-bool visit_reaching(const float* near_scores, std::ptrdiff_t n, float bar, const Visit& visit) noexcept {
-  std::ptrdiff_t first = 0;
-  for (; first + compared_together <= n; first += compared_together) {
-    for (std::uint64_t bits = reaching(near_scores + first, bar); bits != 0; bits &= bits - 1) {
-      if (!visit(first + __builtin_ctzll(bits))) return false;
-    }
-  }
-  for (; first < n; ++first) {
-    if (near_scores[first] >= bar && !visit(first)) return false;
-  }
-  return true;
-}
-
 // Every one of the pairs of rank_at(0) to rank_at(n) by its exact score; by a measure of ours, which scores those of
 // too few users too.
 template <class Score, class Row, class RankAt>
@@ -279,11 +279,7 @@ bool rank_all(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, const Ranki
   for (std::ptrdiff_t first = 0; first < n; first += block_pairs) {
     PairBlock block;
     block.n = std::min(block_pairs, n - first);
-    for (std::ptrdiff_t i = 0; i < block.n; ++i) {
-      block.dots[i] = static_cast<double>(row.sums[first + i]);
-      block.n_common[i] = row.n_common(first + i);
-      block.ranks[i] = rank_at(first + i);
-    }
+    for (std::ptrdiff_t i = 0; i < block.n; ++i) put_pair(row, first + i, rank_at(first + i), i, block);
     double scores[block_pairs];
     if (!ranking.score(block, item, ranking.measure, scores)) return false;
     for (std::ptrdiff_t i = 0; i < block.n; ++i) {
@@ -298,24 +294,22 @@ bool rank_all(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, const Ranki
 // Near scores of an item's pairs of ones by the best other of a block of ranks.
 class NearScoreInBlock {
  public:
-  NearScoreInBlock(std::ptrdiff_t item, const Measure& measure) noexcept
-      : best_others_(measure.best_others),
-        shrunk_(measure.shrinkage > 0),
-        own_(static_cast<float>(shrunk_ ? measure.own[item] : 1.0 / measure.own[item])),
-        shrinkage_(static_cast<float>(measure.shrinkage)),
-        rarest_((measure.n_ranks + ranks_of_block - 1) / ranks_of_block) {}
+  NearScoreInBlock(std::ptrdiff_t item, const Measure& measure) noexcept : measure_(measure), terms_(item, measure) {}
 
   float operator()(int n_common, std::ptrdiff_t block) const noexcept {
-    const float dot = static_cast<float>(n_common), other = best_others_[block];
-    return shrunk_ ? near_quotient<true>(dot, own_, other, shrinkage_) : near_quotient<false>(dot, own_, other, 0.0f);
+    return with(measure_.best_others[block], static_cast<float>(n_common));
   }
-  float of_rarest() const noexcept { return (*this)(1, rarest_); }
+  // Of one common user with the rarest item that somebody has.
+  float of_rarest() const noexcept { return with(measure_.other_of_rarest, 1.0f); }
 
  private:
-  const float* best_others_;
-  bool shrunk_;
-  float own_, shrinkage_;
-  std::ptrdiff_t rarest_;
+  float with(float other, float dot) const noexcept {
+    return measure_.shrinkage > 0 ? near_quotient<true>(dot, terms_.own, other, terms_.shrinkage)
+                                  : near_quotient<false>(dot, terms_.own, other, 0.0f);
+  }
+
+  const Measure& measure_;
+  NearTerms terms_;
 };
 
 // The pairs of rank_at(0) to rank_at(n), whose others are given; near scores tell what is worth an exact one. Of few
@@ -336,11 +330,27 @@ bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, 
   return visit_reaching(near_scores, n, bar, add) && pairs.score();
 }
 
+// Ranks that are no neighbours of an item: its own, unless that stays, and those of what is excluded.
+struct LeftOut {
+  const NeighbourOptions& options;
+  std::ptrdiff_t item;
+  std::int32_t own_rank;
+
+  template <class Visit>
+  void visit(const Visit& leave_out) const noexcept {
+    if (!options.keep_diagonal && own_rank >= 0) leave_out(own_rank);
+    const Pattern& exclude = options.exclude;
+    if (!exclude.indptr) return;
+    const std::int64_t last = exclude.indptr[item * exclude.step + 1];
+    for (std::int64_t at = exclude.indptr[item * exclude.step]; at < last; ++at) leave_out(exclude.ids[at]);
+  }
+};
+
 // The pairs of an item, all values being 1, but only those with as many common users as they need for what k pairs of
-// rows before reached; false, and nothing offered, where that cannot be told or was too much.
-template <class Value, class Score, class ForLeftOut>
-bool rank_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, std::uint8_t* listed, std::int32_t* list,
-                   const Ranking<Score>& ranking, Selector<Score>& selector, const ForLeftOut& for_left_out) noexcept {
+// rows before reached; false, and nothing offered, where that cannot be told or was too much. By a measure of ours.
+template <class Value, class Score>
+bool ranked_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, const LeftOut& left_out, std::uint8_t* listed,
+                     std::int32_t* list, const Ranking<Score>& ranking, Selector<Score>& selector) noexcept {
   const NearScoreInBlock near_score(item, ranking.measure);
   NeedHistory& history = *ranking.scratch.history;
   const float of_rarest = near_score.of_rarest(), least = below(static_cast<float>(ranking.least));
@@ -358,7 +368,7 @@ bool rank_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, std::uint8
                    [&](std::ptrdiff_t, std::int64_t begin, std::int64_t end) {
                      n = count_to_end(x.user_items.indices + begin, end - begin, counts, list, n);
                    });
-  for_left_out([&](std::int32_t rank) { counts[rank] = needs.start_of(rank); });
+  left_out.visit([&](std::int32_t rank) { counts[rank] = needs.start_of(rank); });
   float* near_scores = ranking.scratch.near_scores;
   const Sums<std::uint8_t, false> row{listed, nullptr};
   give<false>(Sums<std::uint8_t, false>{counts, nullptr}, list, n, row, ranking.measure.near_other, near_scores);
@@ -373,16 +383,15 @@ bool rank_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, std::uint8
   const float bar = std::max(bar_for(near_scores, n, ranking), below(guess));
   PairsToScore<Score> pairs(item, ranking, selector);
   const auto add = [&](std::ptrdiff_t at) { return pairs.add(row, at, list[at]); };
-  visit_reaching(near_scores, n, bar, add);
-  return pairs.score();
+  return visit_reaching(near_scores, n, bar, add) && pairs.score();
 }
 
 // The pairs of an item of the weighted head, of which the row has the sums beyond the head; of what sums of weights
-// leave there, exact ones are added to it. Not those for which for_left_out calls what it is given.
-template <class Value, class Score, class ForLeftOut>
-bool rank_by_weights(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<double, false>& row,
-                     std::int32_t* list, const Ranking<Score>& ranking, Selector<Score>& selector,
-                     const ForLeftOut& for_left_out) noexcept {
+// leave there, exact ones are added to it.
+template <class Value, class Score>
+bool rank_by_weights(std::ptrdiff_t item, const Interactions<Value>& x, const LeftOut& left_out,
+                     const Sums<double, false>& row, std::int32_t* list, const Ranking<Score>& ranking,
+                     Selector<Score>& selector) noexcept {
   const WeightedHead& head = x.weighted;
   const std::ptrdiff_t n_ranks = x.user_items.columns, n_head = std::min(head.n_items, n_ranks);
   float *near_scores = ranking.scratch.near_scores, *beyond = near_scores + n_head;
@@ -394,7 +403,7 @@ bool rank_by_weights(std::ptrdiff_t item, const Interactions<Value>& x, const Su
                near_scores);
   const Sums<double, false> tail{row.sums + n_head, nullptr};
   score_nearly(item, n_ranks - n_head, tail, 1.0f, others + n_head, ranking, beyond);
-  for_left_out([=](std::int32_t rank) { near_scores[rank] = std::numeric_limits<float>::quiet_NaN(); });
+  left_out.visit([=](std::int32_t rank) { near_scores[rank] = std::numeric_limits<float>::quiet_NaN(); });
   const float bar = bar_for(near_scores, n_ranks, ranking);
   const float head_bar = bar > 0 ? bar * (least_part / most_part) * (1 - near_error) : bar;
   std::ptrdiff_t n = 0;
@@ -412,68 +421,20 @@ bool rank_by_weights(std::ptrdiff_t item, const Interactions<Value>& x, const Su
          pairs.score();
 }
 
-// ---- rows -----------------------------------------------------------------------------------------------------------
-
-// A row is scanned whole where it has as many terms as there are ranks, or with near scores a quarter, which go through
-// vectors. Only `listed` sums are read where it is not.
-template <bool ones, class Value, class Score, class Sum, bool counted>
-bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum, counted>& row,
-               const Sums<Sum, counted>& listed, std::int32_t* touched, const Ranking<Score>& ranking,
+// The sums of a row by the measure: those of `whole` rows as they stand, others, or all that are no candidates, by the
+// list of what was touched. Only `listed` sums are read where there is a list.
+template <class Score, class Row>
+bool rank_sums(std::ptrdiff_t item, std::ptrdiff_t n_ranks, bool whole, const Row& row, std::int32_t* touched,
+               std::ptrdiff_t n_touched, const Row& listed, const Ranking<Score>& ranking,
                Selector<Score>& selector) noexcept {
-  const std::ptrdiff_t n_ranks = x.user_items.columns;
-  const std::int32_t own_rank = x.rank_of_id[item];
-  const bool in_head = ones && own_rank >= 0 && own_rank < x.head.n_items;
-  const bool whole = (ranking.measure.near_other ? 4 : 1) * x.n_terms[item] >= n_ranks;
-  const auto for_left_out = [&](const auto& leave_out) {
-    if (!ranking.options.keep_diagonal && own_rank >= 0) leave_out(own_rank);
-    const Pattern& exclude = ranking.options.exclude;
-    if (!exclude.indptr) return;
-    const std::int64_t last = exclude.indptr[item * exclude.step + 1];
-    for (std::int64_t at = exclude.indptr[item * exclude.step]; at < last; ++at) leave_out(exclude.ids[at]);
-  };
-  if constexpr (ones && std::is_same_v<Sum, std::uint8_t>) {
-    if (ranking.measure.best_others && !whole && !in_head && needs_pay(x.n_terms[item], n_ranks, ranking.k) &&
-        rank_by_needs(item, x, listed.sums, touched, ranking, selector, for_left_out)) {
-      return true;
-    }
-  }
-  const std::int64_t* starts = x.user_items.indptr;
-  std::ptrdiff_t n_touched = 0;
-  if (in_head) {
-    const std::ptrdiff_t n_head = std::min(x.head.n_items, n_ranks), own_row = own_rank * x.head.n_items;
-    const auto take = [&](const auto* __restrict counts) {
-      Sum* __restrict sums = row.sums;  // a byte of which might be part of anything
-      for (std::ptrdiff_t rank = 0; rank < n_head; ++rank) sums[rank] = static_cast<Sum>(counts[own_row + rank]);
-    };
-    x.head.shorts ? take(x.head.shorts) : take(x.head.counts);
-    if (!whole) n_touched = row.list_touched(n_head, touched);
-    starts = x.head.tails;
-  }
-  constexpr bool may_weigh = std::is_same_v<Sum, double> && !counted;
-  const bool weighs = may_weigh && whole && own_rank >= 0 && own_rank < x.weighted.n_items;
-  if (weighs) starts = x.weighted.tails;
-  const auto add = [&](auto terms) {
-    if (whole) {
-      add_item<false, terms.value>(item, x, starts, row);
-    } else {
-      n_touched = add_item<true, terms.value>(item, x, starts, row, touched, n_touched);
-    }
-  };
-  if constexpr (ones) {
-    add(std::integral_constant<Terms, Terms::ones>{});
-  } else if (x.user_values) {
-    add(std::integral_constant<Terms, Terms::of_users>{});
-  } else if (x.value_bits > 0) {
-    add(std::integral_constant<Terms, Terms::of_packed_entries>{});
-  } else {
-    add(std::integral_constant<Terms, Terms::of_entries>{});
-  }
-  for_left_out([&](std::int32_t rank) { row.erase(rank); });
-
-  const std::int32_t* list = touched;
-  std::ptrdiff_t n = n_touched;
   const Pattern& candidates = ranking.options.candidates;
   const float* const others = ranking.measure.near_other;
+  if (whole && others && !candidates.indptr) {
+    return rank_by_near_scores(item, n_ranks, row, others, ranking, selector,
+                               [](std::ptrdiff_t at) { return static_cast<std::int32_t>(at); });
+  }
+  const std::int32_t* list = touched;
+  std::ptrdiff_t n = n_touched;
   float* const listed_others = ranking.scratch.near_scores;
   if (candidates.indptr) {
     list = candidates.ids + candidates.indptr[item * candidates.step];
@@ -482,21 +443,80 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
     for (std::ptrdiff_t i = 0; i < n_touched; ++i) row.erase(touched[i]);
   } else if (!whole) {
     give<true>(row, list, n, listed, others, listed_others);
-  } else if (!others) {
+  } else {
     n = row.list_touched(n_ranks, touched);
     give<false>(row, list, n, listed, nullptr, nullptr);
   }
+  if (!others) return rank_exact_scores(item, list, n, listed, ranking, selector);
+  return rank_by_near_scores(item, n, listed, listed_others, ranking, selector,
+                             [list](std::ptrdiff_t at) { return list[at]; });
+}
+
+// ---- rows -----------------------------------------------------------------------------------------------------------
+
+// Starts the row of an item of the head from its counts there, and returns how many ranks are listed as touched, if
+// there is to be a list.
+template <class Value, class Sum>
+std::ptrdiff_t start_from_head(std::int32_t own_rank, const Interactions<Value>& x, bool whole,
+                               const Sums<Sum, false>& row, std::int32_t* touched) noexcept {
+  const std::ptrdiff_t n_head = std::min(x.head.n_items, x.user_items.columns), own_row = own_rank * x.head.n_items;
+  const auto take = [&](const auto* __restrict counts) {
+    Sum* __restrict sums = row.sums;  // a byte of which might be part of anything
+    for (std::ptrdiff_t rank = 0; rank < n_head; ++rank) sums[rank] = static_cast<Sum>(counts[own_row + rank]);
+  };
+  x.head.shorts ? take(x.head.shorts) : take(x.head.counts);
+  return whole ? 0 : row.list_touched(n_head, touched);
+}
+
+// As add_item, by what the terms are and whether there is a list.
+template <bool ones, class Value, class Sum, bool counted>
+std::ptrdiff_t add_terms(std::ptrdiff_t item, const Interactions<Value>& x, const std::int64_t* starts, bool whole,
+                         const Sums<Sum, counted>& row, std::int32_t* touched, std::ptrdiff_t n_touched) noexcept {
+  const auto add = [&](auto terms) {
+    return whole ? add_item<false, terms.value>(item, x, starts, row)
+                 : add_item<true, terms.value>(item, x, starts, row, touched, n_touched);
+  };
+  if constexpr (ones) return add(std::integral_constant<Terms, Terms::ones>{});
+  if (x.user_values) return add(std::integral_constant<Terms, Terms::of_users>{});
+  if (x.value_bits > 0) return add(std::integral_constant<Terms, Terms::of_packed_entries>{});
+  return add(std::integral_constant<Terms, Terms::of_entries>{});
+}
+
+// A row is scanned whole where it has as many terms as there are ranks, or with near scores a quarter, which go through
+// vectors. False where the measure failed.
+template <bool ones, class Value, class Score, class Sum, bool counted>
+bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum, counted>& row,
+               const Sums<Sum, counted>& listed, std::int32_t* touched, const Ranking<Score>& ranking,
+               Selector<Score>& selector) noexcept {
+  const std::ptrdiff_t n_ranks = x.user_items.columns;
+  const std::int32_t own_rank = x.rank_of_id[item];
+  const LeftOut left_out{ranking.options, item, own_rank};
+  const bool in_head = ones && own_rank >= 0 && own_rank < x.head.n_items;
+  const bool whole = (ranking.measure.near_other ? 4 : 1) * x.n_terms[item] >= n_ranks;
+  if constexpr (ones && std::is_same_v<Sum, std::uint8_t>) {
+    if (ranking.measure.best_others && !whole && !in_head && needs_pay(x.n_terms[item], n_ranks, ranking.k) &&
+        ranked_by_needs(item, x, left_out, listed.sums, touched, ranking, selector)) {
+      return true;
+    }
+  }
+  const std::int64_t* starts = x.user_items.indptr;
+  std::ptrdiff_t n_touched = 0;
+  if constexpr (ones) {
+    if (in_head) {
+      n_touched = start_from_head(own_rank, x, whole, row, touched);
+      starts = x.head.tails;
+    }
+  }
+  constexpr bool may_weigh = std::is_same_v<Sum, double> && !counted;
+  const bool weighs = may_weigh && whole && own_rank >= 0 && own_rank < x.weighted.n_items;
+  if (weighs) starts = x.weighted.tails;
+  n_touched = add_terms<ones>(item, x, starts, whole, row, touched, n_touched);
+  left_out.visit([&](std::int32_t rank) { row.erase(rank); });
   bool scored = false;
-  if (weighs) {
-    if constexpr (may_weigh) scored = rank_by_weights(item, x, row, touched, ranking, selector, for_left_out);
-  } else if (whole && others && !candidates.indptr) {
-    scored = rank_by_near_scores(item, n_ranks, row, others, ranking, selector,
-                                 [](std::ptrdiff_t at) { return static_cast<std::int32_t>(at); });
-  } else if (others) {
-    scored = rank_by_near_scores(item, n, listed, listed_others, ranking, selector,
-                                 [list](std::ptrdiff_t at) { return list[at]; });
-  } else {
-    scored = rank_exact_scores(item, list, n, listed, ranking, selector);
+  if (!weighs) {
+    scored = rank_sums(item, n_ranks, whole, row, touched, n_touched, listed, ranking, selector);
+  } else if constexpr (may_weigh) {
+    scored = rank_by_weights(item, x, left_out, row, touched, ranking, selector);
   }
   if (whole) row.clear(n_ranks);
   return scored;
@@ -524,7 +544,7 @@ void item_similarity(Rows rows, const std::int32_t* items, const Interactions<Va
     };
     Total *by_rank = static_cast<Total*>(sums.sums), *listed = static_cast<Total*>(sums.listed);
     bool scored;
-    if (x.ones()) {
+    if (x.ones) {
       const std::int64_t n_users = x.item_users.indptr[item + 1] - x.item_users.indptr[item];
       if (n_users <= std::numeric_limits<std::uint8_t>::max()) {
         scored = rank_ones(sums.bytes);

@@ -1,5 +1,5 @@
-// How many common users a pair needs to rank, guessed before they are counted: counts start so far below a byte's end
-// that only pairs which get there are listed. Of ranks by popularity whole blocks need the same.
+// How many common users a pair needs to rank, guessed before they are counted: counts start at 256 less that, so that a
+// byte overflows with the last of them, and only such pairs are listed. Of ranks by popularity whole blocks need alike.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <iterator>
 
-#include "fastrec/rows/measures.hpp"
+#include "fastrec/kernels.hpp"
 
 namespace fastrec {
 namespace {

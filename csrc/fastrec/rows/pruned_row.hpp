@@ -140,22 +140,10 @@ class ExactEntries {
   std::int32_t found_[together];
 };
 
-// Calls visit(i) for each of n numbers that reach one and not another.
-template <class Value, class Visit>
-void visit_between(const Value* numbers, std::ptrdiff_t n, Value least, Value below, const Visit& visit) noexcept {
-  std::ptrdiff_t first = 0;
-  for (; first + compared_together <= n; first += compared_together) {
-    std::uint64_t bits = reaching(numbers + first, least) & ~reaching(numbers + first, below);
-    for (; bits != 0; bits &= bits - 1) visit(first + __builtin_ctzll(bits));
-  }
-  for (; first < n; ++first) {
-    if (numbers[first] >= least && !(numbers[first] >= below)) visit(first);
-  }
-}
-
-// Whether pruning is tried for a row: not without bounds, and seldom where it gained nothing lately.
+// Whether pruning is tried for the next row: not without bounds, and seldom where it gained nothing lately, which
+// counts the rows.
 template <class Value>
-bool tries_to_prune(const Pruning<Value>& pruning, const PruningScratch<Value>& spare) noexcept {
+bool next_row_is_pruned(const Pruning<Value>& pruning, const PruningScratch<Value>& spare) noexcept {
   return pruning.columns.indptr && std::isfinite(pruning.largest_norm) && --spare.history->n_waiting <= 0;
 }
 

@@ -45,9 +45,7 @@ void relabel(Rows rows, Csr<Value> x, const std::int32_t* labels, int value_bits
       keys[i] = key_of(~(std::int64_t{labels[x.indices[first + i]]} * (std::int64_t{1} << 31) + i));
     }
     if (n <= most_network_keys) {
-      const std::ptrdiff_t size = network_size(n);
-      std::fill(keys + n, keys + size, last_key);
-      sort_descending(keys, size);
+      sort_keys(keys, n);
     } else {
       std::sort(keys, keys + n, LargerFirst{});
     }

@@ -14,6 +14,8 @@
 
 #include "fastrec/rows/exact_scores.hpp"
 #include "fastrec/rows/pack_items.hpp"
+#include "fastrec/rows/pair_queue.hpp"
+#include "fastrec/rows/per_query.hpp"
 #include "fastrec/simd/block_products.hpp"
 #include "fastrec/simd/compare.hpp"
 #include "fastrec/simd/kept_products.hpp"
@@ -32,86 +34,12 @@ inline double just_below(double score) noexcept {
   return static_cast<double>(std::nextafter(static_cast<Value>(score), -std::numeric_limits<Value>::infinity()));
 }
 
-// One number for each of so many queries.
-template <int n>
-using PerQuery = std::conditional_t<n == 1, double, Lanes>;
-
-template <int n>
-inline PerQuery<n> load_each(const double* from) noexcept {
-  if constexpr (n == 1) {
-    return *from;
-  } else {
-    return load(from);
-  }
-}
-template <int n>
-inline PerQuery<n> load_each(const float* from) noexcept {
-  if constexpr (n == 1) {
-    return static_cast<double>(*from);
-  } else {
-    return widened(from);
-  }
-}
-
-// The places of the bits of every number of eight.
-struct PlacesOfBits {
-  typedef std::int8_t Eight __attribute__((vector_size(8)));
-  alignas(64) std::int8_t of[256][8] = {};
-
-  constexpr PlacesOfBits() noexcept {
-    for (int bits = 0; bits < 256; ++bits) {
-      for (int bit = 0, n = 0; bit < 8; ++bit) {
-        if (bits >> bit & 1) of[bits][n++] = static_cast<std::int8_t>(bit);
-      }
-    }
-  }
-};
-constexpr PlacesOfBits places_of_bits;
-
-inline double total(double number) noexcept { return number; }
-inline double total(Lanes numbers) noexcept { return sum_of(numbers); }
-
-// Which of them are not negative, one a bit; NaN is.
-inline std::uint32_t not_negative(double number) noexcept { return number >= 0.0; }
-inline std::uint32_t not_negative(Lanes numbers) noexcept {
-  double eight[n_lanes];
-  store(eight, numbers);
-  std::uint32_t bits = 0;
-#pragma GCC unroll 8
-  for (int i = 0; i < n_lanes; i += lanes_of<double>) bits |= lanes_reaching(eight + i, 0.0) << i;
-  return bits;
-}
-
-// Writes the places of bits, the lowest at `first`, and says how many there are; there is room for n.
-template <int n>
-inline std::ptrdiff_t put_places(std::int32_t* to, std::uint32_t bits, std::int32_t first) noexcept {
-  if constexpr (n == 8) {
-    PlacesOfBits::Eight places;
-    __builtin_memcpy(&places, places_of_bits.of[bits], sizeof places);
-    put_whole<n>(to, __builtin_convertvector(places, Whole<n>) + first);
-  } else {
-    *to = first;
-  }
-  return __builtin_popcount(bits);
-}
-
-// What a panel's items are called where they lie in the order of their places.
-struct OwnPlaces {
-  std::int32_t of[panel_items] = {};
-
-  constexpr OwnPlaces() noexcept {
-    for (int i = 0; i < panel_items; ++i) of[i] = i;
-  }
-};
-constexpr OwnPlaces own_places;
-
 // A block of queries, multiplied by Products, which says how many of them meet how many panels at a time.
 template <class Value, class Products>
 class Screen {
   static constexpr int together = Products::n_queries, n_panels = Products::n_panels;
   static constexpr int n_queries = std::min<int>(together, n_lanes);  // that share the arithmetic on one number each
   using Each = PerQuery<n_queries>;
-  static constexpr std::ptrdiff_t enough_pairs = 96;  // are scored at once
 
  public:
   Screen(Rows rows, const std::int64_t* order, const Strided<Value>& queries, const Items<Value>& items,
@@ -134,22 +62,23 @@ class Screen {
         enough_arrivals_(std::clamp<std::ptrdiff_t>(out.k / 2, 1, scratch.capacity - out.k)),
         n_first_(n_first_panels(scratch, packed)),
         unit_(packed.scale[0]),
-        scale_(scratch.per_query),
-        inverse_(scale_ + scratch.block),
-        norm_(inverse_ + scratch.block),
-        residual_(norm_ + scratch.block),
-        exact_norm_(residual_ + scratch.block),
-        threshold_(exact_norm_ + scratch.block),
-        least_(threshold_ + scratch.block),
-        stop_(least_ + scratch.block),
-        shifted_(stop_ + scratch.block),
+        scale_(scratch.scale),
+        inverse_(scratch.inverse),
+        norm_(scratch.norm),
+        residual_(scratch.residual),
+        exact_norm_(scratch.exact_norm),
+        threshold_(scratch.threshold),
+        least_(scratch.least),
+        stop_(scratch.stop),
+        shifted_(scratch.shifted),
         cosine_(scratch.cosines),
         sine_(cosine_ + packed.centres.n * scratch.block),
         first_(scratch.first),
-        place_(scratch.order),
+        place_(scratch.place),
         codes_(scratch.codes),
         start_(scratch.start),
-        shift_(start_ + scratch.block) {}
+        shift_(scratch.shift),
+        pairs_(items, width_, scratch.exact.tile) {}
 
   void run() noexcept {
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) take(q);
@@ -157,8 +86,8 @@ class Screen {
     choose_first_panels();
     look_at_first_panels();
     mark_left_out();
-    for (std::ptrdiff_t q = 0; q < n_rows_; q += scratch_.group) {
-      const std::ptrdiff_t last = std::min(q + scratch_.group, scratch_.block);
+    for (std::ptrdiff_t q = 0; q < n_rows_; q += scratch_.query_group) {
+      const std::ptrdiff_t last = std::min(q + scratch_.query_group, scratch_.block);
       multiply_first_panels(q, last);
       find_thresholds(q, last);
       mark_survivors(q, last);
@@ -290,10 +219,10 @@ class Screen {
 
   // Half of those that the block before needed: what the first panels do not tell, the others do at about their price.
   static std::ptrdiff_t n_first_panels(const ScreenScratch<Value>& scratch, const PackedItems& packed) noexcept {
-    constexpr std::ptrdiff_t items_a_hand = 2;
+    constexpr std::ptrdiff_t items_a_group = 2;
     const std::ptrdiff_t most = std::min(scratch.first_panels, packed.n_panels), needed = *scratch.n_needed;
     if (needed == 0) return most;
-    const std::ptrdiff_t n = std::max(needed / 2, items_a_hand * scratch.n_maxima / panel_items);
+    const std::ptrdiff_t n = std::max(needed / 2, items_a_group * scratch.n_groups / panel_items);
     return std::min((n + panels_together - 1) / panels_together * panels_together, most);
   }
 
@@ -382,7 +311,7 @@ class Screen {
   static double whole(int shift) noexcept { return static_cast<double>(std::int64_t{1} << shift); }
 
   std::int16_t* kept(std::ptrdiff_t panel, std::ptrdiff_t q) const noexcept {
-    return scratch_.products + (panel * scratch_.group + q) * panel_items;
+    return scratch_.products + (panel * scratch_.query_group + q) * panel_items;
   }
   std::uint32_t* marks(std::ptrdiff_t panel) const noexcept { return scratch_.marks + panel * scratch_.block; }
 
@@ -403,14 +332,14 @@ class Screen {
 
   // How the values of a panel are compared with those of the other first panels.
   struct Share {
-    std::ptrdiff_t place, hand;
+    std::ptrdiff_t place, group;
     double scale;          // in the common one,
     std::int16_t ratio;    // as a number of 15 bits
     int doublings;         // and so many powers of two
     std::uint32_t beyond;  // places after the last item
   };
 
-  Share share_of(std::ptrdiff_t place, std::ptrdiff_t hand) const noexcept {
+  Share share_of(std::ptrdiff_t place, std::ptrdiff_t group) const noexcept {
     constexpr double most = 0x7fff;
     constexpr int most_doublings = 15;
     const double scale = packed_.scale[first_[place]] * inverse_first_scale_;
@@ -418,18 +347,18 @@ class Screen {
     int doublings = 0;
     for (; ratio > 1.0 && doublings < most_doublings; ++doublings) ratio /= 2;
     const auto numerator = static_cast<std::int16_t>(std::min(ratio * 0x8000 + 0.5, most));
-    return {place, hand, scale, numerator, doublings, beyond_last(place)};
+    return {place, group, scale, numerator, doublings, beyond_last(place)};
   }
 
-  // Products of queries [from, last) with the first panels. Items are dealt into n_maxima hands, and of each hand the
+  // Products of queries [from, last) with the first panels. Items are dealt into n_groups groups, and of each the
   // largest value that is sure is kept.
   void multiply_first_panels(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
-    const std::ptrdiff_t n_hands = scratch_.n_maxima / panel_items;
-    std::fill_n(scratch_.maxima, (last - from) * scratch_.n_maxima, left_out);
+    const std::ptrdiff_t n_dealt = scratch_.n_groups / panel_items;
+    std::fill_n(scratch_.maxima, (last - from) * scratch_.n_groups, left_out);
     for (std::ptrdiff_t panel = 0; panel < n_first_; panel += n_panels) {
       const std::ptrdiff_t deal = panel / n_panels;
       Share shares[n_panels];
-      for (int p = 0; p < n_panels; ++p) shares[p] = share_of(panel + p, deal % n_hands);
+      for (int p = 0; p < n_panels; ++p) shares[p] = share_of(panel + p, deal % n_dealt);
       for (std::ptrdiff_t q = from; q < std::min(last, n_rows_); q += together) {
         alignas(64) std::int32_t products[n_panels][together][panel_items];
         products_.multiply(packed_.codes + first_[panel] * panel_bytes_, codes_, q, start_ + q, products[0][0],
@@ -444,7 +373,7 @@ class Screen {
   // Two units cover what is rounded: the ratio, its product, and what is lost.
   void raise_maxima(const Share& share, std::ptrdiff_t first, std::ptrdiff_t from,
                     const std::int32_t (*products)[panel_items]) noexcept {
-    const std::ptrdiff_t panel = first_[share.place], n_maxima = scratch_.n_maxima;
+    const std::ptrdiff_t panel = first_[share.place], n_groups = scratch_.n_groups;
     Each lost = slack(packed_.residual[panel], packed_.code_norm[panel], first) * share.scale;
     if (euclidean()) {
       const double more = (most_half(panel) - first_half_) * (unit_ * inverse_first_scale_);
@@ -457,7 +386,7 @@ class Screen {
     std::fill_n(beyond, n_queries, share.beyond);
     keep_sure<n_queries>(products[0], shift_ + first, share.ratio, share.doublings, less,
                          leaves_out() ? marks(share.place) + first : beyond, kept(share.place, first - from),
-                         scratch_.maxima + (first - from) * n_maxima + share.hand * panel_items, n_maxima);
+                         scratch_.maxima + (first - from) * n_groups + share.group * panel_items, n_groups);
   }
 
   // Places of one of the first panels beyond its last item.
@@ -479,12 +408,12 @@ class Screen {
     }
   }
 
-  // The k-th largest of what the hands are sure of is reached by k items.
+  // The k-th largest of what the groups are sure of is reached by k items.
   void find_thresholds(std::ptrdiff_t from, std::ptrdiff_t last) noexcept {
     constexpr int side_by_side = std::min(n_queries, 4);
     for (std::ptrdiff_t first = from; first < std::min(last, n_rows_); first += side_by_side) {
       std::int16_t sure[side_by_side];
-      kth_largest<side_by_side>(scratch_.maxima + (first - from) * scratch_.n_maxima, scratch_.n_maxima, out_.k, sure);
+      kth_largest<side_by_side>(scratch_.maxima + (first - from) * scratch_.n_groups, scratch_.n_groups, out_.k, sure);
       for (int t = 0; t < side_by_side; ++t) {
         if (sure[t] == left_out) continue;
         const std::ptrdiff_t q = first + t;
@@ -508,7 +437,7 @@ class Screen {
 
   // Panel by panel, so that items are fetched once for all queries of the block, and while those before are scored.
   void score_survivors() noexcept {
-    std::int32_t* marked = scratch_.order + scratch_.block;
+    std::int32_t* marked = scratch_.marked;
     for (std::ptrdiff_t panel = 0; panel < n_first_; ++panel) {
       const std::int32_t* ids = packed_.ids + first_[panel] * panel_items;
       const std::uint32_t* bits = marks(panel);
@@ -521,51 +450,15 @@ class Screen {
         const std::int32_t* next = packed_.ids + first_[panel + 1] * panel_items;
         for (int i = 0; i < panel_items && next[i] >= 0; ++i) fetch_row(items_.rows, next[i]);
       }
-      if (n_marked >= panel_items) widen(ids);
-      queue_marked(bits, marked, n_marked, near_ids_ != nullptr ? own_places.of : ids);
+      // Among the first panels nothing is marked that must not be ranked.
+      pairs_.begin_panel(ids, n_marked);
+      pairs_.add_marked(bits, marked, n_marked, [this] { score_pairs(); });
       score_pairs();
-      near_ids_ = nullptr;
+      pairs_.end_panel();
     }
-  }
-
-  // The items of a panel as doubles, once for many queries, where they lie in the nearest cache.
-  void widen(const std::int32_t* ids) noexcept {
-    constexpr std::ptrdiff_t most_values = 2048;
-    if (sizeof(Value) == sizeof(double) || panel_items * width_ > most_values) return;
-    for (int i = 0; i < panel_items && ids[i] >= 0; ++i) {
-      load_row(items_.rows, ids[i], scratch_.exact.tile + i * width_);
-      if (items_.norms != nullptr) near_norms_[i] = items_.norms[ids[i]];
-    }
-    near_ids_ = ids;
-    near_ = {
-        {scratch_.exact.tile, panel_items, width_, width_, 1}, items_.metric, items_.norms ? near_norms_ : nullptr};
   }
 
   // ---- exact scores -------------------------------------------------------------------------------------------------
-
-  // Queues the items that bits of the marked queries name for their exact scores. Among those of the first panels
-  // nothing is left that must not be ranked. Most queries have one or two: no branch waits for how many.
-  void queue_marked(const std::uint32_t* bits, const std::int32_t* marked, std::ptrdiff_t n_marked,
-                    const std::int32_t* items) noexcept {
-    const auto lowest = [items](std::uint32_t left) { return items[__builtin_ctz(left | 1u << (panel_items - 1))]; };
-    for (std::ptrdiff_t i = 0; i < n_marked;) {
-      ScorePair* const pairs = pairs_;
-      std::ptrdiff_t n = n_pairs_;
-      for (; i < n_marked && n <= enough_pairs; ++i) {
-        const std::int32_t q = marked[i];
-        std::uint32_t left = bits[q];
-        const int n_left = __builtin_popcount(left);
-        pairs[n] = {q, lowest(left)};
-        left &= left - 1;
-        pairs[n + 1] = {q, lowest(left)};
-        left &= left - 1;
-        for (int t = 2; t < n_left; ++t, left &= left - 1) pairs[n + t] = {q, lowest(left)};
-        n += n_left;
-      }
-      n_pairs_ = n;
-      if (n > enough_pairs) score_pairs();
-    }
-  }
 
   // Queues the items of another panel that bits name, with the query at place q.
   void queue(std::uint32_t bits, const std::int32_t* ids, std::ptrdiff_t q) noexcept {
@@ -575,31 +468,20 @@ class Screen {
     }
     for (; bits != 0; bits &= bits - 1) {
       const std::int32_t id = ids[__builtin_ctz(bits)];
-      if (id < 0 || row_leaves_out(row_of(place_[q]), id)) continue;
-      fetch_row(items_.rows, id);
-      pairs_[n_pairs_++] = {static_cast<std::int32_t>(q), id};
+      if (id >= 0 && !row_leaves_out(row_of(place_[q]), id)) pairs_.add(q, id);
     }
-    if (n_pairs_ > enough_pairs) score_pairs();
+    if (pairs_.is_full()) score_pairs();
   }
 
   void score_pairs() noexcept {
-    const PlacedQueries<Value> queries{scratch_.queries, place_, exact_norm_, width_};
-    const std::int32_t* const near_ids = near_ids_;
-    const std::ptrdiff_t n = n_pairs_, k = out_.k, capacity = scratch_.capacity, enough = k + enough_arrivals_;
-    if (near_ids != nullptr) {
-      exact_scores<Value>(pairs_, n, queries, near_, scores_);
-    } else {
-      exact_scores<Value>(pairs_, n, queries, items_, scores_);
-    }
+    const std::ptrdiff_t k = out_.k, capacity = scratch_.capacity, enough = k + enough_arrivals_;
     Selection<Value>* const selections = scratch_.selections;
     const std::int32_t* const place = place_;
-    for (std::ptrdiff_t i = 0; i < n; ++i) {
-      const ScorePair pair = pairs_[i];
-      Selection<Value>& selection = selections[place[pair.place]];
-      Selector<Value>(selection, k, capacity).offer(scores_[i], near_ids != nullptr ? near_ids[pair.item] : pair.item);
-      if (selection.size >= enough) tighten(pair.place);
-    }
-    n_pairs_ = 0;
+    pairs_.score({scratch_.queries, place, exact_norm_, width_}, [&](std::int32_t q, std::int32_t id, Value score) {
+      Selection<Value>& selection = selections[place[q]];
+      Selector<Value>(selection, k, capacity).offer(score, id);
+      if (selection.size >= enough) tighten(q);
+    });
   }
 
   // The threshold that follows from the best of the exact scores.
@@ -612,7 +494,7 @@ class Screen {
 
   // Queries that stop at about the same panel come together.
   void regroup() noexcept {
-    std::int32_t* order = scratch_.order + scratch_.block;
+    std::int32_t* order = scratch_.regrouped_place;
     Entry<float> stops[most_screened_queries];
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) {
       stops[q] = {static_cast<float>(stop_[q]), static_cast<std::int32_t>(q)};
@@ -624,12 +506,12 @@ class Screen {
       std::copy(scratch_.moved, scratch_.moved + scratch_.block, field);
     }
     for (std::ptrdiff_t q = 0; q < scratch_.block; ++q) {
-      scratch_.start[2 * scratch_.block + q] = scratch_.start[order[q]];
+      scratch_.regrouped_start[q] = scratch_.start[order[q]];
       products_.copy(scratch_.codes, order[q], scratch_.regrouped, q);
     }
     place_ = order;
     codes_ = scratch_.regrouped;
-    start_ = scratch_.start + 2 * scratch_.block;
+    start_ = scratch_.regrouped_start;
   }
 
   // Cosines of the queries with the centres, and the sines, which are no less than what they stand for.
@@ -673,10 +555,11 @@ class Screen {
   }
 
   void other_panels() noexcept {
-    std::int32_t* listed = scratch_.order + 2 * scratch_.block;
+    std::int32_t* listed = scratch_.listed;
     const std::ptrdiff_t bars_step = scratch_.block + 1;  // nothing passes the last
     for (int p = 0; p < n_panels; ++p) scratch_.bars[p * bars_step + scratch_.block] = Products::passes_no_product;
-    std::ptrdiff_t active = 0, n_needed = 0;  // queries before `active` are done: they are sorted by where they stop
+    std::ptrdiff_t active = 0,
+                   n_needed = 0;  // queries before `active` are done; regrouped, all others that are come among them
     for (std::ptrdiff_t panel = 0; panel < packed_.n_panels; panel += n_panels) {
       while (active < scratch_.block && packed_.norm[panel] < stop_[active]) {
         ++active;
@@ -751,12 +634,7 @@ class Screen {
   std::int32_t* place_;
   std::int8_t* codes_;
   std::int32_t *start_, *shift_;  // start_: of a query's products, which takes off what zero_code adds to them
-  std::ptrdiff_t n_pairs_ = 0;
-  const std::int32_t* near_ids_ = nullptr;  // of widened items, which pairs name by their places
-  Items<double> near_{};
-  double near_norms_[panel_items];
-  ScorePair pairs_[enough_pairs + panel_items + pairs_together];
-  Value scores_[enough_pairs + panel_items + pairs_together];
+  PairQueue<Value> pairs_;
 };
 
 template <class Value>

@@ -80,19 +80,16 @@ void sort_wide_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
   static_assert(most_network_keys <= places);
   alignas(64) double keys[most_network_keys];
   Entry<Score> by_low[most_network_keys];
-  const std::ptrdiff_t size = network_size(n);
   for (std::ptrdiff_t i = 0; i < n; ++i) {
     const std::int64_t low = ordered_bits(entries[i].score) & (lows - 1);
     keys[i] = key_of((((low << item_bits) + (0x7fffffff - entries[i].item)) << place_bits) + i);
   }
-  std::fill(keys + n, keys + size, last_key);
-  sort_descending(keys, size);
+  sort_keys(keys, n);
   for (std::ptrdiff_t i = 0; i < n; ++i) by_low[i] = entries[number_of(keys[i]) & (places - 1)];
   for (std::ptrdiff_t i = 0; i < n; ++i) {
     keys[i] = key_of((ordered_bits(by_low[i].score) >> low_bits) * places + (places - 1 - i));
   }
-  std::fill(keys + n, keys + size, last_key);
-  sort_descending(keys, size);
+  sort_keys(keys, n);
   for (std::ptrdiff_t i = 0; i < n; ++i) entries[i] = by_low[places - 1 - (number_of(keys[i]) & (places - 1))];
 }
 
@@ -156,9 +153,7 @@ __attribute__((noinline)) void sort_some_entries(Entry<Score>* entries, std::ptr
     if (n <= few_entries) return sort_few_entries(entries, n);
     alignas(64) double keys[most_network_keys];
     for (std::ptrdiff_t i = 0; i < n; ++i) keys[i] = key_of(entries[i]);
-    const std::ptrdiff_t size = network_size(n);
-    std::fill(keys + n, keys + size, last_key);
-    sort_descending(keys, size);
+    sort_keys(keys, n);
     for (std::ptrdiff_t i = 0; i < n; ++i) entries[i] = entry_of<Score>(keys[i]);
   }
 }
@@ -243,7 +238,7 @@ class Selector {
   // NaN never ranks, and nothing does where `least` is NaN.
   template <bool ascending, class ItemAt>
   void offer_all(const Score* scores, std::ptrdiff_t n, Score least, const ItemAt& item_at) noexcept {
-    std::int32_t known = state_.worst.item;
+    Score known = state_.worst.score;
     Score bar = std::max(least, least_that_ranks<ascending>());
     std::ptrdiff_t first = 0;
     for (; first + compared_together <= n; first += compared_together) {
@@ -252,8 +247,8 @@ class Selector {
         const std::ptrdiff_t i = first + __builtin_ctzll(bits);
         offer(scores[i], item_at(i));
       }
-      if (state_.worst.item != known) {
-        known = state_.worst.item;
+      if (state_.worst.score != known) {
+        known = state_.worst.score;
         bar = std::max(bar, least_that_ranks<ascending>());
       }
     }

@@ -95,19 +95,20 @@ void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& 
                      Selector<Value>& selector) noexcept {
   constexpr Value never = std::numeric_limits<Value>::quiet_NaN();
   const Value least = least_above<Value>(options.threshold, options.has_threshold);
-  std::int64_t* next = scratch.cursors - a.indptr[row];
+  const std::int64_t begin = a.indptr[row], n = a.indptr[row + 1] - begin;
+  std::int64_t* next = scratch.cursors;
   const std::int32_t* indices = b.indices;  // by name, since a mark might be part of anything that is pointed to
   const Value* values = b.data;
   double* all_sums = scratch.sums;
   std::uint8_t* all_marks = scratch.marks;
-  for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) next[at] = b.indptr[a.indices[at]];
-  const std::ptrdiff_t columns_together = columns_of_block(b.columns, n_terms, a.indptr[row + 1] - a.indptr[row]);
+  for (std::int64_t i = 0; i < n; ++i) next[i] = b.indptr[a.indices[begin + i]];
+  const std::ptrdiff_t columns_together = columns_of_block(b.columns, n_terms, n);
   for (std::ptrdiff_t first = 0; first < b.columns; first += columns_together) {
     const std::ptrdiff_t last = std::min(first + columns_together, b.columns);
-    for (std::int64_t at = a.indptr[row]; at < a.indptr[row + 1]; ++at) {
-      const double x = static_cast<double>(a.data[at]);
-      const std::int64_t end = b.indptr[a.indices[at] + 1];
-      std::int64_t to = next[at];
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double x = static_cast<double>(a.data[begin + i]);
+      const std::int64_t end = b.indptr[a.indices[begin + i] + 1];
+      std::int64_t to = next[i];
       const auto add = [&](auto n) {
         double added[n];
         for (int i = 0; i < n; ++i) added[i] = all_sums[indices[to + i]] + x * static_cast<double>(values[to + i]);
@@ -119,17 +120,17 @@ void offer_in_blocks(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& 
       };
       while (end - to >= 4 && indices[to + 3] < last) add(std::integral_constant<int, 4>{});
       while (to < end && indices[to] < last) add(std::integral_constant<int, 1>{});
-      next[at] = to;
+      next[i] = to;
     }
-    const std::ptrdiff_t n = last - first;
+    const std::ptrdiff_t n_columns = last - first;
     const double* __restrict sums = all_sums + first;
     const std::uint8_t* __restrict marks = all_marks + first;
     const std::uint8_t those = marked ? wanted | touched : wanted;
     Value* __restrict scores = pick.scores;
-    for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = static_cast<Value>(sums[i]);  // two loops, of vectors
-    for (std::ptrdiff_t i = 0; i < n; ++i) scores[i] = marks[i] == those ? scores[i] : never;
-    for (std::ptrdiff_t i = 0; i < n && !marked; ++i) scores[i] = scores[i] != 0 ? scores[i] : never;
-    offer_scores<true>(selector, pick.scores, n, k, least, pick.groups,
+    for (std::ptrdiff_t i = 0; i < n_columns; ++i) scores[i] = static_cast<Value>(sums[i]);  // two loops, of vectors
+    for (std::ptrdiff_t i = 0; i < n_columns; ++i) scores[i] = marks[i] == those ? scores[i] : never;
+    for (std::ptrdiff_t i = 0; i < n_columns && !marked; ++i) scores[i] = scores[i] != 0 ? scores[i] : never;
+    offer_scores<true>(selector, pick.scores, n_columns, k, least, pick.groups,
                        [first](std::ptrdiff_t i) { return static_cast<std::int32_t>(first + i); });
     std::fill(all_sums + first, all_sums + last, 0.0);
     std::fill(all_marks + first, all_marks + last, std::uint8_t{0});
@@ -197,7 +198,7 @@ void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, std
                const ProductScratch<Sum<Value>>& scratch, const PruningScratch<Value>& spare,
                const PickScratch<Value>& pick, Selector<Value>& selector) noexcept {
   if constexpr (std::is_floating_point_v<Value>) {
-    if (tries_to_prune(pruning, spare)) {
+    if (next_row_is_pruned(pruning, spare)) {
       Split split = terms_of_row(row, a, b, pruning, spare.terms);
       const bool pruned = offer_pruned(split, b, n_terms, wanted, options, pruning, k, scratch, spare, pick, selector);
       if (!pruned) offer_unpruned(row, a, b, n_terms, wanted, options, k, scratch, pick, selector);

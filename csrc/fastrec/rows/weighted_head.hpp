@@ -32,31 +32,30 @@ inline std::ptrdiff_t n_weighted_blocks(std::ptrdiff_t n_items) noexcept {
   return n_blocks_of_head(n_items, weighs_bits_in_vectors());
 }
 
-// Blocks of rows [blocks.first, blocks.last) against themselves and all later rows, as head_counts; words_near words at
-// a time, whose sums are added up in float.
+// Sums of tiles, and mirrored, added up in float over the words that stay near.
 inline void near_sums(Rows blocks, WeightedHead head, float* sums) noexcept {
 #if defined(__AVX2__)
   if (!weighs_bits_in_vectors()) return near_sums_by_table(blocks, head, sums);
 #endif
-  for (std::ptrdiff_t first = blocks.first * head_block; first < blocks.last * head_block; first += head_block) {
-    for (std::ptrdiff_t word = 0; word < head.n_words; word += words_near) {
-      const std::uint64_t *bits = head.bits + word, *weights = head.weights + word;
-      const std::ptrdiff_t n = std::min(words_near, head.n_words - word);
-      for (std::ptrdiff_t j = first; j < head.n_items; j += bits_together) {
-        for (std::ptrdiff_t i = first; i < std::min(first + head_block, j + 1); i += bits_together) {
-          float tile[bits_together][bits_together];
-          common_weights(bits + i * head.n_words, bits + j * head.n_words, weights, head.n_words, n, tile);
-          for (std::ptrdiff_t r = 0; r < bits_together; ++r) {
-            for (std::ptrdiff_t c = 0; c < bits_together; ++c) {
-              float& at = sums[(i + r) * head.n_items + j + c];
-              at = (word > 0 ? at : 0.0f) + tile[r][c] * head.unit;
-              if (i < j) sums[(j + c) * head.n_items + i + r] = at;  // the tile on the diagonal has both
-            }
-          }
-        }
+  const auto visit = [&](std::ptrdiff_t word, std::ptrdiff_t n, std::ptrdiff_t i, std::ptrdiff_t j) {
+    const std::uint64_t *bits = head.bits + word, *weights = head.weights + word;
+    float tile[bits_together][bits_together];
+    common_weights(bits + i * head.n_words, bits + j * head.n_words, weights, head.n_words, n, tile);
+    for (std::ptrdiff_t r = 0; r < bits_together; ++r) {
+      for (std::ptrdiff_t c = 0; c < bits_together; ++c) {
+        float& at = sums[(i + r) * head.n_items + j + c];
+        at = (word > 0 ? at : 0.0f) + tile[r][c] * head.unit;
+        if (i < j) sums[(j + c) * head.n_items + i + r] = at;  // the tile on the diagonal has both
       }
     }
-  }
+  };
+  for_tiles_of_head(blocks, head.n_items, head.n_words, visit);
+}
+
+// The value of an entry of item_users, where there are values.
+template <class Value>
+inline Value item_value(const Interactions<Value>& x, std::ptrdiff_t item, std::int64_t entry) noexcept {
+  return x.item_values ? x.item_values[item] : x.item_users.data[entry];
 }
 
 inline double cost_of_sums(double n_items) noexcept {
@@ -89,7 +88,7 @@ void sum_exactly(std::ptrdiff_t item, const Interactions<Value>& x, const std::i
     sum_places(
         places, n_users, [&](std::int64_t i) { return head.by_user + users[i] * head.user_words; },
         [&](std::int64_t i) {
-          return static_cast<double>(x.item_value(item, start + i)) * static_cast<double>(x.user_values[users[i]]);
+          return static_cast<double>(item_value(x, item, start + i)) * static_cast<double>(x.user_values[users[i]]);
         },
         summed);
     for (int i = 0; i < summed_places; ++i) {

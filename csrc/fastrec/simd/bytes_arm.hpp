@@ -47,13 +47,6 @@ inline std::uint32_t reaching_16(Bytes a, Bytes b) noexcept {
 
 inline void keep_in_register(Bytes& value) noexcept { __asm__("" : "+w"(value)); }
 
-// Four codes of a query in every 32-bit lane.
-inline Bytes four_codes(const std::int8_t* codes) noexcept {
-  std::int32_t four;
-  std::memcpy(&four, codes, sizeof four);
-  return broadcast(four);
-}
-
 // sum + the products of four bytes with four bytes, in every 32-bit lane: in 16 bits each, pairs of them in 32.
 constexpr bool short_sums = false;
 constexpr int largest_code = 127, zero_code = 0;

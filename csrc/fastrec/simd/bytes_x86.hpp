@@ -98,13 +98,6 @@ inline std::uint32_t reaching_16(Bytes a, Bytes b) noexcept {
 // Keeps a value in a register; GCC 12 would rather load it again wherever it is used.
 inline void keep_in_register(Bytes& value) noexcept { __asm__("" : "+v"(value)); }
 
-// Four codes of a query in every 32-bit lane.
-inline Bytes four_codes(const std::int8_t* codes) noexcept {
-  std::int32_t four;
-  std::memcpy(&four, codes, sizeof four);
-  return broadcast(four);
-}
-
 // The products of four unsigned with four signed bytes are added to every 32-bit lane; or, where pairs of them only
 // come in 16 bits and saturate there, to both halves of it.
 #if defined(__AVX512VNNI__)

@@ -21,6 +21,7 @@ constexpr int panel_vectors = panel_items * step_factors / static_cast<int>(size
 // Short sums have 16 bits for so many steps, before they are added to those of 32. They begin with what zero_code adds
 // to them, taken off, so that nothing of it is left in the products.
 constexpr std::ptrdiff_t short_steps = 16;
+static_assert(short_steps * step_factors == tile_factors, "there is room for one more step of each tile of factors");
 constexpr int surplus_code = short_sums ? 0 : zero_code;
 
 constexpr std::int32_t most_product = 1 << 30;  // above any sum of products of codes
@@ -29,6 +30,13 @@ constexpr std::int32_t most_product = 1 << 30;  // above any sum of products of 
 // with.
 constexpr std::ptrdiff_t n_parts(std::ptrdiff_t n_steps) noexcept {
   return short_sums ? n_steps + (n_steps + short_steps - 1) / short_steps : n_steps;
+}
+
+// Four codes of a query in every 32-bit lane.
+inline Bytes four_codes(const std::int8_t* codes) noexcept {
+  std::int32_t four;
+  std::memcpy(&four, codes, sizeof four);
+  return broadcast(four);
 }
 
 // Which products are written: all, or those of a tile where one of them is not negative.

@@ -180,5 +180,12 @@ inline void sort_descending(double* keys, std::ptrdiff_t n) noexcept {
   }
 }
 
+// Sorts up to most_network_keys keys, largest first, in room for network_size(n).
+inline void sort_keys(double* keys, std::ptrdiff_t n) noexcept {
+  const std::ptrdiff_t size = network_size(n);
+  std::fill(keys + n, keys + size, last_key);
+  sort_descending(keys, size);
+}
+
 }  // namespace
 }  // namespace fastrec

@@ -1,4 +1,4 @@
-// A few whole numbers, one for each query, as one value: compilers take loops over so few apart, number by number.
+// A few whole numbers as one value: compilers take loops over so few apart, number by number.
 #pragma once
 
 #include <cstdint>
