@@ -265,7 +265,7 @@ def test_no_peer_does_it(capsys):
 def test_without_matplotlib(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert cli.run(["bench", "--chart", "a.svg", *QUICK]) == 1
-    assert capsys.readouterr().err == 'fastrec: this command needs matplotlib: pip install "fastrec[bench]"\n'
+    assert capsys.readouterr().err == 'fastrec: this command needs matplotlib: pip install ".[bench]" in the checkout\n'
 
 
 @pytest.mark.skipif(not PEERS.exists(), reason="needs the benchmarks of a checkout")

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 try:
     from tqdm.auto import tqdm as tqdm
 except ImportError:
-    raise ImportError("fastrec.compat.implicit needs tqdm; pip install 'fastrec[compat]'.") from None
+    raise ImportError("fastrec.compat.implicit needs tqdm; pip install tqdm.") from None
 
 from fastrec import _check, _threads
 from fastrec._types import Array, is_sparse
