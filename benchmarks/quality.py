@@ -4,7 +4,7 @@
     python benchmarks/quality.py --data ml_1m                        # leave-one-out, 99 negatives: HR@10, NDCG@10
     python benchmarks/quality.py --data ml_100k                      # RMSE on a fifth of the ratings, beside cmfrec
     python benchmarks/quality.py --data ml_100k --model biased_mf    # 5-fold RMSE as published; seconds
-    python benchmarks/quality.py --data gowalla --model "EASE"       # those with this in their names; 6.4 GiB
+    python benchmarks/quality.py --data gowalla --model "EASE"       # those with this in their names; 9.6 GiB
     python benchmarks/quality.py --tune 2048                         # ImplicitALS, up to so many factors; 18 minutes
     python benchmarks/quality.py --blocks 1 16                       # BPR, WARP, BiasedMF: blocks; minutes
     python benchmarks/quality.py --weights 0 .5 1 --data ml_1m       # BPR: users' weights, any data; minutes
