@@ -16,11 +16,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import real_data
 import scipy.sparse as sp
 
 import fastrec
 from fastrec import _threads
-from fastrec.cli.bench import data, machine
+from fastrec.cli.bench import machine
 from fastrec.cli.bench.pairs import Job, interleaved
 
 ONE_BY_ONE = 200  # small calls: their sum is long enough to be timed
@@ -172,7 +173,7 @@ CASES = {
 
 @functools.cache
 def loaded(name: str = "") -> sp.csr_matrix:
-    return sp.csr_matrix(data.load(name or loaded.name))  # type: ignore[attr-defined]
+    return sp.csr_matrix(real_data.matrix(name or loaded.name))  # type: ignore[attr-defined]
 
 
 def beside_the_library(names: list[str], n_threads: int, n_pairs: int) -> None:

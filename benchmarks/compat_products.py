@@ -18,11 +18,12 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
+import real_data
 from scipy.sparse import csr_array, csr_matrix
 
 import fastrec
 from fastrec import _threads
-from fastrec.cli.bench import data, machine
+from fastrec.cli.bench import machine
 from fastrec.cli.bench.agreement import best_of_rows, same_ranking
 from fastrec.cli.bench.operations import DEFAULT_SIZES, OPERATIONS
 from fastrec.cli.bench.pairs import Job, interleaved
@@ -148,7 +149,7 @@ def main() -> None:
     asked = parser.parse_args()
     n_threads = _threads.resolve(asked.threads)
     machine.set_thread_variables(n_threads)
-    user_items = data.load(asked.data)
+    user_items = real_data.matrix(asked.data)
     for name in asked.case or CASES:
         print(measure(name, user_items, n_threads, asked.pairs), flush=True)
     print(machine.describe(machine.facts(n_threads)))

@@ -4,7 +4,7 @@
     python benchmarks/quality.py --data ml_1m                        # leave-one-out, 99 negatives: HR@10, NDCG@10
     python benchmarks/quality.py --data ml_100k                      # RMSE on a fifth of the ratings, beside cmfrec
     python benchmarks/quality.py --data ml_100k --model biased_mf    # 5-fold RMSE as published; seconds
-    python benchmarks/quality.py --data gowalla --model "EASE"       # those with this in their names; 6.4 GiB
+    python benchmarks/quality.py --data gowalla --model "EASE"       # those with this in their names; 9.6 GiB
     python benchmarks/quality.py --tune 2048                         # ImplicitALS, up to so many factors; 18 minutes
     python benchmarks/quality.py --blocks 1 16                       # BPR, WARP, BiasedMF: blocks; minutes
     python benchmarks/quality.py --weights 0 .5 1 --data ml_1m       # BPR: users' weights, any data; minutes
@@ -29,20 +29,18 @@ factors bear more. What is best with most factors is fitted on all of it, and lo
 
 import argparse
 import importlib.util
-import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import real_data
 import scipy.sparse as sp
 
 import fastrec
 from fastrec import _blocks
 from fastrec.evaluation import ndcg_at_k, recall_at_k, rmse
 
-FALLBACK = Path(__file__).parents[2] / "shared" / "data"
 PUBLISHED = "gowalla", "ml_1m", "ml_100k"
 SEEDS = 3  # of --blocks and --weights
 DRAWS, LEAST_FACTORS, TUNED_EPOCHS = 16, 512, 8  # of --tune
@@ -66,13 +64,9 @@ class Trial(NamedTuple):
     published: str = ""
 
 
-def data(name: str) -> Any:
-    return np.load(Path(os.environ.get("FASTREC_DATA", FALLBACK)) / f"{name}.npz", allow_pickle=False)
-
-
 def split(name: str) -> Task:
     """A data set with a published split, with ones."""
-    with data(name) as file:
+    with real_data.fields(name) as file:
         shape = int(file["n_users"]), int(file["n_items"])
         train, test = (_ones(file["user"][chosen], file["item"][chosen], shape)
                        for chosen in (file["split"] == 0, file["split"] == 1))  # fmt: skip
@@ -184,7 +178,7 @@ def ml_1m(n_users: int) -> Iterator[Trial]:
 
 def held_out(name: str) -> tuple[sp.csr_matrix, Any, Any, Any]:
     """Ratings to learn from, and users, items and ratings of a fifth that is held out."""
-    with data(name) as file:
+    with real_data.fields(name) as file:
         shape = int(file["n_users"]), int(file["n_items"])
         users, items, values = (file[field] for field in ("user", "item", "value"))
     hidden = np.random.default_rng(0).random(len(values)) < 0.2
@@ -247,7 +241,7 @@ def compare_ratings(name: str, model: str) -> None:
 
 
 def cross_validate(name: str, model: str) -> None:
-    with data(name) as file:
+    with real_data.fields(name) as file:
         shape = int(file["n_users"]), int(file["n_items"])
         users, items, values = (file[field] for field in ("user", "item", "value"))
     fold = np.random.default_rng(0).permutation(len(values)) % 5
@@ -288,7 +282,7 @@ def compare_blocks(numbers: list[int]) -> None:
 
 def compare_weights(name: str, powers: list[float]) -> None:
     """Samples that weigh as the number of their user's to the power -p, 1 in the mean, a fifth hidden."""
-    with data(name) as file:
+    with real_data.fields(name) as file:
         shape = int(file["n_users"]), int(file["n_items"])
         users, items = _ones(file["user"], file["item"], shape).nonzero()
     hidden = np.random.default_rng(0).random(len(users)) < HIDDEN

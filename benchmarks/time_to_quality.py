@@ -12,7 +12,9 @@ import statistics
 import time
 from functools import partial
 
-from fastrec.cli.bench import data, machine
+import real_data
+
+from fastrec.cli.bench import machine
 from fastrec.cli.bench.agreement import objective
 from fastrec.cli.bench.operations import ALS, OPERATIONS, Sizes
 from fastrec.cli.bench.peers import COMPARED
@@ -29,7 +31,7 @@ def timed(call):
 
 
 def main(options):
-    user_items = data.load(options.data)
+    user_items = real_data.matrix(options.data)
     inputs = {**OPERATIONS["implicit_als"].inputs(user_items, Sizes(n_factors=options.n_factors)), "n_epochs": EPOCHS}
     compared = COMPARED["implicit_als"]
     loss_of = partial(objective, user_items, alpha=ALS["alpha"], regularization=ALS["regularization"])

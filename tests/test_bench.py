@@ -247,6 +247,19 @@ def test_operations_say_what_does_not_suit_them():
         (["--growth", "--sizes", "0"], "sizes: expected millions of interactions"),
         (["--growth", "--sizes", "x"], "'x'"),
         (["--growth", "--chart", "a.svg"], "chart: expected a comparison with peers"),
+        (["--growth", "--data", "nope.csv", "--pairs", "3"], "data: expected it without --growth, which draws its own"),
+        (["--growth", "--pairs", "3"], "pairs: expected it without --growth"),
+        (["--growth", "--smoke"], "smoke: expected it without --growth"),
+        (["--growth", "--thread-scaling"], "growth: expected it without --thread-scaling"),
+        (["--thread-scaling", "--data", "small"], "data: expected it without --thread-scaling"),
+        (
+            ["--thread-scaling", "--peers", "scipy"],
+            "peers: expected it without --thread-scaling, which measures fastrec",
+        ),
+        (
+            ["--smoke", "--data", "medium"],
+            "data: expected it without --smoke, which measures on small, got both; leave",
+        ),
         (["--draw", "a.json", "--json", "b.json"], "json: expected something to measure, got --draw"),
     ],
 )
@@ -265,7 +278,7 @@ def test_no_peer_does_it(capsys):
 def test_without_matplotlib(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert cli.run(["bench", "--chart", "a.svg", *QUICK]) == 1
-    assert capsys.readouterr().err == 'fastrec: this command needs matplotlib: pip install "fastrec[bench]"\n'
+    assert capsys.readouterr().err == 'fastrec: this command needs matplotlib: pip install ".[bench]" in the checkout\n'
 
 
 @pytest.mark.skipif(not PEERS.exists(), reason="needs the benchmarks of a checkout")

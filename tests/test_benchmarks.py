@@ -8,7 +8,9 @@ once: it must run, and three threads must give what one and all of them give.
 """
 
 import importlib.util
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -103,6 +105,15 @@ def test_unknown_data_are_named(monkeypatch, tmp_path):
     np.testing.assert_array_equal(data.load("tiny").toarray(), [[0, 3], [0, 0]])
     with pytest.raises(ValueError, match="small, medium, large, tiny, got 'huge'"):
         data.load("huge")
+
+
+@pytest.mark.skipif(cases is None, reason="needs the benchmarks of a checkout")
+@pytest.mark.parametrize("script", ["compat.py", "compat_products.py", "quality.py", "time_to_quality.py"])
+def test_scripts_without_data_say_so(script, tmp_path):
+    command, environment = [sys.executable, CASES_FILE.parent / script], {**os.environ, "FASTREC_DATA": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"data: expected .*gowalla.* FASTREC_DATA.*\n", done.stderr), done.stderr
 
 
 # ---- the checks, which must be able to fail -------------------------------------------------------------------------

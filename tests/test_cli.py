@@ -202,7 +202,7 @@ def test_wrong_command_line(arguments, parts, capsys):
 def test_missing_extra(module, tmp_path):
     shadow = f"raise ModuleNotFoundError(\"No module named '{module}'\", name='{module}')"
     (tmp_path / f"{module}.py").write_text(shadow)
-    assert_one_line(command("demo", cwd=tmp_path), 1, module, 'pip install "fastrec[demo]"')
+    assert_one_line(command("demo", cwd=tmp_path), 1, module, 'pip install ".[demo]" in the checkout')
 
 
 def test_a_bug_is_not_hidden(tmp_path):

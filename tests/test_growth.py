@@ -112,8 +112,9 @@ def test_unknown_names():
 @pytest.mark.parametrize(("mode", "sizes"), [("--growth", "0.002,0.004"), ("--thread-scaling", "0.002")])
 def test_command(mode, sizes, tmp_path):
     pytest.importorskip("typer")
+    peers = ["--peers", "scipy"] if mode == "--growth" else []
     command = [sys.executable, "-m", "fastrec", "bench", mode, "--sizes", sizes, "--operation", "item_similarity",
-               "--peers", "scipy", "--threads", "2", "--json", "growth.json"]  # fmt: skip
+               "--threads", "2", "--json", "growth.json", *peers]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
     assert done.returncode == 0, done.stderr
     assert "item_similarity" in done.stdout

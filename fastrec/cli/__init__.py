@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
         if (error.name or "").partition(".")[0] not in _EXTRAS:
             raise
         extra = "bench" if arguments[:1] == ["bench"] else "demo"
-        return _fail(1, f'this command needs {error.name}: pip install "fastrec[{extra}]"')
+        return _fail(1, f'this command needs {error.name}: pip install ".[{extra}]" in the checkout')
     except (KeyboardInterrupt, typer.Abort):
         return _fail(130, "interrupted")
     except Exception as error:

@@ -63,7 +63,8 @@ def bench(
         ),
     ] = None,
     operation: Annotated[
-        list[str] | None, typer.Option(help="With commas, or again. Default: all that suit the data.")
+        list[str] | None,
+        typer.Option(help="With commas, or again; a wrong name lists all. Default: all that suit the data."),
     ] = None,
     peers: Annotated[
         list[str] | None, typer.Option(help="Modules, with commas, or again. Default: all that are installed.")
@@ -72,7 +73,10 @@ def bench(
         int | None,
         typer.Option(min=1, max=1024, help="For everybody. Default: every core that this may use.", show_default=False),
     ] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Times that each side is run, in turn.")] = 7,
+    pairs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Times that each side is run, in turn. Default: 7, or 2.", show_default=False),
+    ] = None,
     n_factors: Annotated[int, typer.Option(min=1, help="Of models, and of what is searched.")] = 64,
     k: Annotated[int, typer.Option("--k", min=1, help="Length of the rankings.")] = 20,
     json: Annotated[Path | None, typer.Option(help="Where to write what is measured.", show_default=False)] = None,
@@ -89,8 +93,10 @@ def bench(
     thread_scaling: Annotated[
         bool, typer.Option("--thread-scaling", help="Seconds of fastrec as the threads grow.")
     ] = False,
-    sizes: Annotated[str, typer.Option(help="Million interactions, for these two.")] = "1,3,10,30",
-    limit: Annotated[float, typer.Option(min=0, help="Seconds that a call may take, for these two; 0: any.")] = 600.0,
+    sizes: Annotated[str, typer.Option(help="Million interactions, for --growth and --thread-scaling.")] = "1,3,10,30",
+    limit: Annotated[
+        float, typer.Option(min=0, help="Seconds that a call may take, for --growth and --thread-scaling; 0: any.")
+    ] = 600.0,
 ) -> None:
     """Compare with other libraries on this machine: answers first, then times.
 
@@ -110,19 +116,47 @@ def bench(
             raise ValueError("json: expected something to measure, got --draw, which shows what was; leave one out.")
         if chart and (growth or thread_scaling):
             raise ValueError("chart: expected a comparison with peers, got growth or scaling; write --json instead.")
+        _check_together(data=data, smoke=smoke, pairs=pairs, peers=peers, growth=growth, thread_scaling=thread_scaling)
         if draw:
             agree = command.draw(draw, chart)
         elif growth or thread_scaling:
             millions = _millions(sizes)
             command.grow(millions, by_threads=thread_scaling, n_threads=n_threads, limit=limit, json=json, **asked)
         else:
-            data, pairs = ("small", 2) if smoke else (data, pairs)
             agree = command.compare_with_peers(
-                data_name=data, n_threads=n_threads, n_pairs=pairs, json=json, picture=chart, **asked
+                data_name="small" if smoke else data,
+                n_threads=n_threads,
+                n_pairs=pairs or (2 if smoke else 7),
+                json=json,
+                picture=chart,
+                **asked,
             )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     raise typer.Exit(0 if agree else 1)
+
+
+_DRAWS = "draws its own data, of --sizes"
+_REPEATS = "repeats what is short by itself"
+_AT_ODDS = (  # an option, and another that would leave it without a meaning, since it does so
+    ("data", "smoke", "measures on small"),
+    ("data", "growth", _DRAWS),
+    ("data", "thread_scaling", _DRAWS),
+    ("smoke", "growth", _DRAWS),
+    ("smoke", "thread_scaling", _DRAWS),
+    ("pairs", "growth", _REPEATS),
+    ("pairs", "thread_scaling", _REPEATS),
+    ("peers", "thread_scaling", "measures fastrec alone"),
+    ("growth", "thread_scaling", "is another measurement"),
+)
+
+
+def _check_together(**given: Any) -> None:
+    """No option is passed over in silence."""
+    for name, other, why in _AT_ODDS:
+        if given[name] and given[other]:
+            flag = f"--{other.replace('_', '-')}"
+            raise ValueError(f"{name}: expected it without {flag}, which {why}, got both; leave one out.")
 
 
 def _millions(sizes: str) -> list[float]:

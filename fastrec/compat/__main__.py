@@ -28,12 +28,13 @@ def main(arguments: list[str]) -> None:
             _ways_in.patch(library)
         except ValueError as error:
             sys.exit(f"{error}\n{_USAGE}")
+    path = os.path.abspath(script)  # workers look for it from wherever the script has gone
     try:
-        with io.open_code(os.path.abspath(script)) as file:
+        with io.open_code(path) as file:
             code = compile(file.read(), script, "exec")
     except OSError as error:
         sys.exit(f"{script}: expected a script, got an error: {error.strerror}\n{_USAGE}")
-    os.environ.update({_worker.LIBRARIES: libraries, _worker.SCRIPT: script})
+    os.environ.update({_worker.LIBRARIES: libraries, _worker.SCRIPT: path})
     sys.argv = arguments[1:]
     sys.path[0] = str(Path(script).resolve().parent)
     script_itself = ModuleType("__main__")

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import inspect
 import io
+import itertools
 import pickle
 import runpy
 import warnings
@@ -858,6 +859,17 @@ def test_numbers_of_items(fitted):
             with pytest.raises(error, match=r"^N: expected an integer of at least 1"):
                 one.recommend(3, user_items[3], wrong)
     np.testing.assert_array_equal(model.similar_items(3, 2.0)[0], model.similar_items(3, 2)[0])
+    metrics = (evaluation.precision_at_k(model, user_items, user_items, K=k, **QUIET) for k in (5.0, 5))
+    assert next(metrics) == next(metrics)
+    splits = (evaluation.leave_k_out_split(user_items, K=k, random_state=0)[1] for k in (2.0, 2))
+    assert (next(splits) != next(splits)).nnz == 0
+    for call in (evaluation.precision_at_k, lambda m, x, y, K, **_: evaluation.leave_k_out_split(x, K)):  # noqa: N803
+        with pytest.raises(TypeError, match=r"^K: expected an integer of at least 1, got 1.5"):
+            call(model, user_items, user_items, K=1.5, **QUIET)
+    for n_threads in (2.0, np.float32(2), True, 2000):
+        CosineRecommender(4, num_threads=n_threads).fit(user_items, **QUIET)
+    with pytest.raises(TypeError, match=r"^num_threads: expected an integer of at least 0, got 2.5"):
+        CosineRecommender(4, num_threads=2.5).fit(user_items, **QUIET)
     for wrong, error in ((0, ValueError), (2.5, TypeError), ("a", TypeError)):
         with pytest.raises(error, match=r"^K: expected an integer of at least 1"):
             CosineRecommender(wrong).fit(user_items, **QUIET)
@@ -993,6 +1005,44 @@ def test_neighbours_neither_return_what_was_seen_nor_more_than_asked():  # issue
         ids, _ = model.recommend(user, user_items[user], N=3, filter_items=[0, 1])
         assert len(ids) <= 3
         assert not set(ids) & {0, 1, *user_items[user].indices}
+
+
+def test_padding_of_earlier_results_leaves_out_nothing(fitted):  # theirs count from the end
+    model, user_items = fitted
+    neighbours = CosineRecommender(K=6)
+    neighbours.fit(user_items, **QUIET)
+    earlier = np.array([[3, 4, -1], [5, -1, -1]])
+    for call in (
+        lambda **options: model.recommend(2, user_items[2], **options),
+        lambda **options: model.recommend([2, 3], user_items[[2, 3]], **options),
+        lambda **options: model.similar_items(2, **options),
+        lambda **options: neighbours.recommend(2, user_items[2], **options),
+        lambda **options: neighbours.recommend([2, 3], user_items[[2, 3]], **options),
+        lambda **options: neighbours.similar_items(2, **options),
+    ):
+        for left_out, alone in ((earlier.ravel(), [3, 4, 5]), ([-1], None), ([-100], []), (earlier, [3, 4, 5])):
+            for got, expected in zip(call(filter_items=left_out), call(filter_items=alone), strict=True):
+                np.testing.assert_array_equal(got, expected)
+    found, _ = model.similar_users(2, N=20, filter_users=[-1, 4])
+    assert set(found) == {-1, *range(20)} - {4}
+    with pytest.raises(IndexError, match=r"^filter_users: some ids are not in the model, which has 0 to 19"):
+        model.similar_users(2, filter_users=[1000])
+
+
+def test_duplicates_and_zeros_are_no_documents():
+    entries = np.array([1.0, 2.0, 3.0, 0.0]), np.array([0, 0, 1, 2]), np.array([0, 2, 4, 4])
+    twice, once = csr_matrix(entries, shape=(3, 4)), csr_matrix(([3.0, 3.0], [0, 1], [0, 1, 2, 2]), shape=(3, 4))
+    for name in WEIGHTS:
+        weights = [getattr(ours.nearest_neighbours, name)(counts) for counts in (twice, once)]
+        np.testing.assert_array_equal(weights[0].data, weights[1].data)
+        by_columns = getattr(ours.nearest_neighbours, name)(interactions(np.random.default_rng(0)).tocsc())
+        assert (np.diff(by_columns.row) >= 0).all()
+    model = ItemItemRecommender(K=5)
+    model.fit(twice, **QUIET)
+    assert model.similarity.toarray()[:2, :2].tolist() == [[9, 0], [0, 9]]
+    model.fit(interactions(np.random.default_rng(1)), **QUIET)
+    for first, last in itertools.pairwise(model.similarity.indptr):
+        assert (np.diff(model.similarity.data[first:last]) <= 0).all()
 
 
 def test_scores_are_those_of_rank_items(fitted):  # issue 172

@@ -368,8 +368,13 @@ def test_bayesian_shrinkage_of_what_has_no_denominator():
 
 
 def test_a_number_of_threads_that_there_is_not():
-    with pytest.raises(ValueError, match="n_threads"):
+    with pytest.raises(ValueError, match=r"^num_threads: expected an integer of at least 0, got -1; 0 uses every core"):
         ours.cosine(csr_array(np.eye(3)), num_threads=-1, verbose=False)
+
+
+def test_duplicates_are_summed():
+    twice = csr_array(([1.0, 2.0, 3.0, 4.0], [0, 0, 1, 0], [0, 2, 3, 4]), shape=(3, 4))
+    np.testing.assert_array_equal(ours.cosine(twice, verbose=False).toarray(), [[1, 0, 1], [0, 1, 0], [1, 0, 1]])
 
 
 def test_nan_is_an_error():

@@ -268,9 +268,23 @@ def test_columns_that_fit_as_they_are():
     assert ours.sp_matmul(csc_matrix(x), csc_matrix(y)).toarray().tolist() == (x @ y).tolist()
 
 
-def test_no_blocks():
-    with pytest.raises(ValueError, match="at least one"):
-        ours.zip_sp_matmul_topn(2, [])
+def test_blocks_of_a_generator():
+    blocks = [csr_matrix(np.eye(3)), csr_matrix(2 * np.eye(3))]
+    mine = ours.zip_sp_matmul_topn(2, (block for block in blocks))
+    assert (mine != ours.zip_sp_matmul_topn(2, blocks)).nnz == 0
+
+
+@pytest.mark.parametrize(("top_n", "blocks", "error", "message"), [
+    (2, [], ValueError, "C_mats: expected at least one"),
+    (2, iter([]), ValueError, "C_mats: expected at least one"),
+    (2, csr_matrix(np.eye(3)), TypeError, "`C_mats` must be a list of sparse matrices.*pass"),
+    (2, 7, TypeError, "`C_mats` must be a list of sparse matrices, got .*int"),
+    (2, [csr_matrix([[np.nan]])], ValueError, r"C_mats\[0\]: expected"),
+    (0, [csr_matrix(np.eye(3))], ValueError, "top_n: expected an integer of at least 1, got 0"),
+])  # fmt: skip
+def test_wrong_blocks_are_named(top_n, blocks, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        ours.zip_sp_matmul_topn(top_n, blocks)
 
 
 def test_arrays_that_do_not_fit_end_no_process():  # sparse_dot_topn issue 13: segfault

@@ -210,6 +210,29 @@ def test_workers_are_patched_too(tmp_path, way):  # and their workers
     assert done.stdout.split() == 4 * ["fastrec.compat.implicit.nearest_neighbours"]
 
 
+FROM_ELSEWHERE = """
+import multiprocessing, os
+from concurrent.futures import ProcessPoolExecutor  # which gives up where a worker does not start
+from implicit.nearest_neighbours import CosineRecommender
+
+def of_what():
+    return CosineRecommender.__module__
+
+if __name__ == "__main__":
+    os.chdir("elsewhere")
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        print(pool.submit(of_what).result())
+"""
+
+
+def test_workers_find_the_script_from_another_folder(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "script.py").write_text(FROM_ELSEWHERE)
+    done = run(tmp_path, "implicit", "script.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "fastrec.compat.implicit.nearest_neighbours\n"
+
+
 def test_workers_of_a_program_that_patches_at_its_top(tmp_path):
     (tmp_path / "script.py").write_text(f"import fastrec.compat\nfastrec.compat.patch('implicit')\n{WORKERS}")
     command = [sys.executable, "script.py", "spawn"]

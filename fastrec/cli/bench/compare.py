@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager
 from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from fastrec.cli.bench.agreement import Agreement
 from fastrec.cli.bench.operations import DEFAULT_SIZES, OPERATIONS, Inputs, Sizes
 from fastrec.cli.bench.pairs import Job, Pairs, interleaved
 from fastrec.cli.bench.peers import COMPARED
-from fastrec.cli.bench.peers.peer import Peer
+from fastrec.cli.bench.peers.peer import Peer, Run
 
 
 class Outcome(NamedTuple):
@@ -117,10 +116,24 @@ def _outcomes(
 def _ours(operation: str, user_items: csr_array, sizes: Sizes, n_threads: int) -> tuple[Inputs, Job, Any]:
     """Inputs, fastrec's call, and its answer."""
     inputs = OPERATIONS[operation].inputs(user_items, sizes)
-    call = partial(OPERATIONS[operation].call, **OPERATIONS[operation].prepare(inputs), n_threads=n_threads)
-    ours = Job(call, partial(machine.limited, n_threads))
+    ours = job_of_fastrec(operation, inputs, n_threads)
     with ours.around():
         return inputs, ours, COMPARED[operation].answer(inputs, ours.call())
+
+
+def job_of_fastrec(operation: str, inputs: Inputs, n_threads: int) -> Job:
+    """What of a call of fastrec is timed."""
+    call = partial(OPERATIONS[operation].call, **OPERATIONS[operation].prepare(inputs), n_threads=n_threads)
+    return Job(call, partial(machine.limited, n_threads))
+
+
+def job_of_peer(peer: Peer, inputs: Inputs, n_threads: int) -> tuple[Job, Run]:
+    """What of a call of a peer is timed, and the call."""
+    import_module(peer.module)  # what it loads must be there to be limited
+    around = partial(machine.limited, n_threads, one_blas_thread=peer.one_blas_thread)
+    with around():
+        run = peer.prepare(inputs, n_threads)
+    return Job(run.call, around), run
 
 
 def _failure(error: Exception, whose: str = "") -> Agreement:
@@ -136,15 +149,12 @@ def _why_not(peer: Peer, user_items: csr_array) -> str:
 def _against(
     outcome: Outcome, peer: Peer, inputs: Inputs, ours: Job, answer: Any, n_threads: int, n_pairs: int
 ) -> Outcome:
-    around: partial[AbstractContextManager[Any]]
-    around = partial(machine.limited, n_threads, one_blas_thread=peer.one_blas_thread)
     try:
-        import_module(peer.module)  # what it loads must be there to be limited
-        with around():
-            run = peer.prepare(inputs, n_threads)
-            theirs = run.answer(run.call())
+        job, run = job_of_peer(peer, inputs, n_threads)
+        with job.around():
+            theirs = run.answer(job.call())
         agreement = (peer.check or COMPARED[outcome.operation].check)(inputs, answer, theirs, peer.tolerance)
-        pairs = interleaved(ours, Job(run.call, around), n_pairs) if agreement.agrees else None
+        pairs = interleaved(ours, job, n_pairs) if agreement.agrees else None
     except Exception as error:  # a peer's fault must not end the comparison with the others
         agreement, pairs = _failure(error), None
     return outcome._replace(agreement=agreement, pairs=pairs)

@@ -13,8 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec.cli.bench import data, machine
-from fastrec.cli.bench.compare import check_known
+from fastrec.cli.bench.compare import check_known, job_of_fastrec, job_of_peer
 from fastrec.cli.bench.operations import DEFAULT_SIZES, OPERATIONS, Sizes
 from fastrec.cli.bench.pairs import Job, seconds_of
 from fastrec.cli.bench.peers import COMPARED
@@ -266,13 +264,8 @@ def _measure(operation: str, library: str, n_threads: int, limit: float, file: s
 
 def _job(operation: str, library: str, inputs: Any, n_threads: int) -> Job:
     if library == FASTREC:
-        call = partial(OPERATIONS[operation].call, **OPERATIONS[operation].prepare(inputs), n_threads=n_threads)
-        return Job(call, partial(machine.limited, n_threads))
-    peer = _peer(operation, library)
-    import_module(peer.module)  # what it loads must be there to be limited
-    around = partial(machine.limited, n_threads, one_blas_thread=peer.one_blas_thread)
-    with around():
-        return Job(peer.prepare(inputs, n_threads).call, around)
+        return job_of_fastrec(operation, inputs, n_threads)
+    return job_of_peer(_peer(operation, library), inputs, n_threads)[0]
 
 
 def _alarm(seconds: float) -> None:

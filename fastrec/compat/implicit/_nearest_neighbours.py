@@ -9,8 +9,9 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from fastrec import _check
 from fastrec._types import Array, Csr, Pattern
+from fastrec.compat._numbers import threads_of, whole
 from fastrec.compat._ways_in import left_to_original, taken
-from fastrec.compat.implicit.utils import check_csr, threads_of, whole
+from fastrec.compat.implicit.utils import check_csr
 from fastrec.compat.implicit.utils import tqdm as tqdm
 from fastrec.selection import best_of_product
 from fastrec.similarity import item_similarity

@@ -9,6 +9,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from fastrec import _check
 from fastrec._types import Array
+from fastrec.compat._numbers import whole
 from fastrec.compat._ways_in import left_to_original, taken
 from fastrec.compat.implicit.utils import check_random_state, tqdm
 
@@ -56,8 +57,7 @@ def leave_k_out_split(
     random_state : int, Generator, RandomState or None
         Decides everything.
     """
-    if K < 1:
-        raise ValueError(f"K: expected an integer of at least 1, got {K}")
+    K = whole(K, "K")  # noqa: N806
     if not 0.0 <= train_only_size < 1.0:
         raise ValueError(f"train_only_size: expected a number of at least 0 and below 1, got {train_only_size}")
     _check.places(ratings, "ratings")
@@ -112,7 +112,7 @@ def ranking_metrics_at_k(
 
         NaN where nobody has test items.
     """
-    K = _check.integer(K, "K", 1)  # noqa: N806
+    K = whole(K, "K")  # noqa: N806
     _check.places(train_user_items, "train_user_items")
     _check.places(test_user_items, "test_user_items")
     train, test = csr_matrix(train_user_items), csr_matrix(test_user_items)

@@ -14,12 +14,14 @@ from scipy.sparse import coo_matrix, csr_array, csr_matrix
 
 from fastrec import _check
 from fastrec._types import Array, Pattern, TopK
+from fastrec.compat._numbers import threads_of, whole
 from fastrec.compat._ways_in import left_to_original, taken
 from fastrec.compat.implicit._nearest_neighbours import NearestNeighboursScorer, in_float64, most_similar
 from fastrec.compat.implicit._nearest_neighbours import all_pairs_knn as all_pairs_knn
 from fastrec.compat.implicit.cpu.topk import item_ids, left_out
 from fastrec.compat.implicit.recommender_base import Callback, Ranked, RecommenderBase
 from fastrec.compat.implicit.utils import (
+    NO_SCORE,
     NPZ,
     check_csr,
     check_ids,
@@ -27,15 +29,11 @@ from fastrec.compat.implicit.utils import (
     is_scalar,
     not_empty,
     rows_of_each,
-    threads_of,
-    whole,
 )
-from fastrec.models.base import NotFittedError
 from fastrec.weighting import bm25_of, counts_of, normalized, tfidf_of
 
 _LEAST = -float(np.finfo(np.float64).max)  # score of an item of ``items`` that has none
 _L2 = 2  # power of a norm
-_PADDING = -float(np.finfo(np.float32).max)  # score beside id -1
 
 
 class ItemItemRecommender(RecommenderBase):
@@ -60,7 +58,7 @@ class ItemItemRecommender(RecommenderBase):
         self.similarity: Any = None
         self.K = K
         self.num_threads = num_threads
-        self.scorer: NearestNeighboursScorer | None = None
+        self.scorer: Any = None
 
     @taken
     def fit(self, weighted: Any, show_progress: bool = True, callback: Callback | None = None) -> None:
@@ -93,13 +91,12 @@ class ItemItemRecommender(RecommenderBase):
         rows = rows_of_each(user_items, userid, "user_items")
         if filter_items is not None and items is not None:
             raise ValueError("filter_items: expected None beside items, which says all")
-        if self.scorer is None:
-            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
+        self._check_there(self.scorer)
         n_rows, n_items = rows.shape[0], self.similarity.shape[0]
         _check.columns(rows.shape, n_items, "items", "user_items")
         if filter_items is not None:
             listed = np.unique(filter_items)
-            filter_items = listed[(listed >= 0) & (listed < n_items)]
+            filter_items = listed[listed < n_items]
         excluded = left_out(rows if filter_already_liked_items else None, filter_items, n_rows, n_items)
         chosen, allowed, k = None, None, whole(N, "N")
         if items is not None:
@@ -140,8 +137,7 @@ class ItemItemRecommender(RecommenderBase):
             )
         if filter_items is not None and items is not None:
             raise ValueError("filter_items: expected None beside items, which says all")
-        if self.similarity is None:
-            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
+        self._check_there(self.similarity)
         itemid = check_ids(itemid, "itemid")
         if items is not None:
             items = not_empty(items)
@@ -283,13 +279,13 @@ def _with_missing(ids: Array, scores: Array, chosen: Array | None) -> Ranked:
 
 
 def _padded(best: TopK) -> Ranked:
-    best.scores[best.items < 0] = _PADDING
+    best.scores[best.items < 0] = NO_SCORE
     return best.items, best.scores
 
 
 def _stacked(rows: list[Ranked], k: int) -> Ranked:
     """Rows of any length as rows of ``k``."""
-    ids, scores = np.full((len(rows), k), -1, np.int32), np.full((len(rows), k), _PADDING)
+    ids, scores = np.full((len(rows), k), -1, np.int32), np.full((len(rows), k), NO_SCORE)
     for place, (found, of_found) in enumerate(rows):
         ids[place, : len(found)], scores[place, : len(found)] = found[:k], of_found[:k]
     return ids, scores

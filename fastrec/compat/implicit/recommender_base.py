@@ -12,6 +12,7 @@ import numpy as np
 from fastrec._types import Array
 from fastrec.compat._ways_in import left_to_original, level_of_caller
 from fastrec.compat.implicit.utils import NPZ, file_of
+from fastrec.models.base import NotFittedError
 
 Ranked = tuple[Array, Array]
 Callback = Callable[..., Any]
@@ -62,7 +63,7 @@ class RecommenderBase(metaclass=ABCMeta):
         filter_already_liked_items : bool
             Leave out what is stored in a user's row.
         filter_items : array_like of int, optional
-            Items to leave out for everybody.
+            Items to leave out for everybody; ids below 0 are passed over, as those that end earlier results.
         recalculate_user : bool
             Make factors from the rows given, for models that can.
         items : array_like of int, optional
@@ -85,7 +86,7 @@ class RecommenderBase(metaclass=ABCMeta):
         N : int
             How many.
         filter_users : array_like of int, optional
-            Users to leave out.
+            Users to leave out, as ``filter_items`` of `recommend`.
         users : array_like of int, optional
             The only users to rank; not together with ``filter_users``.
 
@@ -118,7 +119,7 @@ class RecommenderBase(metaclass=ABCMeta):
         item_users : csr_matrix, shape (number of items named, n_users), optional
             A row for each of them, in their order.
         filter_items : array_like of int, optional
-            Items to leave out.
+            Items to leave out, as in `recommend`.
         items : array_like of int, optional
             The only items to rank; not together with ``filter_items``.
 
@@ -156,6 +157,11 @@ class RecommenderBase(metaclass=ABCMeta):
             items=selected_items,
             filter_already_liked_items=False,
         )
+
+    def _check_there(self, *learned: Any) -> None:
+        """What a fit sets is there."""
+        if any(one is None for one in learned):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
 
     @staticmethod
     def _check_numbers(user_items: Any) -> None:

@@ -14,15 +14,15 @@ from scipy.sparse import csr_matrix
 try:
     from tqdm.auto import tqdm as tqdm
 except ImportError:
-    raise ImportError("fastrec.compat.implicit needs tqdm; pip install 'fastrec[compat]'.") from None
+    raise ImportError("fastrec.compat.implicit needs tqdm; pip install tqdm.") from None
 
-from fastrec import _check, _threads
+from fastrec import _check
 from fastrec._types import Array, is_sparse
 from fastrec.compat._ways_in import left_to_original, level_of_caller
 
 NPZ = ".npz"
 log = logging.getLogger("implicit")
-_NO_SCORE = -float(np.finfo(np.float32).max)  # beside id -1
+NO_SCORE = -float(np.finfo(np.float32).max)  # beside id -1
 
 
 class ParameterWarning(Warning):
@@ -87,13 +87,6 @@ def stored_parameters(model: Any, names: Iterable[str]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def threads_of(num_threads: int) -> int:
-    """A number of threads, of which 0 stands for all cores."""
-    if num_threads:
-        _check.integer(num_threads, "num_threads", 0, fix="0 uses every core there is")
-    return _threads.resolve(num_threads or None)
-
-
 def is_scalar(ids: Any) -> bool:
     """Whether one user or item was named, and not a list."""
     return isinstance(ids, int | np.integer) or np.ndim(ids) == 0
@@ -116,13 +109,6 @@ def not_empty(ids: Any, name: str = "items") -> Array:
     if chosen.size == 0:
         raise ValueError(f"{name}: expected at least one id, got an empty list")
     return chosen
-
-
-def whole(value: Any, name: str) -> int:
-    """A number of at least 1, which may have come as a float."""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        value = int(value)
-    return _check.integer(value, name, 1)
 
 
 def rows_of_each(matrix: Any, ids: Any, what: str) -> Any:
@@ -150,7 +136,7 @@ def _batch_call(
 ) -> tuple[Array, Array]:
     """Call a function of one id for each of many; what it gives too few of ends in id -1."""
     out_ids = np.full((len(ids), N), -1, id_dtype)
-    out_scores = np.full((len(ids), N), _NO_SCORE, score_dtype)
+    out_scores = np.full((len(ids), N), NO_SCORE, score_dtype)
     of_each = next((name for name in ("user_items", "item_users") if kwargs.get(name) is not None), None)
     rows = kwargs.pop(of_each) if of_each else None
     for place, one in enumerate(ids):
@@ -175,7 +161,7 @@ def _filter_items_from_results(
     first = np.argsort(~kept, axis=1, kind="stable")[:, :N]
     left_ids, left_scores = np.take_along_axis(ids, first, 1), np.take_along_axis(scores, first, 1)
     gone = ~np.take_along_axis(kept, first, 1)
-    left_ids[gone], left_scores[gone] = -1, _NO_SCORE
+    left_ids[gone], left_scores[gone] = -1, NO_SCORE
     return left_ids, left_scores
 
 

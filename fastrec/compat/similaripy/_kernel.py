@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 
-from fastrec import _check, _threads
+from fastrec import _check
 from fastrec._measures import Measure, Metric, Parameters, Statistics, Terms
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr, Ids, Pattern, is_sparse, rows_among_empty_ones
+from fastrec.compat._numbers import threads_of, whole
 from fastrec.selection import best_of_product
 from fastrec.similarity import Options, most_similar
 
@@ -74,9 +75,9 @@ def similarities(
         operator.index(block_size)
     weights = weights.checked(n_rows, n_columns)
     shrink = {kind: _check.real(value, "shrink") for kind, value in shrink.items()}
-    n_threads = _threads.resolve(_whole(num_threads, "num_threads") or None)
+    n_threads = threads_of(num_threads)
     options = Options(
-        k=_check.integer(_whole(k, "k"), "k", 1),
+        k=whole(k, "k"),
         measure=_measure(weights, **shrink),
         threshold=_just_below(_check.real(threshold, "threshold")),
         binary=bool(binary),
@@ -221,11 +222,6 @@ def check_matrices(matrix1: Any, matrix2: Any, format_output: str) -> tuple[int,
     if format_output not in ("coo", "csr"):
         raise ValueError(f"format_output must be 'coo' or 'csr', got {format_output!r}")
     return n_rows, n_rows if matrix2 is None else matrix2.shape[1]
-
-
-def _whole(value: Any, name: str) -> Any:
-    """A whole number that came as a float."""
-    return int(value) if isinstance(value, float | bool | np.bool_) and value == int(value) else value
 
 
 def _just_below(threshold: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 
 from fastrec import _check, _machine
 from fastrec._types import is_sparse
+from fastrec.compat._numbers import threads_of
 from fastrec.compat._ways_in import left_to_original, level_of_caller, taken
 from fastrec.compat.sparse_dot_topn._product import product
 from fastrec.compat.sparse_dot_topn.types import assert_idx_dtype, assert_supported_dtype, ensure_compatible_dtype
@@ -96,14 +97,14 @@ def sp_matmul_topn(
 
 
 @taken
-def zip_sp_matmul_topn(top_n: int, C_mats: Sequence[Any]) -> csr_matrix:
+def zip_sp_matmul_topn(top_n: int, C_mats: Iterable[Any]) -> csr_matrix:
     """Largest ``top_n`` entries of every row of matrices that stand side by side.
 
     Parameters
     ----------
     top_n : int, at least 1
         Entries kept a row.
-    C_mats : list of sparse matrices in CSR, CSC or COO
+    C_mats : iterable of sparse matrices in CSR, CSC or COO
         What `sp_matmul_topn` gave of A and each block of columns of B, with this ``top_n`` or a larger one.
 
     Returns
@@ -116,11 +117,18 @@ def zip_sp_matmul_topn(top_n: int, C_mats: Sequence[Any]) -> csr_matrix:
     TypeError, ValueError
         An argument is not as described, or numbers of rows differ.
     """
-    for block in C_mats:
+    if is_sparse(C_mats) or not isinstance(C_mats, Iterable):
+        raise TypeError(f"`C_mats` must be a list of sparse matrices, got `{type(C_mats)}`; pass [C] for one")
+    blocks, kept = list(C_mats), _check.integer(operator.index(top_n), "top_n", 1)
+    for block in blocks:
         _check_format(block, "C")
-    if len({block.shape[0] for block in C_mats}) > 1:
+    if len({block.shape[0] for block in blocks}) > 1:
         raise ValueError("Each `C` in `C_mats` should have the same number of rows.")
-    best = merge_top_k_products(C_mats, operator.index(top_n))
+    try:
+        best = merge_top_k_products(blocks, kept)
+    except (TypeError, ValueError):
+        _check.column_blocks(blocks, "C_mats")  # raises the same by the name that it has here
+        raise
     return csr_matrix((best.data, best.indices, best.indptr), shape=best.shape)
 
 
@@ -198,7 +206,5 @@ def _check_format(matrix: Any, name: str) -> None:
 
 
 def _threads_of(n_threads: int | None) -> int:
-    if not n_threads:
-        return 1
-    n = operator.index(n_threads)
-    return max(1, _machine.usable_cores() - 1) if n < 0 else min(n, 1024)
+    n = operator.index(n_threads or 1)
+    return threads_of(n if n > 0 else max(1, _machine.usable_cores() - 1), "n_threads")

@@ -11,8 +11,8 @@ from fastrec import _check
 from fastrec._least_squares import Fixed, Side, gram_matrix, losses_of_entries, solve
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
+from fastrec.compat._numbers import threads_of
 from fastrec.compat._ways_in import left_to_original, taken
-from fastrec.compat.implicit.utils import threads_of
 
 _FEW_ROWS = 64  # which are solved directly sooner than a basis for all factors is found
 _DIRECTLY = 0.0

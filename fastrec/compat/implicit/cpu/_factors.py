@@ -58,6 +58,14 @@ def own(model: Any, name: str) -> Any:
     return vars(model).get(name)
 
 
+def own_of_size(model: Any, name: str, n_rows: int, width: int, of_width: str) -> Any:
+    """The factors that a fit goes on from, which must be of its users or items, and as many."""
+    factors = own(model, name)
+    _check.same_size(n_rows, "user_items", len(factors), name, f"{name.removesuffix('_factors')}s")
+    _check.same_size(width, of_width, factors.shape[1], name, "columns")
+    return factors
+
+
 def take(model: Any, name: str, factors: Array) -> None:
     """Give a model factors that nobody else has."""
     kept(model).indexes.pop(name, None)

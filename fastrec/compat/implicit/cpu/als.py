@@ -14,9 +14,10 @@ from scipy.sparse import csr_array
 from fastrec import _check
 from fastrec._least_squares import Fixed, Solutions, solve
 from fastrec._types import Array
+from fastrec.compat._numbers import threads_of
 from fastrec.compat._ways_in import left, left_to_original, taken
 from fastrec.compat.implicit.cpu import _als
-from fastrec.compat.implicit.cpu._factors import own, take
+from fastrec.compat.implicit.cpu._factors import own, own_of_size, take
 from fastrec.compat.implicit.cpu.matrix_factorization_base import MatrixFactorizationBase
 from fastrec.compat.implicit.cpu.topk import item_ids
 from fastrec.compat.implicit.recommender_base import Callback
@@ -28,7 +29,6 @@ from fastrec.compat.implicit.utils import (
     log,
     rows_of_each,
     stored_parameters,
-    threads_of,
     tqdm,
 )
 from fastrec.compat.implicit.utils import nonzeros as nonzeros
@@ -278,12 +278,10 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
 
     def _start(self, shape: tuple[int, int], rs: np.random.Generator) -> None:
         """Draw the factors that there are none of; the others must be of these users and items."""
-        for name, n_rows, of in (("user_factors", shape[0], "users"), ("item_factors", shape[1], "items")):
+        for name, n_rows in zip(("user_factors", "item_factors"), shape, strict=True):
             if own(self, name) is None:
                 take(self, name, rs.random((n_rows, self.factors), dtype=self.dtype) * _START_SCALE)
-            known = own(self, name)
-            _check.same_size(n_rows, "user_items", len(known), name, of)
-            _check.same_size(self.factors, "factors", known.shape[1], name, "columns")
+            own_of_size(self, name, n_rows, self.factors, "factors")
         self._forget_derived()
 
     def _take(self, user_factors: Array, item_factors: Array) -> None:

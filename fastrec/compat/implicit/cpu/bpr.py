@@ -10,11 +10,12 @@ from numpy.typing import DTypeLike
 import fastrec
 from fastrec import _check
 from fastrec._types import Array
+from fastrec.compat._numbers import threads_of
 from fastrec.compat._ways_in import left, left_to_original, taken
-from fastrec.compat.implicit.cpu._factors import own, take
+from fastrec.compat.implicit.cpu._factors import own, own_of_size, take
 from fastrec.compat.implicit.cpu.matrix_factorization_base import MatrixFactorizationBase
 from fastrec.compat.implicit.recommender_base import Callback, ModelFitError
-from fastrec.compat.implicit.utils import check_csr, check_random_state, stored_parameters, threads_of, tqdm
+from fastrec.compat.implicit.utils import check_csr, check_random_state, stored_parameters, tqdm
 from fastrec.compat.implicit.utils import log as log
 
 
@@ -121,9 +122,7 @@ class BayesianPersonalizedRanking(MatrixFactorizationBase):
                 if name == "user_factors":
                     drawn[:, -1] = 1
                 take(self, name, drawn)
-            known = own(self, name)
-            _check.same_size(len(lengths), "user_items", len(known), name, f"{name[:4]}s")
-            _check.same_size(width, "factors + 1", known.shape[1], name, "columns")
+            own_of_size(self, name, len(lengths), width, "factors + 1")
 
     def _hand_over(self, learner: fastrec.BPR) -> None:
         """Let the learner go on from the factors that there are."""

@@ -11,11 +11,12 @@ from numpy.typing import DTypeLike
 
 import fastrec
 from fastrec import _check
+from fastrec.compat._numbers import threads_of
 from fastrec.compat._ways_in import left_to_original, taken
-from fastrec.compat.implicit.cpu._factors import own, take
+from fastrec.compat.implicit.cpu._factors import own, own_of_size, take
 from fastrec.compat.implicit.cpu.matrix_factorization_base import MatrixFactorizationBase
 from fastrec.compat.implicit.recommender_base import Callback, ModelFitError
-from fastrec.compat.implicit.utils import check_csr, check_random_state, stored_parameters, threads_of, tqdm
+from fastrec.compat.implicit.utils import check_csr, check_random_state, stored_parameters, tqdm
 from fastrec.compat.implicit.utils import log as log
 
 # implicit draws at most factors + 2 negatives a row, whatever neg_prop says, and does not look whether the row has
@@ -115,11 +116,10 @@ class LogisticMatrixFactorization(MatrixFactorizationBase):
             return
         for side, own_bias in (("user", _ONES_OF_ITEMS), ("item", _ONES_OF_USERS)):
             name = f"{side}_factors"
-            known, drawn = own(self, name), getattr(learner, f"{name}_")
-            _check.same_size(len(drawn), "user_items", len(known), name, f"{side}s")
-            _check.same_size(self.factors + 2, "factors + 2", known.shape[1], name, "columns")
-            setattr(learner, f"{name}_", np.ascontiguousarray(known[:, :-2], np.float32))
-            setattr(learner, f"{side}_biases_", np.ascontiguousarray(known[:, own_bias], np.float32))
+            n_rows = len(getattr(learner, f"{name}_"))
+            factors = own_of_size(self, name, n_rows, self.factors + 2, "factors + 2")
+            setattr(learner, f"{name}_", np.ascontiguousarray(factors[:, :-2], np.float32))
+            setattr(learner, f"{side}_biases_", np.ascontiguousarray(factors[:, own_bias], np.float32))
 
     def _take(self, learner: fastrec.LogisticMF) -> None:
         users, items = learner.user_factors_, learner.item_factors_

@@ -11,13 +11,13 @@ from scipy.sparse import lil_matrix as lil_matrix
 
 from fastrec import _check
 from fastrec._types import Array, Pattern
+from fastrec.compat._numbers import threads_of, whole
 from fastrec.compat._ways_in import left, left_to_original, level_of_caller, taken
 from fastrec.compat.implicit.cpu._factors import Factors, cosine_index_of, index_of, own
 from fastrec.compat.implicit.cpu.topk import item_ids, left_out, marked, topk
 from fastrec.compat.implicit.recommender_base import Ranked, RecommenderBase
-from fastrec.compat.implicit.utils import check_ids, is_scalar, not_empty, rows_of_each, threads_of, whole
+from fastrec.compat.implicit.utils import check_ids, is_scalar, not_empty, rows_of_each
 from fastrec.item_index import ItemIndex
-from fastrec.models.base import NotFittedError
 
 _BOTH = "{}: expected None beside {}, which says all"
 _LEAST_NORM = 1e-10  # in the place of 0, so that the cosine with a zero vector is 0
@@ -181,7 +181,7 @@ class MatrixFactorizationBase(RecommenderBase):
             cosine_index_of(self, f"{of}_factors", norms),
         )
         n = len(index.items)
-        left_aside = left_out(None, excluded, len(queries), n)
+        left_aside = left_out(None, excluded, len(queries), n, f"filter_{of}s")
         some = None if chosen is None else self._some(chosen, f"{of}s", of)
         allowed, ids_of = None, None
         if some is not None:
@@ -225,8 +225,7 @@ class MatrixFactorizationBase(RecommenderBase):
         return model
 
     def _check_fitted(self) -> None:
-        if self._users is None or self._items is None:
-            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first.")
+        self._check_there(self._users, self._items)
 
     def _check_fit_errors(self) -> None:
         self._check_factors(self._users, self._items)

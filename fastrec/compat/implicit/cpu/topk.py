@@ -9,8 +9,8 @@ from scipy.sparse import csr_array
 
 from fastrec import _check
 from fastrec._types import Array, Pattern, TopK
+from fastrec.compat._numbers import threads_of
 from fastrec.compat._ways_in import left_to_original, taken
-from fastrec.compat.implicit.utils import threads_of
 from fastrec.models.base import union
 from fastrec.selection import best_inner_products
 
@@ -37,7 +37,7 @@ def topk(
     filter_query_items : csr_matrix, shape (n_queries, at most n_items), optional
         What is stored in a query's row is left out.
     filter_items : array_like of int, optional
-        Items to leave out of all rows.
+        Items to leave out of all rows; ids below 0 are passed over, as those that end earlier results.
     num_threads : int
         0: every core that the process may use.
 
@@ -66,9 +66,12 @@ def marked(best: TopK) -> tuple[Array, Array]:
     return best.items, best.scores
 
 
-def left_out(rows: Any, ids: Any, n_rows: int, n_items: int) -> Pattern | None:
-    """What must not be ranked: the entries of each row, and a list for all."""
-    listed = None if ids is None else item_ids(ids, n_items, "filter_items")
+def left_out(rows: Any, ids: Any, n_rows: int, n_items: int, name: str = "filter_items") -> Pattern | None:
+    """What must not be ranked: the entries of each row, and a list for all, whose negative ids are padding."""
+    listed = None
+    if ids is not None:
+        given = np.asarray(ids)
+        listed = item_ids(given[given >= 0] if given.dtype.kind in "iu" else given, n_items, name)
     if rows is None or n_rows == 1:
         lists = [ids for ids in (None if rows is None else rows.indices, listed) if ids is not None]
         shared = lists[0] if len(lists) == 1 else np.concatenate(lists) if lists else None
