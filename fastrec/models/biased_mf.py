@@ -212,6 +212,8 @@ class BiasedMF(RatingModel):
         if self.__sklearn_is_fitted__():
             _check.at_least_as_many(ratings.shape, (self._n_users(), self._n_items()), "user_items")
             known, seed, first = self._known(), self.seed_, self.n_epochs_
+            if not options.biases:
+                known = {name: values for name, values in known.items() if "bias" not in name}
         else:
             seed = _random.seed_of(self.random_state)
         run = Run.of(ratings, known, options, seed)

@@ -298,6 +298,8 @@ class ExplicitALS(RatingModel):
             _check.at_least_as_many(ratings.shape, (self._n_users(), self._n_items()), "user_items")
             of_users = Rows(self.user_factors_, self.user_biases_).with_zero_rows(n_users)
             of_items = Rows(self.item_factors_, self.item_biases_).with_zero_rows(n_items)
+            if not options.biases:
+                of_users.biases[:], of_items.biases[:] = 0, 0
         else:
             of_users = Rows.zeros(n_users, options.n_factors, options.dtype)
             of_items = options.start(None, _random.seed_of(self.random_state), n_items)
@@ -378,7 +380,7 @@ class Options(NamedTuple):
 
     def solved(self, side: Side, fixed: Fixed, fixed_biases: Array) -> Rows:
         """Factors and biases of rows whose ratings still hold the other side's biases."""
-        if self.biases:
+        if fixed_biases.any():  # which there may be without biases of these rows
             side = side._replace(targets=side.targets - fixed_biases[side.weights.indices])
         if self.nonnegative:
             n_factors = fixed.factors.shape[1] - self.biases
