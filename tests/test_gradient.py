@@ -288,6 +288,19 @@ class TestAll:
         assert (model.user_factors_[32] != 0).all()
         assert model.recommend([32], rows[[9]], 3).items.shape == (1, 3)
 
+    @pytest.mark.parametrize("first", ["sgd", "adagrad"])
+    def test_squares_of_who_was_not_learned_from_are_those_of_the_start(self, model_of, first):
+        rows = ratings()
+        model = model_of(optimizer=first).fit(rows).set_params(optimizer="adagrad")
+        model.partial_fit(rows[[3, 9]], users=[3, 32])
+        if first == "sgd" and isinstance(model, fastrec.LogisticMF):  # items have none, so users need none yet
+            assert not hasattr(model, "user_squares_")
+            return
+        assert (model.user_squares_[[3, 32]] > 1).any(axis=1).all()
+        assert (model.user_squares_[30:32] == 1).all()
+        assert first == "adagrad" or (np.delete(model.user_squares_, [3, 32], axis=0) == 1).all()
+        assert (getattr(model, "user_bias_squares_", np.ones(33))[30:32] == 1).all()
+
     @pytest.mark.parametrize(
         ("arguments", "error", "words"),
         [

@@ -21,6 +21,7 @@ from fastrec.models.descent import (
     SAMPLINGS,
     START_OF_SQUARES,
     Callback,
+    before_any_step,
     check_converging,
     check_memory,
     interactions,
@@ -211,8 +212,9 @@ class PairwiseModel(FactorModel):
         run = Run(rows, counts, options, self.seed_, range(self.n_epochs_, self.n_epochs_ + n_epochs))
         learned = self._epochs(run, state, Watch(None, self, n_epochs), callback, False)
         for name in {"user_factors_", "user_squares_"} & set(learned):
-            before = known.get(name, np.zeros((self._n_users(), options.n_factors), np.float32))
-            learned[name] = with_rows(before, ids, learned[name])
+            new = before_any_step(name)
+            before = known.get(name, np.full(self.user_factors_.shape, new, np.float32))
+            learned[name] = with_rows(before, ids, learned[name], new=new)
         return self._learn(learned)
 
     @abstractmethod
