@@ -218,7 +218,7 @@ class Recommender(Estimator):
     def _request(self, users: Any, user_items: Any, *, rows_needed: bool) -> Request:
         ids = None if users is None else _check.ids_at_least_zero(users, "users", unit="users")
         if user_items is None:
-            self._check_rows_not_needed(ids, rows_needed)
+            _check.no_rows_needed(self._why_rows_are_needed(ids, rows_needed))
             assert ids is not None
             return Request(ids, None, len(ids))
         rows = _check.csr(user_items, "user_items", keep_zeros=self._zeros_are_ratings, single=True)
@@ -226,16 +226,15 @@ class Recommender(Estimator):
         _check.row_of_each(rows.shape, n_rows, "users", self._n_items())
         return Request(ids, rows, n_rows)
 
-    def _check_rows_not_needed(self, ids: npt.NDArray[np.int64] | None, rows_needed: bool) -> None:
+    def _why_rows_are_needed(self, ids: npt.NDArray[np.int64] | None, rows_needed: bool) -> str:
+        """The reason, or nothing."""
         if ids is None:
-            why = "users=None means that every row is a new user's"
-        elif rows_needed:
-            why = "exclude_seen and recalculate read it"
-        elif len(ids) and ids.max() >= self._n_users():
-            why = f"user {ids.max()} is new to this model of {self._n_users()} users"
-        else:
-            return
-        raise ValueError(f"user_items: expected a sparse matrix with a row for each of users, got None; {why}.")
+            return "users=None means that every row is a new user's"
+        if rows_needed:
+            return "exclude_seen and recalculate read it"
+        if len(ids) and ids.max() >= self._n_users():
+            return f"user {ids.max()} is new to this model of {self._n_users()} users"
+        return ""
 
 
 class LinearModel(Recommender):

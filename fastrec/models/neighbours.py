@@ -116,7 +116,7 @@ class _WithMetric(NeighbourModel):
 
     def _similar_rows(self, rows: Any, n_threads: int | None, **options: Any) -> csr_array:
         if self.weighting is not None:
-            weigh = _WEIGHTINGS[_check.choice(self.weighting, "weighting", _WEIGHTINGS)]
+            weigh = _WEIGHTINGS[_check.choice(self.weighting, "weighting", _WEIGHTINGS, or_none=True)]
             rows = weigh(rows, n_threads=n_threads)
         return item_similarity(
             rows.T, self.k, metric=self.metric, shrinkage=self.shrinkage, n_threads=n_threads, **options

@@ -75,11 +75,7 @@ class Watch:
     """
 
     def __init__(self, rule: EarlyStopping | None, model: Estimator, n_epochs: int) -> None:
-        if rule is not None and not isinstance(rule, EarlyStopping):
-            raise TypeError(
-                f"early_stopping: expected a fastrec.EarlyStopping, got {rule!r} ({type(rule).__name__}); "
-                "pass fastrec.EarlyStopping(...)."
-            )
+        _check.rule(rule, "early_stopping", EarlyStopping)
         self._rule = rule
         self._model = model
         self._n_epochs = n_epochs
