@@ -8,21 +8,12 @@ import numpy as np
 
 from fastrec._jit.blocks import AHEAD, SLOT, SLOTS, Words, ask_for, first_word, stream, take_pair
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, load, pointer, store, total, zeros
-from fastrec._jit.steps import adapt, adapt_number
+from fastrec._jit.lanes import LANES, fused, load, pointer, store
+from fastrec._jit.steps import adapt, adapt_number, product
 from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)
-
-
-@kernel(part=True)
-def product(x: Any, of_user: Any, y: Any, of_item: Any, width: Any) -> Any:
-    """Of a user's and an item's factors."""
-    dot = zeros()
-    for column in range(0, width, LANES):
-        dot = fused(load(x, of_user + column), load(y, of_item + column), dot)
-    return total(dot)
 
 
 @kernel()
