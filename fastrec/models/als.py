@@ -243,8 +243,7 @@ class ImplicitALS(FoldInModel):
         return ItemUnits.by_popularity(self.popularity_, self.popularity_, options.popularity_exponent)
 
     def _also_known_of_items(self, entries: Entries, ids: Array) -> Learned:
-        popularity = with_rows(self.popularity_[:, None], ids, _lengths(entries)[:, None])
-        return {"popularity_": popularity[:, 0]}
+        return {"popularity_": with_rows(self.popularity_, ids, _lengths(entries))}
 
     def _learn_on(self, entries: Entries, n_epochs: int) -> Self:
         options = self._options_now()._replace(n_epochs=n_epochs)

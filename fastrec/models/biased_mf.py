@@ -263,10 +263,6 @@ class BiasedMF(RatingModel):
             f"{side}_{what}_": there["item_squares_"] for side in _SIDES for what in ("squares", "bias_squares")
         }
         _check.attributes(there, expected)
-        for side, size in zip(_SIDES, (self._n_users(), self._n_items()), strict=True):
-            for name in (f"{side}_squares_", f"{side}_bias_squares_"):
-                if there[name]:
-                    _check.same_size(len(getattr(self, name)), name, size, f"{side}_factors_", "rows")
         _check.integer(self.seed_, "seed_", 0)
         _check.integer(self.n_epochs_, "n_epochs_", 0)
 

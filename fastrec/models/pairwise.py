@@ -320,11 +320,9 @@ class PairwiseModel(FactorModel):
 
     def _check_learned(self) -> None:
         super()._check_learned()
-        for name in ("item_counts_", "item_biases_", "item_squares_", "bias_squares_"):
+        for name in ("item_counts_", "bias_squares_"):
             if hasattr(self, name):
                 _check.same_size(len(getattr(self, name)), name, self._n_items(), "item_factors_", "rows")
-        if hasattr(self, "user_squares_"):
-            _check.same_size(len(self.user_squares_), "user_squares_", self._n_users(), "user_factors_", "rows")
         has_squares, has_biases = hasattr(self, "user_squares_"), hasattr(self, "item_biases_")
         expected = {"item_squares_": has_squares, "bias_squares_": has_squares and has_biases}
         _check.attributes({name: hasattr(self, name) for name in expected}, expected)
