@@ -72,7 +72,7 @@ class ImplicitALS(FoldInModel):
     n_epochs_ : int
         How many those are, when ``fit`` was given ``early_stopping``.
     validation_scores_ : ndarray of float64
-        Every score that ``early_stopping`` looked at.
+        Every value of a callable score that ``early_stopping`` looked at.
 
     Notes
     -----

@@ -172,7 +172,8 @@ class Recommender(Estimator):
         Returns
         -------
         TopK
-            ``items`` int32 and ``scores``, each (len(users), k); equal scores: lower item first.
+            ``items`` int32 and ``scores``, each (len(users), k); equal scores: lower item first. Scores have the dtype
+            of what was learned; those of models of similarities are float64 too where the rows that they read are.
 
         Raises
         ------
@@ -180,6 +181,8 @@ class Recommender(Estimator):
             Before ``fit``.
         TypeError, ValueError
             An argument is not as described, or shapes do not match.
+        MemoryError
+            The answer is larger than the memory available.
 
         Notes
         -----
@@ -334,7 +337,24 @@ class FactorModel(Recommender):
     def similar_users(
         self, users: Any, k: int = 10, *, candidates: Any = None, exclude: Any = None, n_threads: int | None = None
     ) -> TopK:
-        """Users whose factors have the largest cosine with those of each given user: `similar_items` of users."""
+        """Users whose factors have the largest cosine with those of each given user, itself left out.
+
+        Parameters
+        ----------
+        users : int or list of int
+            User ids.
+        k : int, at least 1
+            Rows with fewer candidates end in user -1, score -inf.
+        candidates, exclude : list of user ids, or sparse matrix of shape (len(users), n_users), optional
+            As in `recommend`, of users.
+        n_threads : int, optional
+            Changes speed, never the result. Default: the model's own ``n_threads``.
+
+        Returns
+        -------
+        TopK
+            Each (len(users), k). The cosine with a zero vector is 0.
+        """
         self._check_fitted()
         return self._similar(self.user_factors_, users, "users", k, candidates, exclude, n_threads)
 

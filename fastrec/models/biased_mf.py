@@ -76,7 +76,7 @@ class BiasedMF(RatingModel):
     user_squares_, item_squares_, user_bias_squares_, item_bias_squares_ : ndarray of float32
         Sums of squared gradients, with ``optimizer="adagrad"`` only.
     validation_scores_ : ndarray of float64
-        Every score that ``early_stopping`` looked at.
+        Every value of a callable score that ``early_stopping`` looked at.
 
     Notes
     -----

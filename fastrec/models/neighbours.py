@@ -207,7 +207,7 @@ class UserKNN(_WithMetric):
         users : int or list of int
             User ids.
         k : int, at least 1
-            Rows with fewer neighbours, of which the model keeps its own ``k``, end in user -1, score -inf.
+            Rows with fewer neighbours in ``similarity_`` end in user -1, score -inf.
         candidates, exclude : list of user ids, or sparse matrix of shape (len(users), n_users), optional
             As in `recommend`, of users.
         n_threads : int, optional

@@ -60,7 +60,7 @@ class NMF(FactorModel):
     n_epochs_ : int
         Epochs that the factors have had, when ``fit`` was given ``early_stopping``.
     validation_scores_ : ndarray of float64
-        Every score that ``early_stopping`` looked at.
+        Every value of a callable score that ``early_stopping`` looked at.
 
     Notes
     -----

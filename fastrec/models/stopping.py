@@ -39,8 +39,9 @@ class EarlyStopping:
 
     Notes
     -----
-    The rule itself keeps nothing, so that one serves many fits. The model keeps the scores in ``validation_scores_``,
-    and in ``n_epochs_`` how many epochs it has had: what to ask for when it is fitted again, to all the data.
+    The rule itself keeps nothing, so that one serves many fits. The model keeps the values of a callable score in
+    ``validation_scores_``, and in ``n_epochs_`` how many epochs it has had: what to ask for when it is fitted again, to
+    all the data.
 
     Examples
     --------
