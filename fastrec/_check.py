@@ -276,7 +276,7 @@ def csr(
     as_stored: bool = False,
     n_threads: int = 1,
 ) -> Csr:
-    """A sparse matrix, or a dense one converted, as canonical CSR of finite float32 or float64 values.
+    """A sparse matrix, or a dense one converted, as CSR of finite float32 or float64 values, canonical by default.
 
     ``integers`` lets int32 and int64 stay what they are, ``single`` makes them float32 where that holds them all, so
     that what follows is float32 as `score_dtype` promises. ``overflowed`` also takes inf, ``as_stored`` any order of a
