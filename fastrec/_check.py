@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -70,8 +70,10 @@ def single(value: Any, name: str) -> np.float32:
 
 def of_sides(value: Any, name: str) -> tuple[float, float]:
     """Numbers of at least 0 for users and for items, or one for both."""
-    given = tuple(value) if isinstance(value, list) else value  # which a file makes of a pair
-    of_users, of_items = pair(given, name, "one number, or (users, items)") or (value, value)
+    expected = "one number, or (users, items)"
+    if isinstance(value, list):
+        raise TypeError(_message(name, expected, repr(value), "pass a tuple"))
+    of_users, of_items = pair(value, name, expected) or (value, value)
     return real(of_users, name, 0), real(of_items, name, 0)
 
 
@@ -124,6 +126,13 @@ def callback(value: Any) -> None:
         )
 
 
+def rule(value: Any, name: str, kind: type) -> None:
+    """None, or an instance of a class of ours."""
+    if value is not None and not isinstance(value, kind):
+        expected = f"fastrec.{kind.__name__}"
+        raise TypeError(_message(name, f"a {expected}", f"{value!r} ({type(value).__name__})", f"pass {expected}(...)"))
+
+
 def compiled_function(value: Any, name: str) -> None:
     """A function that numba.njit compiled."""
     if not hasattr(value, "py_func"):
@@ -134,7 +143,7 @@ def compiled_function(value: Any, name: str) -> None:
 def float_dtype(value: Any, name: str) -> np.dtype[Any]:
     """float32 or float64."""
     try:
-        dtype: np.dtype[Any] = np.dtype(value)
+        dtype: np.dtype[Any] = np.dtype("none given" if value is None else value)  # for NumPy None is float64
     except TypeError:
         raise TypeError(_message(name, "float32 or float64", repr(value))) from None
     if dtype not in (np.float32, np.float64) or not dtype.isnative:
@@ -201,20 +210,46 @@ def start(
     values: Any, name: str, shape: tuple[int, int], *, of: str = "item", dtype: npt.DTypeLike = np.float32
 ) -> Array:
     """Factors to start from, which a dtype can hold."""
-    factors = finite(dense(values, name, what=f"{of}s"), name)
-    largest, most = float(np.abs(factors).max(initial=0)), float(np.finfo(dtype).max)
-    if largest > most:
-        raise ValueError(_message(name, f"values of up to {most:g}", f"{largest:g}", "scale them"))
+    factors = holdable(finite(dense(values, name, what=f"{of}s"), name), name, dtype)
     if factors.shape != shape:
         raise ValueError(_message(name, f"{of} factors of shape {shape}", str(factors.shape)))
     return factors
 
 
+def holdable(array: Array, name: str, dtype: npt.DTypeLike) -> Array:
+    """Values that a dtype can hold."""
+    return _up_to(float(np.finfo(dtype).max), array, name)
+
+
 def squarable(array: Array, name: str) -> Array:
     """Values whose squares float32 holds."""
-    largest = float(np.abs(array).max(initial=0))
-    if largest > _MOST_SQUARED:
-        raise ValueError(_message(name, f"values of up to {_MOST_SQUARED:g}", f"{largest:g}", "scale them"))
+    return _up_to(_MOST_SQUARED, array, name)
+
+
+def with_columns(matrix: Array, name: str) -> Array:
+    """At least one column."""
+    if not matrix.shape[1]:
+        raise ValueError(_message(name, "at least 1 column", f"shape {matrix.shape}"))
+    return matrix
+
+
+def dimensions(values: Any, name: str, n: int, expected: str) -> Array:
+    """An array of so many dimensions."""
+    array = array_of(values, name)
+    if array.ndim != n:
+        raise ValueError(_message(name, expected, f"shape {array.shape}"))
+    return array
+
+
+def times(values: Any, name: str) -> Array:
+    """A number or a datetime64 for each."""
+    array = dimensions(values, name, 1, "one time an interaction")
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iufM":
+        raise TypeError(_message(name, "numbers or datetime64", f"dtype {array.dtype}", "convert to seconds"))
+    if array.dtype.kind in "fM" and np.isnan(array).any():
+        raise ValueError(_message(name, "a time for every interaction", "NaN or NaT", "drop those interactions"))
     return array
 
 
@@ -241,7 +276,7 @@ def csr(
     as_stored: bool = False,
     n_threads: int = 1,
 ) -> Csr:
-    """A sparse matrix, or a dense one converted, as canonical CSR of finite float32 or float64 values.
+    """A sparse matrix, or a dense one converted, as CSR of finite float32 or float64 values, canonical by default.
 
     ``integers`` lets int32 and int64 stay what they are, ``single`` makes them float32 where that holds them all, so
     that what follows is float32 as `score_dtype` promises. ``overflowed`` also takes inf, ``as_stored`` any order of a
@@ -392,6 +427,12 @@ def unique_ids(values: Any, name: str) -> npt.NDArray[np.int64]:
 # ---- arguments together ---------------------------------------------------------------------------------------------
 
 
+def same_inner(n_columns: int, first: str, n_rows: int, second: str) -> None:
+    """Two matrices that are multiplied."""
+    if n_columns != n_rows:
+        raise ValueError(f"{first} has {n_columns} columns but {second} has {n_rows} rows; both need the same number.")
+
+
 def same_size(first: int, first_name: str, second: int, second_name: str, of: str) -> None:
     """Two sizes that must be one."""
     if first != second:
@@ -424,6 +465,13 @@ def positive_definite(found: bool, penalty: float, name: str, dtype: np.dtype[An
         expected = f"a penalty that makes user_items' user_items + {name} I positive definite in {dtype}"
         fix = "raise it" + ("" if dtype == np.float64 else ", or use dtype=float64")
         raise ValueError(_message(name, expected, repr(penalty), fix))
+
+
+def solved(unsolved: Array, name: str) -> None:
+    """No row is marked as one for which no solution was found."""
+    if unsolved.any():
+        expected, got = "rows with solutions that float64 can hold", f"row {unsolved.argmax()}, which has none"
+        raise ValueError(_message(name, expected, got, "scale the values"))
 
 
 def not_negative(data: Array, name: str, why: str) -> None:
@@ -504,6 +552,29 @@ def all_ranked(n_ranked: int, n_asked: int, model: str) -> None:
         raise ValueError(_message("estimator", expected, f"{model}, which ranked {n_ranked} of {n_asked}"))
 
 
+def no_rows_needed(why: str) -> None:
+    """Rows of users were left out, and there is no reason why they must not be."""
+    if why:
+        raise ValueError(_message("user_items", "a sparse matrix with a row for each of users", "None", why))
+
+
+def no_shrinkage(shrinkage: float) -> None:
+    """A metric of the caller's own has all that it wants in itself."""
+    if shrinkage:
+        raise ValueError(_message("shrinkage", "0 with a metric of your own", f"{shrinkage:g}", "shrink inside of it"))
+
+
+def metric_not_compiled(name: str, arguments: Sequence[str], error: Exception) -> NoReturn:
+    """A metric of the caller's own has other types than it needs."""
+    expected = f"a function of ({', '.join(arguments)}), all float64, that returns a number"
+    raise TypeError(_message("metric", expected, f"{name}, which does not compile as one: {error}")) from None
+
+
+def metric_failed(what: str, cause: Exception | None = None) -> NoReturn:
+    """A metric of the caller's own did so on a pair."""
+    raise ValueError(f"metric: {what}.") from cause
+
+
 def keywords(given: Collection[str], known: Collection[str], owner: str) -> None:
     """Keyword arguments that belong to the choice that was made."""
     for name in given:
@@ -527,6 +598,13 @@ def attributes(there: dict[str, bool], expected: dict[str, bool]) -> None:
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
+
+
+def _up_to(most: float, array: Array, name: str) -> Array:
+    largest = float(np.abs(array).max(initial=0))
+    if largest > most:
+        raise ValueError(_message(name, f"values of up to {most:g}", f"{largest:g}", "scale them"))
+    return array
 
 
 def _fit_float32(whole: Array) -> bool:

@@ -170,8 +170,11 @@ def solve(side: Side, fixed: Fixed, tol: float, n_threads: int, *, losses: Array
     return Solutions(solutions, basis.vectors)
 
 
-def solve_nonnegative(side: Side, fixed: Fixed, n_bounded: int, n_threads: int) -> Array:
-    """Solve every row with the first ``n_bounded`` factors of its solution not negative: directly, in float64."""
+def solve_nonnegative(side: Side, fixed: Fixed, n_bounded: int, n_threads: int, name: str) -> Array:
+    """Solve every row with the first ``n_bounded`` factors of its solution not negative: directly, in float64.
+
+    ``name`` is what an error calls the arguments.
+    """
     n_rows, n_factors = side.weights.shape[0], fixed.factors.shape[1]
     dtype = fixed.factors.dtype
     n_bytes = float(n_rows) * n_factors * dtype.itemsize + n_threads * 16.0 * n_factors**2
@@ -182,8 +185,7 @@ def solve_nonnegative(side: Side, fixed: Fixed, n_bounded: int, n_threads: int) 
     _dispatch.kernel("nonnegative_solve", dtype)(
         *_operands(side.of_dtype(dtype), fixed.factors), fixed.gram, n_bounded, solutions, unsolved, n_threads
     )
-    if unsolved.any():
-        raise ArithmeticError(f"row {unsolved.argmax()} has no solution that float64 can hold; scale its values.")
+    _check.solved(unsolved, name)
     return solutions
 
 

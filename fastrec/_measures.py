@@ -278,8 +278,7 @@ class Measure(NamedTuple):
         if not isinstance(metric, str) and callable(metric):
             _check.keywords(parameters, (), "a metric of your own")
             _check.compiled_function(metric, "metric")
-            if shrinkage:
-                raise ValueError("shrinkage: expected 0 with a metric of your own, got more; shrink inside of it.")
+            _check.no_shrinkage(shrinkage)
             return cls(_CUSTOM, {}, 0.0, shrinkage_type, metric, _block_of(metric))
         kind = METRICS[_check.choice(metric, "metric", METRICS)]
         if shrinkage:
@@ -328,14 +327,14 @@ class Measure(NamedTuple):
 
     def raise_error(self, facts: dict[str, float]) -> None:
         """Let out what the user's function raised on a pair."""
-        said = ", ".join(f"{name}={value!r}" for name, value in facts.items())
+        call = f"{self.function.__name__}({', '.join(f'{name}={value!r}' for name, value in facts.items())})"
         try:
             answer = self.function.py_func(*facts.values())
         except Exception as error:
-            raise ValueError(f"metric: {self.function.__name__}({said}) raised {error!r}.") from error
+            _check.metric_failed(f"{call} raised {error!r}", error)
         if not isinstance(answer, numbers.Real):
-            raise ValueError(f"metric: {self.function.__name__}({said}) returned {answer!r}, not a number.")
-        raise ValueError(f"metric: {self.function.__name__}({said}) raised an error when compiled, but not in Python.")
+            _check.metric_failed(f"{call} returned {answer!r}, not a number")
+        _check.metric_failed(f"{call} raised an error when compiled, but not in Python")
 
     def _near(self, own: Array, other: Array, stabilized: float, sides: Sequence[Statistics]) -> Array:
         """The second item's term as near scores take it, where they can be had; else nothing (csrc, Measure)."""
@@ -375,7 +374,4 @@ def _block_of(function: Any) -> Any:
     try:
         return block_function(function)
     except TypeError as error:
-        raise TypeError(
-            f"metric: expected a function of ({', '.join(ARGUMENTS)}), all float64, that returns a number, "
-            f"got {function.__name__}, which does not compile as one: {error}"
-        ) from None
+        _check.metric_not_compiled(function.__name__, ARGUMENTS, error)

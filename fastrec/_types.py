@@ -99,7 +99,7 @@ class Explanation(NamedTuple):
 
 
 class Csr(NamedTuple):
-    """A compressed sparse row matrix as the kernels read it: indices ascending and unique in each row."""
+    """A compressed sparse row matrix, each index once in a row: as an operand ascending, as an answer best first."""
 
     data: Array
     indices: Ids
@@ -135,7 +135,10 @@ class Csr(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """Ids for every row, ascending and unique: ids[indptr[r]] up to ids[indptr[r + 1]], or one list for all rows."""
+    """Ids for every row, each once: ids[indptr[r]] up to ids[indptr[r + 1]], or one list for all rows.
+
+    Ascending, but where similarities tell ids as ranks, which may be in any order.
+    """
 
     ids: Ids
     indptr: Offsets

@@ -85,9 +85,9 @@ def als_half_step(
     _check.same_pattern(entry_weights, "weights", entry_targets, "targets")
     _check.not_negative(entry_weights.data, "weights", "weights")
     factors = _check.finite(_check.dense(fixed, "fixed", what="fixed"), "fixed")
-    _check.same_size(entry_weights.shape[1], "weights", len(factors), "fixed", "columns or rows")
-    if factors.shape[1] < 1:
-        raise ValueError(f"fixed: expected at least 1 column, got shape {factors.shape}.")
+    _check.same_inner(entry_weights.shape[1], "weights", len(_check.with_columns(factors, "fixed")), "fixed")
+    for entries, name in ((entry_weights, "weights"), (entry_targets, "targets")):
+        _check.holdable(entries.data, name, factors.dtype)
     unobserved_weight = _check.real(unobserved_weight, "unobserved_weight", 0)
     row_regularization = _check.row_values(regularization, "regularization", entry_weights.shape[0])
     side, other = (
@@ -96,7 +96,7 @@ def als_half_step(
     )
     tol = _check.real(tol, "tol", 0)
     if _check.flag(nonnegative, "nonnegative"):
-        return solve_nonnegative(side, other, factors.shape[1], threads)
+        return solve_nonnegative(side, other, factors.shape[1], threads, "weights, targets and fixed")
     return solve(side, other, tol, threads).upright(threads)
 
 
@@ -140,7 +140,7 @@ def implicit_loss(
     users, items = _check.dense(user_factors, "user_factors"), _check.dense(item_factors, "item_factors")
     _check.same_size(users.shape[1], "user_factors", items.shape[1], "item_factors", "columns")
     _check.same_size(entry_weights.shape[0], "weights", len(users), "user_factors", "rows")
-    _check.same_size(entry_weights.shape[1], "weights", len(items), "item_factors", "columns or rows")
+    _check.same_inner(entry_weights.shape[1], "weights", len(items), "item_factors")
     unobserved_weight = _check.real(unobserved_weight, "unobserved_weight", 0)
     of_users = _check.row_values(user_regularization, "user_regularization", len(users))
     of_items = _check.row_values(item_regularization, "item_regularization", len(items))

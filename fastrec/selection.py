@@ -224,8 +224,7 @@ def sparse_top_k_product(
     threads = _threads.resolve(n_threads)
     threshold = None if threshold is None else _check.real(threshold, "threshold")
     left, right = _check.csr(a, "a", integers=True), _check.csr(b, "b", integers=True)
-    if left.shape[1] != right.shape[0]:
-        raise ValueError(f"a has {left.shape[1]} columns but b has {right.shape[0]} rows; both need the same number.")
+    _check.same_inner(left.shape[1], "a", right.shape[0], "b")
     shown = _check.flag(progress, "progress")
     return best_of_product(left, right, k, threshold=threshold, n_threads=threads, progress=shown).to_scipy()
 

@@ -319,19 +319,11 @@ class _Pairs(NamedTuple):
         by_user = transposed(others, n_threads) if by_user is None else by_user
         factors = by_user._replace(data=second.factors(by_user, measure, n_threads))
         same = others is items and measure.metric.values is None and measure.metric.factors is None
-        n_others = others.shape[0]
-        ids = allowed.ids if allowed is not None and allowed.shared else np.arange(n_others, dtype=np.int32)
-        id_of_rank = ids[_most_first(np.diff(others.indptr)[ids])]
-        rank_of_id = np.full(n_others, -1, np.int32)
-        rank_of_id[id_of_rank] = np.arange(len(ids), dtype=np.int32)
-        kept = factors if len(ids) == n_others else factors.where(rank_of_id[factors.indices] >= 0)
+        id_of_rank, rank_of_id = _ranks(others, allowed)
+        kept = factors if len(id_of_rank) == others.shape[0] else factors.where(rank_of_id[factors.indices] >= 0)
         item_values, user_values, user_weights = _values_of_rows(own, factors, kept, same, measure, n_threads)
-        if measure.metric.values is None and first.is_small_integers() and second.is_small_integers():
-            dtype = np.dtype(np.int32)
-        else:
-            dtype = np.result_type(own.data, factors.data, item_values)
-        values = [own.data, item_values] if same else [own.data, item_values, factors.data, user_values]
-        smallest = min((float(each.min()) for each in values if len(each)), default=1.0)
+        dtype = _common_dtype(measure, (first, second), (own.data, factors.data, item_values))
+        smallest = _smallest(own.data, item_values, *(() if same else (factors.data, user_values)))
         value_bits = _value_bits(kept, smallest) if dtype == np.int32 and not len(user_values) else 0
         by_user = kept._replace(data=kept.data[:0] if len(user_values) else kept.data)
         by_user = relabelled(by_user, rank_of_id, n_threads, value_bits=value_bits)
@@ -343,7 +335,7 @@ class _Pairs(NamedTuple):
         )  # fmt: skip
 
     def ranked(self, pattern: Pattern | None) -> Pattern:
-        """Ranks for ids, without those that have none."""
+        """Ranks for ids, in the order of these and without those that have none."""
         if pattern is None:
             return NO_PATTERN
         ranks = self.rank_of_id[pattern.ids]
@@ -362,6 +354,28 @@ class _Pairs(NamedTuple):
         for name, of_items in zip(("count", "sum", "sumsq"), self.items[:3], strict=True):
             found |= {f"{name}_i": float(of_items[item]), f"{name}_j": float(of_items[other])}
         return {**found, "n_users": float(self.by_item.shape[1])}
+
+
+def _ranks(others: Csr, allowed: Pattern | None) -> tuple[Ids, Ids]:
+    """Which second item has each rank, that of most users first, and each one's rank, -1 where it is not allowed."""
+    n_others = others.shape[0]
+    ids = allowed.ids if allowed is not None and allowed.shared else np.arange(n_others, dtype=np.int32)
+    id_of_rank = ids[_most_first(np.diff(others.indptr)[ids])]
+    rank_of_id = np.full(n_others, -1, np.int32)
+    rank_of_id[id_of_rank] = np.arange(len(ids), dtype=np.int32)
+    return id_of_rank, rank_of_id
+
+
+def _common_dtype(measure: Measure, sides: tuple[_Side, _Side], values: tuple[Array, ...]) -> np.dtype[Any]:
+    """What the kernel computes with: int32 where that is exact."""
+    if measure.metric.values is None and all(side.is_small_integers() for side in sides):
+        return np.dtype(np.int32)
+    return np.result_type(*values)
+
+
+def _smallest(*values: Array) -> float:
+    """The smallest of all, 1 where there is none."""
+    return min((float(each.min()) for each in values if len(each)), default=1.0)
 
 
 def _most_first(numbers: Offsets) -> npt.NDArray[np.intp]:

@@ -239,6 +239,39 @@ def test_numba_kernels_are_sequential_and_release_the_gil():
         assert not options.get("fastmath"), name
 
 
+# ---- errors ---------------------------------------------------------------------------------------------------------
+
+
+OF_ARGUMENTS = {"TypeError", "ValueError", "MemoryError", "ArithmeticError"}
+# Who else raises them, beside the command line and the drop-ins, which have words of their own.
+NOT_OF_ARGUMENTS = {
+    "fastrec.models.files": "what a file holds, which loading tells with the file's name",
+    "fastrec.models.loading": "the file",
+    "fastrec._jit.decorator": "what Numba says of a function, which its caller tells as an error of the argument",
+}
+
+
+def raised(source):
+    """Errors of arguments that a module raises itself."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            what = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            if getattr(what, "id", None) in OF_ARGUMENTS:
+                yield node.lineno
+
+
+def test_errors_of_arguments_are_raised_in_one_module():
+    ours = {m: source for m, source in python_sources().items() if not re.match(r"fastrec\.(cli|compat)\b", m)}
+    raising = {module for module, source in ours.items() if list(raised(source))}
+    assert raising == {"fastrec._check", *NOT_OF_ARGUMENTS}
+
+
+def test_an_error_raised_elsewhere_is_found():
+    source = "def f():\n    try:\n        g()\n    except KeyError:\n        raise ValueError('x') from None\n    raise"
+    assert list(raised(source)) == [5]
+    assert list(raised("raise TypeError\nraise fastrec.NotFittedError('f')")) == [1]
+
+
 # ---- operations -----------------------------------------------------------------------------------------------------
 
 

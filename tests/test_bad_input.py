@@ -3,6 +3,7 @@
 import inspect
 import re
 
+import numba
 import numpy as np
 import pytest
 from scipy.sparse import coo_array, csc_array, csr_array, issparse
@@ -469,7 +470,8 @@ OPTIONS = {
         (VALUE, np.inf),
         (VALUE, (1.0, -1.0)),
         (VALUE, (1.0,)),
-        (VALUE, [1.0] * 3),
+        (TYPE, [1.0, 1.0]),
+        (VALUE, (1.0,) * 3),
     ],
     ("NMF.fit", "l2_regularization"): [*NO_NUMBERS[:5], (VALUE, -0.1), (VALUE, np.nan), (VALUE, (np.inf, 1.0))],
     ("NMF.fit", "n_epochs"): [*NO_INTEGERS, (TYPE, None), (VALUE, -1)],
@@ -653,6 +655,120 @@ def test_empty_products(sizes):
     n_rows, n_inner, n_columns = sizes
     answer = fastrec.sparse_top_k_product(csr_array((n_rows, n_inner)), csr_array((n_inner, n_columns)), 2)
     assert_same(answer, csr_array((n_rows, n_columns)))
+
+
+# ---- messages that said something else ------------------------------------------------------------------------------
+
+
+def explicit(dtype="float32"):
+    return fastrec.ExplicitALS(3, n_epochs=1, random_state=0, dtype=dtype)
+
+
+def half_step(weight, target):
+    return fastrec.als_half_step(csr_array([[weight, 1.0]]), csr_array([[target, 1.0]]), ones(2, 3))
+
+
+SAID = {
+    "init of three parts": (
+        VALUE,
+        "init: expected item factors, or .item factors, item biases., got 3 of them.",
+        lambda: explicit().fit(good(), init=(ones(5, 3), ones(5), ones(5, 3))),
+    ),
+    "item factors of a pair": (
+        VALUE,
+        r"init\[0\]: expected item factors of shape \(5, 3\)",
+        lambda: explicit().fit(good(), init=(ones(5, 2), ones(5))),
+    ),
+    "item biases that float32 cannot hold": (
+        VALUE,
+        r"init\[1\]: expected values of up to 3.4\d+e\+38, got 1e\+300",
+        lambda: explicit().fit(good(), init=(ones(5, 3), np.full(5, 1e300))),
+    ),
+    "factors of a pair": (
+        VALUE,
+        r"init\[1\]: expected item factors of shape \(5, 3\)",
+        lambda: fastrec.NMF(3).fit(good(), init=(ones(4, 3), ones(5, 2))),
+    ),
+    "negative users": (
+        VALUE,
+        r"init\[0\]: expected values of at least 0",
+        lambda: fastrec.NMF(3).fit(good(), init=(-ones(4, 3), ones(5, 3))),
+    ),
+    "a nonnegative solution that no number holds": (
+        VALUE,
+        "weights, targets and fixed: expected rows with solutions that float64 can hold, got row 0, which has none",
+        lambda: fastrec.als_half_step(good(), good(), np.full((5, 3), 1e300), nonnegative=True),
+    ),
+    "weights that float32 cannot hold": (
+        VALUE,
+        r"weights: expected values of up to 3.4\d+e\+38, got 1e\+39",
+        lambda: half_step(1e39, 1.0),
+    ),
+    "targets that float32 cannot hold": (
+        VALUE,
+        r"targets: expected values of up to 3.4\d+e\+38, got 1e\+39",
+        lambda: half_step(1.0, 1e39),
+    ),
+    "weights of a model that float32 cannot hold": (
+        VALUE,
+        r"weights: expected values of up to 3.4\d+e\+38, got 1e\+39",
+        lambda: fastrec.ImplicitALS(3).fit(np.ones((1, 1)), weights=np.full((1, 1), 1e39)),
+    ),
+    "ratings of items that are too large": (
+        VALUE,
+        "item_users: expected values of up to 1e",
+        lambda: explicit().fit(good()).fold_in_items(csr_array(np.full((1, 4), 1e19))),
+    ),
+    "ratings of new items that are too large": (
+        VALUE,
+        "item_users: expected values of up to 1e",
+        lambda: explicit().fit(good()).partial_fit_items(csr_array(np.full((1, 4), 1e19)), items=[5]),
+    ),
+    "interactions of items that are too large": (
+        VALUE,
+        "1 . alpha . .item_users.: expected finite values",
+        lambda: fastrec.ImplicitALS(3).fit(good()).fold_in_items(csr_array(np.full((1, 4), 1e39))),
+    ),
+    "weighting that is no name": (
+        TYPE,
+        "weighting: expected None, or one of 'bm25', 'tfidf', got 1",
+        lambda: fastrec.ItemKNN(weighting=1).fit(good()),
+    ),
+    "no dtype": (
+        TYPE,
+        "dtype: expected float32 or float64, got None",
+        lambda: explicit(dtype=None).fit(good()),
+    ),
+    "a list for a pair": (
+        TYPE,
+        r"l1_regularization: expected one number, or \(users, items\), got \[1, 2\]; pass a tuple.",
+        lambda: fastrec.NMF(3, l1_regularization=[1, 2]).fit(good()),
+    ),
+    "shrinkage of a metric of one's own": (
+        VALUE,
+        "shrinkage: expected 0 with a metric of your own, got 2; shrink inside of it.",
+        lambda: fastrec.item_similarity(good(), 2, metric=numba.njit(lambda *_: 1.0), shrinkage=2),
+    ),
+    "columns beside rows": (
+        VALUE,
+        "weights has 5 columns but fixed has 4 rows; both need the same number.",
+        lambda: fastrec.als_half_step(good(), good(), ones(4, 3)),
+    ),
+    "columns of cells beside items": (
+        VALUE,
+        "weights has 5 columns but item_factors has 4 rows; both need the same number.",
+        lambda: fastrec.implicit_loss(good(), good(), ones(4, 3), ones(4, 3)),
+    ),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", SAID)
+def test_a_message_says_what_is_wrong(kind):
+    exception, said, call = SAID[kind]
+    with pytest.raises(exception, match=said) as caught:
+        call()
+    assert caught.type is exception
 
 
 # ---- the checks of this file can fail -------------------------------------------------------------------------------

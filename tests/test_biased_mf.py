@@ -1,5 +1,7 @@
 """BiasedMF: every step by its definition, what it converges to, and what becomes of new users."""
 
+import copy
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -203,6 +205,33 @@ class TestAll:
         model._check_learned()
         new = model.recommend(None, rows[[9]], 4)
         np.testing.assert_array_equal(model.recommend(32, rows[[9]], 4).scores, new.scores)
+
+    def test_squares_of_users_between_are_those_of_the_start(self):
+        threes = np.full((5, 3), 3, np.float32)
+        model = fastrec.BiasedMF(2, optimizer="adagrad", n_epochs=0, random_state=0).fit(threes[:3])
+        model.partial_fit(threes[:1], users=[4])
+        assert (model.user_squares_[3] == 1).all()
+        assert model.user_bias_squares_[3] == 1
+        model.partial_fit(threes)
+
+    def test_biases_may_be_left_out_after_a_fit(self):
+        """Users are then folded in on what the items' biases leave, and epochs over all rows begin without biases."""
+        rows, _ = tastes()
+        model = fastrec.BiasedMF(2, n_epochs=20, random_state=0).fit(rows).set_params(biases=False)
+        centred = copy.deepcopy(model)
+        centred.item_biases_ = np.zeros_like(model.item_biases_)
+        without = sp.csr_array((rows.data - model.item_biases_[rows.indices], rows.indices, rows.indptr), rows.shape)
+        by_item = [
+            np.take_along_axis(top.scores, np.argsort(top.items), axis=1)
+            for top in (
+                one.recommend(None, x, 50, exclude_seen=False) for one, x in ((model, rows), (centred, without))
+            )
+        ]
+        np.testing.assert_allclose(by_item[0] - model.item_biases_, by_item[1], rtol=1e-4, atol=1e-5)
+        model.partial_fit(rows)
+        assert model.mean_ == 0
+        assert not model.item_biases_.any()
+        assert not model.user_biases_.any()
 
     def test_early_stopping_keeps_the_best_epoch(self, model_of):
         scores = iter([1.0, 3.0, 2.0, 2.0, 2.0, 9.0])

@@ -610,6 +610,29 @@ def test_epochs_may_come_one_after_the_other(nonnegative):
     assert_same(precise(nonnegative=nonnegative).partial_fit(rows).item_factors_, first.fit(rows).item_factors_)
 
 
+def test_biases_may_be_left_out_after_a_fit():
+    """Users are then folded in on what mean and items' biases leave, and further epochs learn factors only."""
+    rows = ratings(0).astype(np.float64)
+    fitted = precise().fit(rows).set_params(biases=False)
+    left = rows.data - fitted.mean_ - fitted.item_biases_[rows.indices]
+    targets = sp.csr_array((left, rows.indices, rows.indptr), shape=rows.shape)
+    penalty = 0.1 * np.diff(rows.indptr)
+    factors, biases = fitted.fold_in_users(rows)
+    alone = fastrec.als_half_step(
+        of_ones(rows), targets, fitted.item_factors_, unobserved_weight=0, regularization=penalty, tol=1e-12
+    )
+    np.testing.assert_allclose(factors, alone, rtol=1e-6, atol=1e-8)
+    assert not biases.any()
+    fitted.partial_fit(rows)
+    assert fitted.mean_ == 0
+    assert not fitted.item_biases_.any()
+    solved = fastrec.als_half_step(
+        of_ones(rows.T.tocsr()), rows.T.tocsr(), fitted.user_factors_, unobserved_weight=0,
+        regularization=0.1 * np.diff(rows.T.tocsr().indptr), tol=1e-12,
+    )  # fmt: skip
+    np.testing.assert_allclose(fitted.item_factors_, solved, rtol=1e-6, atol=1e-8)
+
+
 def test_partial_fit_takes_in_new_rows_and_columns():
     rows = ratings(0)
     grown = sp.csr_array(sp.vstack([sp.hstack([rows, rows[:, :1]]), sp.csr_array(np.ones((1, rows.shape[1] + 1)))]))

@@ -19,7 +19,7 @@ MODELS = {
     "UserKNN": fastrec.UserKNN(k=5),
     "RP3beta": fastrec.RP3beta(k=5, beta=0.5),
     "ExplicitALS": fastrec.ExplicitALS(3, n_epochs=2, random_state=0),
-    "NMF": fastrec.NMF(3, n_epochs=2, l1_regularization=[0.5, 0.0], random_state=0),
+    "NMF": fastrec.NMF(3, n_epochs=2, l1_regularization=(0.5, 0.0), random_state=0),
     "PureSVD": fastrec.PureSVD(3, random_state=0),
     "EASE": fastrec.EASE(5.0, dtype="float64"),
     "SLIM": fastrec.SLIM(0.5, 2.0, k=5),
@@ -259,4 +259,4 @@ def test_where_a_file_cannot_be_written(tmp_path):
     model.save(link)
     assert link.is_symlink()
     assert sorted(tmp_path.iterdir()) == [link, target]
-    assert fastrec.load(link).l2_regularization == [0.5, 1.0]
+    assert fastrec.load(link).l2_regularization == (0.5, 1.0)

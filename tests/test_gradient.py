@@ -134,14 +134,6 @@ class TestDefinition:
             )
             assert np.array_equal(first.item_factors_, second.item_factors_) is same
 
-    def test_negatives_are_never_seen_items(self):
-        rows = ratings(density=0.7)
-        seen = rows.toarray() > 0
-        for user, item, _, word, pool, of_user in reference.positives(rows, 5, 0, 3):
-            assert seen[user, item]
-            negative = reference.draw_negative(word, pool, of_user)
-            assert negative is None or not seen[user, negative]
-
     @pytest.mark.parametrize("n_parts", [1, 4])
     def test_every_interaction_once_an_epoch(self, n_parts):
         rows = ratings()
@@ -287,6 +279,19 @@ class TestAll:
         assert (model.user_factors_[30:32] == 0).all()
         assert (model.user_factors_[32] != 0).all()
         assert model.recommend([32], rows[[9]], 3).items.shape == (1, 3)
+
+    @pytest.mark.parametrize("first", ["sgd", "adagrad"])
+    def test_squares_of_who_was_not_learned_from_are_those_of_the_start(self, model_of, first):
+        rows = ratings()
+        model = model_of(optimizer=first).fit(rows).set_params(optimizer="adagrad")
+        model.partial_fit(rows[[3, 9]], users=[3, 32])
+        if first == "sgd" and isinstance(model, fastrec.LogisticMF):  # items have none, so users need none yet
+            assert not hasattr(model, "user_squares_")
+            return
+        assert (model.user_squares_[[3, 32]] > 1).any(axis=1).all()
+        assert (model.user_squares_[30:32] == 1).all()
+        assert first == "adagrad" or (np.delete(model.user_squares_, [3, 32], axis=0) == 1).all()
+        assert (getattr(model, "user_bias_squares_", np.ones(33))[30:32] == 1).all()
 
     @pytest.mark.parametrize(
         ("arguments", "error", "words"),
@@ -442,14 +447,13 @@ class TestLogisticMF:
             assert not self.is_same(model, self.by_definition(**options))
 
     def test_scores_are_log_odds(self):
-        model, rows = self.fitted(), ratings()
+        model = self.fitted()
         top = model.recommend(4, None, 40, exclude_seen=False)
         scores = model.item_factors_ @ model.user_factors_[4] + model.item_biases_ + model.user_biases_[4]
         np.testing.assert_allclose(top.scores[0], scores[top.items[0]], rtol=1e-5, atol=1e-6)
         clustered, own = clusters()
         model = fastrec.LogisticMF(8, n_epochs=30, regularization=0.1, random_state=0).fit(clustered)
         odds = model.recommend(np.arange(len(own)), None, own.shape[1], exclude_seen=False)
-        assert rows.shape == (30, 40)
         assert np.take_along_axis(own, odds.items, axis=1)[odds.scores > 0].mean() > 0.9
 
     def test_a_rate_that_diverges_in_folding_in_is_told(self):

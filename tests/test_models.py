@@ -399,6 +399,7 @@ def test_parameters_that_are_changed_after_a_fit_do_not_change_what_was_learned(
     for n_factors in (1, 40):
         same(before, model.set_params(n_factors=n_factors).recommend(None, rows, k=6))
     model.set_params(n_factors=MODELS[name].n_factors)
+    # Others always have biases, though zeros: there a switch says what is folded in, as a regularization does.
     switches = {"item_bias", "biases"} if "item_biases_" in model._optional else set()
     for parameter in switches & set(model.get_params()):
         model.set_params(**{parameter: not getattr(model, parameter)})

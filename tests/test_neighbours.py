@@ -151,6 +151,7 @@ def test_partial_fit_before_fit():
         (ratings(0)[:2], {"users": [1, 1]}, "users: expected each id once"),
         (ratings(0)[:2], {"users": [1, -1]}, "users"),
         (ratings(0)[:1], {"users": [1], "n_epochs": -1}, "n_epochs"),
+        (ratings(0)[:2], {}, "user_items: expected at least"),
     ],
 )
 def test_bad_partial_fit(rows, options, said):
@@ -244,3 +245,13 @@ def test_partial_fit_refuses_ids_that_need_more_memory_than_there_is(monkeypatch
 def test_whole_numbers_are_summed_before_they_are_float32():
     one = sp.csr_array((np.array([2**24, 1, 1, 5]), [0, 0, 0, 1], [0, 4]), shape=(1, 2))
     assert fastrec.ItemKNN(3).fit(one).user_items_.toarray().tolist() == [[2**24 + 2, 5]]
+
+
+def test_user_knn_ranks_by_the_number_that_it_returns():
+    """A float64 row makes float64 scores, which float32 would round to a tie."""
+    model = fastrec.UserKNN(2).fit(np.array([[1, 0, 1, 0], [0, 1, 0, 1]], np.float32))
+    top = model.recommend(None, sp.csr_array([[1, 1 + 1e-9, 0, 0]]), 2)
+    assert top.items.tolist() == [[3, 2]]
+    assert top.scores.dtype == np.float64
+    assert top.scores[0, 0] > top.scores[0, 1]
+    assert model.recommend(None, np.array([[1, 1, 0, 0]], np.float32), 2).scores.dtype == np.float32

@@ -8,21 +8,12 @@ import numpy as np
 
 from fastrec._jit.blocks import AHEAD, SLOT, SLOTS, Words, ask_for, first_word, stream, take_pair
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, load, pointer, store, total, zeros
-from fastrec._jit.steps import adapt, adapt_number
+from fastrec._jit.lanes import LANES, fused, load, pointer, store
+from fastrec._jit.steps import adapt, adapt_number, product
 from fastrec._types import Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)
-
-
-@kernel(part=True)
-def product(x: Any, of_user: Any, y: Any, of_item: Any, width: Any) -> Any:
-    """Of a user's and an item's factors."""
-    dot = zeros()
-    for column in range(0, width, LANES):
-        dot = fused(load(x, of_user + column), load(y, of_item + column), dot)
-    return total(dot)
 
 
 @kernel()
@@ -84,7 +75,10 @@ def rating_fold_in(
     biased: bool, n_passes: int, adaptive: bool, rate: float, penalty: float, mean: float, out: Array, biases: Array,
     bias_squares: Array,
 ) -> None:  # fmt: skip
-    """Factors and biases of users [first, last) from their ratings alone, items as they are: passes over each row."""
+    """Factors and biases of users [first, last) from their ratings alone, items as they are: passes over each row.
+
+    Biases of items count in any case; users get one only if ``biased``.
+    """
     stride, width = out.shape[1], items.shape[1]
     x, y, b_x, squares = pointer(out), pointer(items), pointer(biases), pointer(bias_squares)
     step_keep = _ONE - rate * penalty
@@ -94,8 +88,8 @@ def rating_fold_in(
             for at in range(indptr[user], indptr[user + 1]):
                 of_item = np.int64(indices[at]) * width
                 error = ratings[at] - mean - product(x, of_user, y, of_item, width)
+                error -= b_x[user] + item_biases[indices[at]]
                 if biased:
-                    error -= b_x[user] + item_biases[indices[at]]
                     adapt_number(b_x, squares, adaptive, user, error - penalty * b_x[user], rate)
                 for column in range(0, width, LANES):
                     u, i = load(x, of_user + column), load(y, of_item + column)

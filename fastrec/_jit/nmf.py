@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, load, maximum, pointer, store, total, zeros
+from fastrec._jit.lanes import LANES, fused, load, maximum, pointer, store, zeros
+from fastrec._jit.steps import product
 from fastrec._types import Array, Ids, Offsets
 
 _TOGETHER = 4  # coordinates whose slopes are summed in one pass over all
@@ -158,15 +159,6 @@ def nonnegative_rows(
 
 
 # ---- cells without an entry are not known ---------------------------------------------------------------------------
-
-
-@kernel(part=True)
-def product(first: Any, begin: Any, second: Any, start: Any, n: Any) -> Any:
-    """Inner product of ``n`` numbers of two lists, from a place of each on."""
-    sums = zeros()
-    for at in range(0, n, LANES):
-        sums = fused(load(first, begin + at), load(second, start + at), sums)
-    return total(sums)
 
 
 @kernel(part=True)

@@ -17,6 +17,15 @@ _ONE = np.float32(1)
 
 
 @kernel(part=True)
+def product(first: Any, begin: Any, second: Any, start: Any, n: Any) -> Any:
+    """Inner product of ``n`` numbers of two lists, from a place of each on."""
+    sums = zeros()
+    for at in range(0, n, LANES):
+        sums = fused(load(first, begin + at), load(second, start + at), sums)
+    return total(sums)
+
+
+@kernel(part=True)
 def margin(users: Any, user: Any, items: Any, positive: Any, negative: Any, width: Any) -> Any:
     """By how much a user's score of one item exceeds that of another: two sums, each of which waits half as long."""
     even, odd, column = zeros(), zeros(), 0

@@ -149,9 +149,8 @@ class _Hits(NamedTuple):
 def _hits(recommended: Any, relevant: Any, k: int | None) -> _Hits:
     matrix = _check.csr(relevant, "relevant")
     n_users, n_items = matrix.shape
-    items = _check.array_of(recommended.items if isinstance(recommended, TopK) else recommended, "recommended")
-    if items.ndim != 2:
-        raise ValueError(f"recommended: expected item ids of shape (n_users, n_recommended), got shape {items.shape}.")
+    items = recommended.items if isinstance(recommended, TopK) else recommended
+    items = _check.dimensions(items, "recommended", 2, "item ids of shape (n_users, n_recommended)")
     _check.same_size(len(items), "recommended", n_users, "relevant", "rows")
     _check.ids_at_least_zero(items[items != -1], "recommended", n_items)
     k = items.shape[1] if k is None else _check.integer(k, "k", 1, items.shape[1], fix="recommend more items a user")

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec import _check
-from fastrec._types import Array
 
 
 def split_by_time(users: Any, times: Any, *, test_fraction: float = 0.2) -> npt.NDArray[np.bool_]:
@@ -41,7 +40,7 @@ def split_by_time(users: Any, times: Any, *, test_fraction: float = 0.2) -> npt.
     array([ True, False, False,  True, False])
     """
     users = _check.ids_at_least_zero(users, "users", np.iinfo(np.int64).max, unit="users")
-    times = _check_times(times)
+    times = _check.times(times, "times")
     _check.same_size(len(users), "users", len(times), "times", "interactions")
     test_fraction = _check.real(test_fraction, "test_fraction", 0, 1)
 
@@ -53,16 +52,3 @@ def split_by_time(users: Any, times: Any, *, test_fraction: float = 0.2) -> npt.
     test = np.empty(len(users), np.bool_)
     test[order] = position >= np.repeat(counts - n_test, counts)
     return test
-
-
-def _check_times(times: Any) -> Array:
-    array = _check.array_of(times, "times")
-    if array.size == 0:
-        array = array.astype(np.int64)
-    if array.ndim != 1:
-        raise ValueError(f"times: expected one time an interaction, got shape {array.shape}.")
-    if array.dtype.kind not in "iufM":
-        raise TypeError(f"times: expected numbers or datetime64, got dtype {array.dtype}; convert to seconds.")
-    if array.dtype.kind in "fM" and np.isnan(array).any():
-        raise ValueError("times: expected a time for every interaction, got NaN or NaT; drop those interactions.")
-    return array

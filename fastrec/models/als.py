@@ -72,7 +72,7 @@ class ImplicitALS(FoldInModel):
     n_epochs_ : int
         How many those are, when ``fit`` was given ``early_stopping``.
     validation_scores_ : ndarray of float64
-        Every score that ``early_stopping`` looked at.
+        Every value of a callable score that ``early_stopping`` looked at.
 
     Notes
     -----
@@ -216,7 +216,7 @@ class ImplicitALS(FoldInModel):
         return Explanation.of(row.weights.indices, contributions)
 
     def _fold_in(self, rows: Csr, n_threads: int) -> Array:
-        return self._solved(_confidence(rows, self._options_now()), "users", n_threads)
+        return self._solved(_confidence(rows, self._options_now(), "user_items"), "users", n_threads)
 
     def _entries(self, rows: Any, weights: Any, name: str) -> Entries:
         return _weighted(rows, weights, name, self._options_now())
@@ -243,8 +243,7 @@ class ImplicitALS(FoldInModel):
         return ItemUnits.by_popularity(self.popularity_, self.popularity_, options.popularity_exponent)
 
     def _also_known_of_items(self, entries: Entries, ids: Array) -> Learned:
-        popularity = with_rows(self.popularity_[:, None], ids, _lengths(entries)[:, None])
-        return {"popularity_": popularity[:, 0]}
+        return {"popularity_": with_rows(self.popularity_, ids, _lengths(entries))}
 
     def _learn_on(self, entries: Entries, n_epochs: int) -> Self:
         options = self._options_now()._replace(n_epochs=n_epochs)
@@ -394,16 +393,18 @@ def _by_item(entries: Entries, n_threads: int) -> Entries:
 def _weighted(rows: Any, weights: Any, name: str, options: Options) -> Entries:
     """Weight and target of every interaction, by the rule or as given."""
     if weights is None:
-        return _confidence(_check.csr(rows, name), options)
+        return _confidence(_check.csr(rows, name), options, name)
     ratings, given = _check.csr(rows, name, keep_zeros=True), _check.csr(weights, "weights", keep_zeros=True)
     _check.same_pattern(ratings, name, given, "weights")
     _check.not_negative(given.data, "weights", "weights")
     stored = ratings.data != 0
-    kept = given._replace(data=_check.finite(given.data.astype(options.dtype), "weights")).where(stored)
+    kept = given._replace(data=_check.holdable(given.data, "weights", options.dtype).astype(options.dtype)).where(
+        stored
+    )
     return Entries(kept, (ratings.data[stored] > 0).astype(options.dtype))
 
 
-def _confidence(ratings: Csr, options: Options) -> Entries:
+def _confidence(ratings: Csr, options: Options, name: str) -> Entries:
     """Weight 1 + alpha |r| and target 1 or 0 (Hu et al. 2008, with negative r as a sure dislike)."""
     weights, targets = (np.empty(len(ratings.data), options.dtype) for _ in range(2))
 
@@ -414,7 +415,7 @@ def _confidence(ratings: Csr, options: Options) -> Entries:
             weights[first:last] = 1 + options.alpha * np.abs(values)
 
     _threads.run_blocks(fill, len(weights), options.n_threads, rows_a_block=ENTRIES_AT_ONCE // 8)
-    return Entries(ratings._replace(data=_check.finite(weights, "1 + alpha * |user_items|")), targets)
+    return Entries(ratings._replace(data=_check.finite(weights, f"1 + alpha * |{name}|")), targets)
 
 
 def _lengths(entries: Entries) -> Array:

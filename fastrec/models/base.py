@@ -172,7 +172,8 @@ class Recommender(Estimator):
         Returns
         -------
         TopK
-            ``items`` int32 and ``scores``, each (len(users), k); equal scores: lower item first.
+            ``items`` int32 and ``scores``, each (len(users), k); equal scores: lower item first. Scores have the dtype
+            of what was learned; those of models of similarities are float64 too where the rows that they read are.
 
         Raises
         ------
@@ -180,6 +181,8 @@ class Recommender(Estimator):
             Before ``fit``.
         TypeError, ValueError
             An argument is not as described, or shapes do not match.
+        MemoryError
+            The answer is larger than the memory available.
 
         Notes
         -----
@@ -218,7 +221,7 @@ class Recommender(Estimator):
     def _request(self, users: Any, user_items: Any, *, rows_needed: bool) -> Request:
         ids = None if users is None else _check.ids_at_least_zero(users, "users", unit="users")
         if user_items is None:
-            self._check_rows_not_needed(ids, rows_needed)
+            _check.no_rows_needed(self._why_rows_are_needed(ids, rows_needed))
             assert ids is not None
             return Request(ids, None, len(ids))
         rows = _check.csr(user_items, "user_items", keep_zeros=self._zeros_are_ratings, single=True)
@@ -226,16 +229,15 @@ class Recommender(Estimator):
         _check.row_of_each(rows.shape, n_rows, "users", self._n_items())
         return Request(ids, rows, n_rows)
 
-    def _check_rows_not_needed(self, ids: npt.NDArray[np.int64] | None, rows_needed: bool) -> None:
+    def _why_rows_are_needed(self, ids: npt.NDArray[np.int64] | None, rows_needed: bool) -> str:
+        """The reason, or nothing."""
         if ids is None:
-            why = "users=None means that every row is a new user's"
-        elif rows_needed:
-            why = "exclude_seen and recalculate read it"
-        elif len(ids) and ids.max() >= self._n_users():
-            why = f"user {ids.max()} is new to this model of {self._n_users()} users"
-        else:
-            return
-        raise ValueError(f"user_items: expected a sparse matrix with a row for each of users, got None; {why}.")
+            return "users=None means that every row is a new user's"
+        if rows_needed:
+            return "exclude_seen and recalculate read it"
+        if len(ids) and ids.max() >= self._n_users():
+            return f"user {ids.max()} is new to this model of {self._n_users()} users"
+        return ""
 
 
 class LinearModel(Recommender):
@@ -335,7 +337,24 @@ class FactorModel(Recommender):
     def similar_users(
         self, users: Any, k: int = 10, *, candidates: Any = None, exclude: Any = None, n_threads: int | None = None
     ) -> TopK:
-        """Users whose factors have the largest cosine with those of each given user: `similar_items` of users."""
+        """Users whose factors have the largest cosine with those of each given user, itself left out.
+
+        Parameters
+        ----------
+        users : int or list of int
+            User ids.
+        k : int, at least 1
+            Rows with fewer candidates end in user -1, score -inf.
+        candidates, exclude : list of user ids, or sparse matrix of shape (len(users), n_users), optional
+            As in `recommend`, of users.
+        n_threads : int, optional
+            Changes speed, never the result. Default: the model's own ``n_threads``.
+
+        Returns
+        -------
+        TopK
+            Each (len(users), k). The cosine with a zero vector is 0.
+        """
         self._check_fitted()
         return self._similar(self.user_factors_, users, "users", k, candidates, exclude, n_threads)
 

@@ -76,7 +76,7 @@ class BiasedMF(RatingModel):
     user_squares_, item_squares_, user_bias_squares_, item_bias_squares_ : ndarray of float32
         Sums of squared gradients, with ``optimizer="adagrad"`` only.
     validation_scores_ : ndarray of float64
-        Every score that ``early_stopping`` looked at.
+        Every value of a callable score that ``early_stopping`` looked at.
 
     Notes
     -----
@@ -212,6 +212,8 @@ class BiasedMF(RatingModel):
         if self.__sklearn_is_fitted__():
             _check.at_least_as_many(ratings.shape, (self._n_users(), self._n_items()), "user_items")
             known, seed, first = self._known(), self.seed_, self.n_epochs_
+            if not options.biases:
+                known = {name: values for name, values in known.items() if "bias" not in name}
         else:
             seed = _random.seed_of(self.random_state)
         run = Run.of(ratings, known, options, seed)
@@ -261,10 +263,6 @@ class BiasedMF(RatingModel):
             f"{side}_{what}_": there["item_squares_"] for side in _SIDES for what in ("squares", "bias_squares")
         }
         _check.attributes(there, expected)
-        for side, size in zip(_SIDES, (self._n_users(), self._n_items()), strict=True):
-            for name in (f"{side}_squares_", f"{side}_bias_squares_"):
-                if there[name]:
-                    _check.same_size(len(getattr(self, name)), name, size, f"{side}_factors_", "rows")
         _check.integer(self.seed_, "seed_", 0)
         _check.integer(self.n_epochs_, "n_epochs_", 0)
 

@@ -67,7 +67,9 @@ class Side(NamedTuple):
         """Attributes in which these rows replace, or append, those with ids."""
         kept = {part: values for part, values in known.items() if self.adaptive or not part.endswith("squares_")}
         return kept | {
-            part: with_rows(kept[part], ids, rows) for part, rows in self.learned(name).items() if part in kept
+            part: with_rows(kept[part], ids, rows, new=before_any_step(part))
+            for part, rows in self.learned(name).items()
+            if part in kept
         }
 
     def _parts(self, name: str) -> Learned:
@@ -81,6 +83,11 @@ class Side(NamedTuple):
         if self.adaptive and self.biased:
             parts[f"{name}_bias_squares_"] = self.bias_squares
         return parts
+
+
+def before_any_step(attribute: str) -> float:
+    """What an attribute holds of a row that nothing was learned of."""
+    return START_OF_SQUARES if attribute.endswith("squares_") else 0.0
 
 
 def run_epochs(

@@ -76,7 +76,7 @@ class ExplicitALS(RatingModel):
     n_epochs_ : int
         Epochs that the factors have had, when ``fit`` was given ``early_stopping``.
     validation_scores_ : ndarray of float64
-        Every score that ``early_stopping`` looked at.
+        Every value of a callable score that ``early_stopping`` looked at.
 
     Notes
     -----
@@ -282,12 +282,12 @@ class ExplicitALS(RatingModel):
     def _solved(self, rows: Csr, of: SideName, n_threads: int) -> Rows:
         """What is learned of users, or of items, with these rows, against the other side."""
         options = self._options_now()._replace(n_threads=n_threads)
-        side = options.side(options.ratings(rows), self.mean_)
-        other = Rows(self.item_factors_, self.item_biases_)
+        name, other = "user_items", Rows(self.item_factors_, self.item_biases_)
         if of == "items":
-            other = Rows(self.user_factors_, self.user_biases_)
+            name, other = "item_users", Rows(self.user_factors_, self.user_biases_)
+        side = options.side(options.ratings(rows, name), self.mean_)
         fixed = self._derived(f"fixed for {of}", (*other, options.biases), lambda: options.fixed(other))
-        return options.solved(side, fixed, other.biases)
+        return options.solved(side, fixed, other.biases, name)
 
     def _learn_on(self, user_items: Any, n_epochs: int) -> Self:
         options = self._options_now()._replace(n_epochs=n_epochs)
@@ -298,6 +298,8 @@ class ExplicitALS(RatingModel):
             _check.at_least_as_many(ratings.shape, (self._n_users(), self._n_items()), "user_items")
             of_users = Rows(self.user_factors_, self.user_biases_).with_zero_rows(n_users)
             of_items = Rows(self.item_factors_, self.item_biases_).with_zero_rows(n_items)
+            if not options.biases:
+                of_users.biases[:], of_items.biases[:] = 0, 0
         else:
             of_users = Rows.zeros(n_users, options.n_factors, options.dtype)
             of_items = options.start(None, _random.seed_of(self.random_state), n_items)
@@ -342,9 +344,9 @@ class Options(NamedTuple):
         n_bytes = 2 * (float(shape[0]) + shape[1]) * (self.n_factors + 1) * self.dtype.itemsize
         _check.memory(n_bytes, f"factors of {shape[0]} users and {shape[1]} items", "use fewer factors")
 
-    def ratings(self, given: Csr) -> Csr:
+    def ratings(self, given: Csr, name: str = "user_items") -> Csr:
         """In the dtype that is computed in."""
-        return given._replace(data=_check.squarable(given.data, "user_items").astype(self.dtype, copy=False))
+        return given._replace(data=_check.squarable(given.data, name).astype(self.dtype, copy=False))
 
     def mean(self, ratings: Csr) -> float:
         """What is subtracted from every rating."""
@@ -356,11 +358,14 @@ class Options(NamedTuple):
         if init is None:
             factors = _random.normal(seed, *shape, _START_DEVIATION, self.dtype, self.n_threads)
             return Rows(np.abs(factors) if self.nonnegative else factors, no_biases)
-        given, biases = init if isinstance(init, tuple) else (init, no_biases)
-        factors = _check.start(given, "init", shape).astype(self.dtype, order="C")
+        both = _check.pair(init, "init", "item factors, or (item factors, item biases)")
+        given, biases = both or (init, no_biases)
+        name = "init[0]" if both else "init"
+        factors = _check.start(given, name, shape, dtype=self.dtype).astype(self.dtype, order="C")
         if self.nonnegative:
-            _check.not_negative(factors, "init", "nonnegative=True")
-        return Rows(factors, _check.vector(biases, "init[1]", n_items).astype(self.dtype))
+            _check.not_negative(factors, name, "nonnegative=True")
+        biases = _check.holdable(_check.vector(biases, "init[1]", n_items), "init[1]", self.dtype)
+        return Rows(factors, biases.astype(self.dtype))
 
     def side(self, ratings: Csr, mean: float) -> Side:
         """One side's rows without the mean, with weights of 1 and the regularisation of each."""
@@ -374,18 +379,18 @@ class Options(NamedTuple):
 
     def half_step(self, side: Side, other: Rows) -> Rows:
         """Solve one side against the other."""
-        return self.solved(side, self.fixed(other), other.biases)
+        return self.solved(side, self.fixed(other), other.biases, "user_items")
 
-    def solved(self, side: Side, fixed: Fixed, fixed_biases: Array) -> Rows:
-        """Factors and biases of rows whose ratings still hold the other side's biases."""
-        if self.biases:
+    def solved(self, side: Side, fixed: Fixed, fixed_biases: Array, name: str) -> Rows:
+        """Factors and biases of rows whose ratings, which came as ``name``, still hold the other side's biases."""
+        if fixed_biases.any():  # which there may be without biases of these rows
             side = side._replace(targets=side.targets - fixed_biases[side.weights.indices])
         if self.nonnegative:
             n_factors = fixed.factors.shape[1] - self.biases
-            solutions = solve_nonnegative(side, fixed, n_factors, self.n_threads)
+            solutions = solve_nonnegative(side, fixed, n_factors, self.n_threads, name)
         else:
             solutions = solve(side, fixed, self.tol, self.n_threads).upright(self.n_threads)
-        _check.finite(solutions, "solutions for user_items")
+        _check.finite(solutions, f"solutions for {name}")
         if not self.biases:
             return Rows(solutions, np.zeros(len(solutions), solutions.dtype))
         return Rows(np.ascontiguousarray(solutions[:, :-1]), solutions[:, -1].copy())

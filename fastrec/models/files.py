@@ -92,7 +92,10 @@ def read(path: str | PathLike[str]) -> Content:
     learned = dict(header["numbers"])
     for name, shape in header["shapes"].items():
         learned[name] = _csr(tuple(tensors.pop(f"{name}.{part}") for part in _CSR_PARTS), shape)
-    return Content(header["model"], header["parameters"], learned | tensors)
+    parameters = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in header["parameters"].items()
+    }
+    return Content(header["model"], parameters, learned | tensors)
 
 
 def _csr(parts: tuple[Any, ...], shape: list[int]) -> csr_array:

@@ -154,12 +154,16 @@ class FoldInModel(FactorModel):
         return self._solved(entries, of, threads)
 
 
-def with_rows(factors: Array, ids: Array, replacements: Array) -> Array:
-    """A copy of factors, or biases, in which some rows, each once, are others; those beyond its end are appended."""
+def with_rows(factors: Array, ids: Array, replacements: Array, *, new: float = 0.0) -> Array:
+    """A copy of factors, or biases, in which some rows, each once, are others; those beyond its end are appended.
+
+    Rows between, which are nobody's, are ``new``.
+    """
     n_rows = max(len(factors), int(ids.max(initial=-1)) + 1)
     n_bytes_a_row = math.prod(factors.shape[1:]) * factors.itemsize
     _check.memory(float(n_rows) * n_bytes_a_row, f"factors of {n_rows} rows", "number what is new from the last on")
     after = with_zero_rows(factors, n_rows)
+    after[len(factors) :] = new
     after[ids] = replacements
     return after
 

@@ -87,7 +87,7 @@ class LogisticMF(FactorModel):
     user_squares_, item_squares_, user_bias_squares_, item_bias_squares_ : ndarray of float32
         Sums of squared gradients, with ``optimizer="adagrad"`` only.
     validation_scores_ : ndarray of float64
-        Every score that ``early_stopping`` looked at.
+        Every value of a callable score that ``early_stopping`` looked at.
 
     Notes
     -----
@@ -286,10 +286,9 @@ class LogisticMF(FactorModel):
 
     def _check_learned(self) -> None:
         super()._check_learned()
-        sizes = {"user": self._n_users(), "item": self._n_items()}
         there = {name: hasattr(self, name) for name in self._optional}
         squares, biases = there["item_squares_"], there["item_biases_"]
-        for side, size in sizes.items():
+        for side in ("user", "item"):
             _check.attributes(
                 there,
                 {
@@ -298,9 +297,6 @@ class LogisticMF(FactorModel):
                     f"{side}_bias_squares_": squares and biases,
                 },
             )
-            for name in (f"{side}_biases_", f"{side}_squares_", f"{side}_bias_squares_"):
-                if there[name]:
-                    _check.same_size(len(getattr(self, name)), name, size, f"{side}_factors_", "rows")
         _check.same_size(len(self.item_counts_), "item_counts_", self._n_items(), "item_factors_", "rows")
         _check.integer(self.n_negatives_, "n_negatives_", 0)
         _check.integer(self.seed_, "seed_", 0)

@@ -54,6 +54,8 @@ class NeighbourModel(SimilarityModel):
             if users is None:
                 return self.fit(user_items)
             self._check_fitted()
+        if users is None:
+            _check.at_least_as_many(rows.shape, (self._n_users(), self._n_items()), "user_items")
         ids = np.arange(rows.shape[0]) if users is None else _check.unique_ids(users, "users")
         _check.row_of_each(rows.shape, len(ids), "users", self._n_items())
         _check.rows_memory(int(ids.max(initial=-1)) + 1)
@@ -114,7 +116,7 @@ class _WithMetric(NeighbourModel):
 
     def _similar_rows(self, rows: Any, n_threads: int | None, **options: Any) -> csr_array:
         if self.weighting is not None:
-            weigh = _WEIGHTINGS[_check.choice(self.weighting, "weighting", _WEIGHTINGS)]
+            weigh = _WEIGHTINGS[_check.choice(self.weighting, "weighting", _WEIGHTINGS, or_none=True)]
             rows = weigh(rows, n_threads=n_threads)
         return item_similarity(
             rows.T, self.k, metric=self.metric, shrinkage=self.shrinkage, n_threads=n_threads, **options
@@ -205,7 +207,7 @@ class UserKNN(_WithMetric):
         users : int or list of int
             User ids.
         k : int, at least 1
-            Rows with fewer neighbours, of which the model keeps its own ``k``, end in user -1, score -inf.
+            Rows with fewer neighbours in ``similarity_`` end in user -1, score -inf.
         candidates, exclude : list of user ids, or sparse matrix of shape (len(users), n_users), optional
             As in `recommend`, of users.
         n_threads : int, optional
@@ -219,7 +221,6 @@ class UserKNN(_WithMetric):
         return self._neighbours_of(users, "users", k, candidates, exclude, n_threads)
 
     def _rank(self, request: Request, ranking: Ranking) -> TopK:
-        _check.answer(request.n_rows, ranking.k, self.similarity_.dtype)
         n_users = self._n_users()
         known = np.zeros(request.n_rows, np.bool_)
         if request.users is not None and not ranking.recalculate:
@@ -239,10 +240,11 @@ class UserKNN(_WithMetric):
             neighbours = with_rows(neighbours, new, found[targets][:, :n_users])
         rows = _check.csr(neighbours, "similarity_", keep_zeros=True)
         items = self._derived("checked", self.user_items_, lambda: _check.csr(self.user_items_, "user_items_"))
+        _check.answer(request.n_rows, ranking.k, np.result_type(rows.data, items.data))
         best = best_of_product(
             rows, items, ranking.k, exclude=ranking.exclude, candidates=ranking.candidates, n_threads=ranking.n_threads
         )
-        return TopK.of_rows(best._replace(data=best.data.astype(self.similarity_.dtype, copy=False)), ranking.k)
+        return TopK.of_rows(best, ranking.k)
 
     def _changed(self, before: csr_array, after: csr_array, users: Array) -> Ids | None:
         if self.weighting is not None or _measures.looks_at_other_items(self.metric):

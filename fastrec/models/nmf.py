@@ -60,7 +60,7 @@ class NMF(FactorModel):
     n_epochs_ : int
         Epochs that the factors have had, when ``fit`` was given ``early_stopping``.
     validation_scores_ : ndarray of float64
-        Every score that ``early_stopping`` looked at.
+        Every value of a callable score that ``early_stopping`` looked at.
 
     Notes
     -----
@@ -309,14 +309,13 @@ class Options(NamedTuple):
         n_users, n_items = ratings.shape
         if init is None:
             return self._own_start(ratings, seed)
-        users, items = _check.pair(init, "init", "item factors, or (user factors, item factors)") or (
-            np.zeros((n_users, self.n_factors), np.float32),
-            init,
-        )
+        both = _check.pair(init, "init", "item factors, or (user factors, item factors)")
+        users, items = both or (np.zeros((n_users, self.n_factors), np.float32), init)
         of_users = _check.start(users, "init[0]", (n_users, self.n_factors), of="user")
-        of_items = _check.start(items, "init", (n_items, self.n_factors))
-        for factors in (of_users, of_items):
-            _check.not_negative(factors, "init", "NMF")
+        _check.not_negative(of_users, "init[0]", "NMF")
+        name = "init[1]" if both else "init"
+        of_items = _check.start(items, name, (n_items, self.n_factors))
+        _check.not_negative(of_items, name, "NMF")
         return aligned_copy(of_users), aligned_copy(of_items)
 
     def _own_start(self, ratings: Csr, seed: int) -> tuple[Array, Array]:

@@ -21,6 +21,7 @@ from fastrec.models.descent import (
     SAMPLINGS,
     START_OF_SQUARES,
     Callback,
+    before_any_step,
     check_converging,
     check_memory,
     interactions,
@@ -211,8 +212,9 @@ class PairwiseModel(FactorModel):
         run = Run(rows, counts, options, self.seed_, range(self.n_epochs_, self.n_epochs_ + n_epochs))
         learned = self._epochs(run, state, Watch(None, self, n_epochs), callback, False)
         for name in {"user_factors_", "user_squares_"} & set(learned):
-            before = known.get(name, np.zeros((self._n_users(), options.n_factors), np.float32))
-            learned[name] = with_rows(before, ids, learned[name])
+            new = before_any_step(name)
+            before = known.get(name, np.full(self.user_factors_.shape, new, np.float32))
+            learned[name] = with_rows(before, ids, learned[name], new=new)
         return self._learn(learned)
 
     @abstractmethod
@@ -318,11 +320,9 @@ class PairwiseModel(FactorModel):
 
     def _check_learned(self) -> None:
         super()._check_learned()
-        for name in ("item_counts_", "item_biases_", "item_squares_", "bias_squares_"):
+        for name in ("item_counts_", "bias_squares_"):
             if hasattr(self, name):
                 _check.same_size(len(getattr(self, name)), name, self._n_items(), "item_factors_", "rows")
-        if hasattr(self, "user_squares_"):
-            _check.same_size(len(self.user_squares_), "user_squares_", self._n_users(), "user_factors_", "rows")
         has_squares, has_biases = hasattr(self, "user_squares_"), hasattr(self, "item_biases_")
         expected = {"item_squares_": has_squares, "bias_squares_": has_squares and has_biases}
         _check.attributes({name: hasattr(self, name) for name in expected}, expected)
@@ -380,7 +380,7 @@ class BPR(PairwiseModel):
     user_squares_, item_squares_, bias_squares_ : ndarray of float32
         Sums of squared gradients, with ``optimizer="adagrad"`` only.
     validation_scores_ : ndarray of float64
-        Every score that ``early_stopping`` looked at.
+        Every value of a callable score that ``early_stopping`` looked at.
 
     Notes
     -----

@@ -106,7 +106,7 @@ class ItemSimilarityModel(SimilarityModel, LinearModel):
         items : int or list of int
             Item ids.
         k : int, at least 1
-            Rows with fewer neighbours, of which the model keeps its own ``k``, end in item -1, score -inf.
+            Rows with fewer neighbours in ``similarity_`` end in item -1, score -inf.
         candidates, exclude : list of item ids, or sparse matrix of shape (len(items), n_items), optional
             As in `recommend`.
         n_threads : int, optional

@@ -39,8 +39,9 @@ class EarlyStopping:
 
     Notes
     -----
-    The rule itself keeps nothing, so that one serves many fits. The model keeps the scores in ``validation_scores_``,
-    and in ``n_epochs_`` how many epochs it has had: what to ask for when it is fitted again, to all the data.
+    The rule itself keeps nothing, so that one serves many fits. The model keeps the values of a callable score in
+    ``validation_scores_``, and in ``n_epochs_`` how many epochs it has had: what to ask for when it is fitted again, to
+    all the data.
 
     Examples
     --------
@@ -75,11 +76,7 @@ class Watch:
     """
 
     def __init__(self, rule: EarlyStopping | None, model: Estimator, n_epochs: int) -> None:
-        if rule is not None and not isinstance(rule, EarlyStopping):
-            raise TypeError(
-                f"early_stopping: expected a fastrec.EarlyStopping, got {rule!r} ({type(rule).__name__}); "
-                "pass fastrec.EarlyStopping(...)."
-            )
+        _check.rule(rule, "early_stopping", EarlyStopping)
         self._rule = rule
         self._model = model
         self._n_epochs = n_epochs
