@@ -70,10 +70,8 @@ def single(value: Any, name: str) -> np.float32:
 
 def of_sides(value: Any, name: str) -> tuple[float, float]:
     """Numbers of at least 0 for users and for items, or one for both."""
-    expected = "one number, or (users, items)"
-    if isinstance(value, list):
-        raise TypeError(_message(name, expected, repr(value), "pass a tuple"))
-    of_users, of_items = pair(value, name, expected) or (value, value)
+    given = tuple(value) if isinstance(value, list) else value
+    of_users, of_items = pair(given, name, "one number, or (users, items)") or (value, value)
     return real(of_users, name, 0), real(of_items, name, 0)
 
 

@@ -185,7 +185,7 @@ def solve_nonnegative(side: Side, fixed: Fixed, n_bounded: int, n_threads: int, 
     _dispatch.kernel("nonnegative_solve", dtype)(
         *_operands(side.of_dtype(dtype), fixed.factors), fixed.gram, n_bounded, solutions, unsolved, n_threads
     )
-    _check.solved(unsolved, name)
+    _check.solved(unsolved.astype(np.bool_) | ~np.isfinite(solutions).all(axis=1), name)
     return solutions
 
 

@@ -28,6 +28,6 @@ def _bar(total: int, label: str) -> Iterator[Bar]:
     try:
         from tqdm.auto import tqdm
     except ImportError:
-        raise ImportError("progress=True needs tqdm; pip install 'fastrec[demo]'.") from None
+        raise ImportError("progress=True needs tqdm; pip install tqdm.") from None
     with tqdm(total=total, desc=label) as bar:
         yield bar.update

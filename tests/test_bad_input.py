@@ -470,7 +470,6 @@ OPTIONS = {
         (VALUE, np.inf),
         (VALUE, (1.0, -1.0)),
         (VALUE, (1.0,)),
-        (TYPE, [1.0, 1.0]),
         (VALUE, (1.0,) * 3),
     ],
     ("NMF.fit", "l2_regularization"): [*NO_NUMBERS[:5], (VALUE, -0.1), (VALUE, np.nan), (VALUE, (np.inf, 1.0))],
@@ -738,11 +737,6 @@ SAID = {
         TYPE,
         "dtype: expected float32 or float64, got None",
         lambda: explicit(dtype=None).fit(good()),
-    ),
-    "a list for a pair": (
-        TYPE,
-        r"l1_regularization: expected one number, or \(users, items\), got \[1, 2\]; pass a tuple.",
-        lambda: fastrec.NMF(3, l1_regularization=[1, 2]).fit(good()),
     ),
     "shrinkage of a metric of one's own": (
         VALUE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -148,7 +149,9 @@ def _largest(x: csr_array, n_factors: int, seed: int) -> tuple[Array, Array]:
         _, values, rows = np.linalg.svd(x.toarray(), full_matrices=False)
         return values, rows
     start = _random.normal(seed, n_less, 1, 1.0, np.float64, 1)[:, 0]
-    found = svds(x, n_factors, v0=start, rng=np.random.default_rng(seed))
+    keyword = "rng" if "rng" in inspect.signature(svds).parameters else "random_state"  # before SciPy 1.15
+    generator: dict[str, Any] = {keyword: np.random.default_rng(seed)}
+    found = svds(x, n_factors, v0=start, **generator)
     return found[1], found[2]
 
 
