@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
@@ -246,7 +245,7 @@ class ImplicitALS(FoldInModel):
         return {"popularity_": with_rows(self.popularity_, ids, _lengths(entries))}
 
     def _learn_on(self, entries: Entries, n_epochs: int) -> Self:
-        options = self._options_now()._replace(n_epochs=n_epochs)
+        options = self._options_now()
         n_users, n_items = entries.weights.shape
         options.check_memory(n_users, n_items)
         if self.__sklearn_is_fitted__():
@@ -367,18 +366,16 @@ def _epochs(
         }
         return sides | ({"loss_": np.array(kept)} if compute_loss else {})
 
-    for epoch in range(options.n_epochs):
-        started = time.perf_counter()
+    def step() -> float:
+        nonlocal user_factors, item_factors
         user_factors = options.half_step(users, item_factors)
         item_factors = options.half_step(items, user_factors, losses=losses)
-        if losses is not None:
-            kept.append(float(losses.sum()) + users.penalty(user_factors.factors))
-        if callback is not None:
-            callback(epoch, time.perf_counter() - started, kept[epoch])
-        advance()
-        if watch.is_over(kept[epoch] if compute_loss else 0.0, learned):
-            break
-    return watch.outcome(learned)
+        if losses is None:
+            return 0.0
+        kept.append(float(losses.sum()) + users.penalty(user_factors.factors))
+        return kept[-1]
+
+    return watch.epochs(step, learned, callback, advance)
 
 
 def _by_item(entries: Entries, n_threads: int) -> Entries:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
@@ -290,7 +289,7 @@ class ExplicitALS(RatingModel):
         return options.solved(side, fixed, other.biases, name)
 
     def _learn_on(self, user_items: Any, n_epochs: int) -> Self:
-        options = self._options_now()._replace(n_epochs=n_epochs)
+        options = self._options_now()
         ratings = options.ratings(_check.csr(user_items, "user_items", keep_zeros=True))
         options.check_memory(ratings.shape)
         n_users, n_items = ratings.shape
@@ -422,17 +421,15 @@ def _epochs(
         }
         return sides | ({"loss_": np.array(losses), "rmse_": np.array(errors)} if compute_loss else {})
 
-    for epoch in range(options.n_epochs):
-        started = time.perf_counter()
+    def step() -> float:
+        nonlocal of_users, of_items
         of_users = options.half_step(users, of_items)
         of_items = options.half_step(items, of_users)
-        if compute_loss:
-            missed = squared_error(ratings, of_users.queries(mean), of_items.ranked(), options.n_threads)
-            errors.append(math.sqrt(missed / len(ratings.data)) if len(ratings.data) else math.nan)
-            losses.append(missed + users.penalty(of_users.joined()) + items.penalty(of_items.joined()))
-        if callback is not None:
-            callback(epoch, time.perf_counter() - started, losses[epoch])
-        advance()
-        if watch.is_over(losses[epoch] if compute_loss else 0.0, learned):
-            break
-    return watch.outcome(learned)
+        if not compute_loss:
+            return 0.0
+        missed = squared_error(ratings, of_users.queries(mean), of_items.ranked(), options.n_threads)
+        errors.append(math.sqrt(missed / len(ratings.data)) if len(ratings.data) else math.nan)
+        losses.append(missed + users.penalty(of_users.joined()) + items.penalty(of_items.joined()))
+        return losses[-1]
+
+    return watch.epochs(step, learned, callback, advance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
@@ -245,7 +244,7 @@ class NMF(FactorModel):
         return _check.finite(factors[:, : options.n_factors].copy(), "solutions for user_items")
 
     def _learn_on(self, user_items: Any, n_epochs: int) -> Self:
-        options = self._options_now()._replace(n_epochs=n_epochs)
+        options = self._options_now()
         ratings = options.ratings(user_items)
         options.check_memory(ratings.shape)
         if self.__sklearn_is_fitted__():
@@ -362,16 +361,13 @@ def _epochs(
         kept = {name: _check.finite(side[:, :n_factors].copy(), "factors") for name, side in factors.items()}
         return kept | ({"loss_": np.array(losses)} if compute_loss else {})
 
-    for epoch in range(options.n_epochs):
-        started = time.perf_counter()
+    def step() -> float:
         users.descend(item_factors, user_factors, users.n_sweeps(n_factors), 0.0, threads)
         items.descend(user_factors, item_factors, items.n_sweeps(n_factors), 0.0, threads)
-        if compute_loss:
-            missed = users.squared_error(user_factors, item_factors, threads)
-            losses.append(missed / 2 + users.penalty(user_factors) + items.penalty(item_factors))
-        if callback is not None:
-            callback(epoch, time.perf_counter() - started, losses[epoch])
-        advance()
-        if watch.is_over(losses[epoch] if compute_loss else 0.0, learned):
-            break
-    return watch.outcome(learned)
+        if not compute_loss:
+            return 0.0
+        missed = users.squared_error(user_factors, item_factors, threads)
+        losses.append(missed / 2 + users.penalty(user_factors) + items.penalty(item_factors))
+        return losses[-1]
+
+    return watch.epochs(step, learned, callback, advance)

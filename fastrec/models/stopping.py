@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -100,6 +101,27 @@ class Watch:
         improved = self._improved(rule.min_improvement, self._value(rule, loss, learned))
         self._waited = 0 if improved else self._waited + 1
         return at_end or self._waited >= rule.patience
+
+    def epochs(
+        self,
+        step: Callable[[], float],
+        learned: Callable[[], Learned],
+        callback: Callable[[int, float, float], Any] | None,
+        advance: Callable[[], Any],
+    ) -> Learned:
+        """Take ``step()``, which answers with the loss, until it is over; what the model shall have learned.
+
+        After each, ``callback(epoch, seconds, loss)`` is told, and ``advance()`` called.
+        """
+        for epoch in range(self._n_epochs):
+            started = time.perf_counter()
+            loss = step()
+            if callback is not None:
+                callback(epoch, time.perf_counter() - started, loss)
+            advance()
+            if self.is_over(loss, learned):
+                break
+        return self.outcome(learned)
 
     def outcome(self, learned: Callable[[], Learned]) -> Learned:
         """What the model shall have learned."""
