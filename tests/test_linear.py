@@ -267,6 +267,7 @@ def fitted_slim(rows, l1, l2, **options):
     return fastrec.SLIM(l1, l2, **{"tol": 1e-9, "n_epochs": 10**6, **options}).fit(rows).similarity_.toarray()
 
 
+@fewer
 @by_settings
 def test_slim_equals_reference(seed, l1, l2, positive):
     rows = interactions(seed, "float64", n_items=8)
