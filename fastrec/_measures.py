@@ -40,7 +40,8 @@ class Statistics(NamedTuple):
         return self._replace(n_users=self.n_users + amount, sumsq=self.sumsq + amount)
 
 
-Terms = tuple[Sequence[Array], Sequence[Array]]
+# From the statistics of the items on one side of pairs, those of their values as they were given, and the parameters.
+TermsOf = Callable[[Statistics, Statistics, Mapping[str, Any]], Sequence[Array]]
 
 
 class Metric(NamedTuple):
@@ -50,9 +51,8 @@ class Metric(NamedTuple):
     ----------
     formula : str
         Name of the kernel's formula.
-    terms : callable
-        From the statistics of the items, those of their values as they were given, and the parameters to what the
-        formula takes from the first item of a pair and from the second.
+    own, other : callable
+        What the formula takes from the first item of a pair, and from the second; left out: the same.
     parameters : dict of str to float or None
         Names and defaults of the metric's own parameters.
     weights : callable
@@ -73,7 +73,8 @@ class Metric(NamedTuple):
     """
 
     formula: str
-    terms: Callable[[Statistics, Statistics, Parameters], Terms]
+    own: TermsOf
+    other: TermsOf | None = None
     parameters: dict[str, Any] = {}  # noqa: RUF012
     weights: Callable[[Parameters], Sequence[float]] = lambda p: ()
     of_ones: bool = False
@@ -88,39 +89,28 @@ class Metric(NamedTuple):
 # ---- terms ----------------------------------------------------------------------------------------------------------
 
 
-def _norms(items: Statistics, given: Statistics, p: Parameters) -> Terms:
-    norms = np.sqrt(items.sumsq)  # and not the root of a product, which could overflow
-    return [norms], [norms]
+def _norms(items: Statistics, given: Statistics, p: Parameters) -> Sequence[Array]:
+    return [np.sqrt(items.sumsq)]  # and no root of a product, which could overflow
 
 
-def _powers(items: Statistics, given: Statistics, p: Parameters) -> Terms:
-    return [items.sumsq ** p["alpha"]], [items.sumsq ** (1 - p["alpha"])]
+def _sums_of_squares(items: Statistics, given: Statistics, p: Parameters) -> Sequence[Array]:
+    return [items.sumsq]
 
 
-def _sums_of_squares(items: Statistics, given: Statistics, p: Parameters) -> Terms:
-    return [items.sumsq], [items.sumsq]
+def _counts(items: Statistics, given: Statistics, p: Parameters) -> Sequence[Array]:
+    return [items.n_users]
 
 
-def _counts(items: Statistics, given: Statistics, p: Parameters) -> Terms:
-    return [items.n_users], [items.n_users]
+def _nothing(items: Statistics, given: Statistics, p: Parameters) -> Sequence[Array]:
+    return [np.ones_like(items.n_users)]
 
 
-def _count_of_the_first(items: Statistics, given: Statistics, p: Parameters) -> Terms:
-    return [items.n_users], [np.ones_like(items.n_users)]
+def _s_plus_of(side: int) -> TermsOf:
+    def terms(items: Statistics, given: Statistics, p: Parameters) -> Sequence[Array]:
+        popularity = _popularity(p[f"pop{side}"], given, f"pop{side}")
+        return [items.sumsq, items.sumsq ** p[f"c{side}"], popularity ** p[f"beta{side}"]]
 
-
-def _nothing(items: Statistics, given: Statistics, p: Parameters) -> Terms:
-    ones = np.ones_like(items.n_users)
-    return [ones], [ones]
-
-
-def _popularity_of_the_second(items: Statistics, given: Statistics, p: Parameters) -> Terms:
-    return [np.ones_like(items.n_users)], [given.total ** p["beta"]]
-
-
-def _s_plus(items: Statistics, given: Statistics, p: Parameters) -> Terms:
-    own = [items.sumsq, items.sumsq ** p["c1"], _popularity(p["pop1"], given, "pop1") ** p["beta1"]]
-    return own, [items.sumsq, items.sumsq ** p["c2"], _popularity(p["pop2"], given, "pop2") ** p["beta2"]]
+    return terms
 
 
 def _popularity(chosen: Any, given: Statistics, name: str) -> Array:
@@ -205,19 +195,31 @@ _S_PLUS: dict[str, Any] = {
 METRICS = {
     "dot": Metric("quotient", _nothing, shrinkage_types=_NOT_ADDITIVE),
     "cosine": Metric("quotient", _norms),
-    "asymmetric_cosine": Metric("quotient", _powers, {"alpha": 0.5}),
+    "asymmetric_cosine": Metric(
+        "quotient",
+        lambda items, given, p: [items.sumsq ** p["alpha"]],
+        lambda items, given, p: [items.sumsq ** (1 - p["alpha"])],
+        parameters={"alpha": 0.5},
+    ),
     "jaccard": Metric("tversky", _sums_of_squares, weights=lambda p: (1.0, 1.0)),
     "dice": Metric("tversky", _sums_of_squares, weights=lambda p: (0.5, 0.5)),
     "tversky": Metric(
-        "tversky", _sums_of_squares, {"alpha": 1.0, "beta": 1.0}, weights=lambda p: (p["alpha"], p["beta"])
+        "tversky",
+        _sums_of_squares,
+        parameters={"alpha": 1.0, "beta": 1.0},
+        weights=lambda p: (p["alpha"], p["beta"]),
     ),
     "s_plus": Metric(
-        "s_plus", _s_plus, _S_PLUS, weights=lambda p: [p[name] for name in ("l1", "t1", "t2", "l2", "l3", "alpha")]
+        "s_plus",
+        _s_plus_of(1),
+        _s_plus_of(2),
+        parameters=_S_PLUS,
+        weights=lambda p: [p[name] for name in ("l1", "t1", "t2", "l2", "l3", "alpha")],
     ),
     "p3alpha": Metric(
         "quotient",
         _nothing,
-        {"alpha": 1.0},
+        parameters={"alpha": 1.0},
         values=_walk_to_user,
         factors=_walk_to_item,
         value_of_ones=_step_of_ones,
@@ -225,8 +227,9 @@ METRICS = {
     ),
     "rp3beta": Metric(
         "quotient",
-        _popularity_of_the_second,
-        {"alpha": 1.0, "beta": 1.0},
+        _nothing,
+        lambda items, given, p: [given.total ** p["beta"]],
+        parameters={"alpha": 1.0, "beta": 1.0},
         values=_walk_to_user,
         factors=_walk_to_item,
         value_of_ones=_step_of_ones,
@@ -237,7 +240,7 @@ METRICS = {
         "quotient", _norms, values=_user_centred, factors=_user_centred_factors, of_other_items=True
     ),
     "overlap": Metric("overlap", _counts, of_ones=True),
-    "conditional_probability": Metric("quotient", _count_of_the_first, of_ones=True),
+    "conditional_probability": Metric("quotient", _counts, _nothing, of_ones=True),
     "lift": Metric("lift", _counts, of_ones=True, of_all_users=True),
     "pointwise_mutual_information": Metric("pointwise_mutual_information", _counts, of_ones=True, of_all_users=True),
     "log_likelihood_ratio": Metric(
@@ -256,7 +259,7 @@ def looks_at_other_items(metric: Any) -> bool:
     return isinstance(metric, str) and metric in METRICS and METRICS[metric].of_other_items
 
 
-_CUSTOM = Metric("custom", lambda items, given, p: (items[:3], items[:3]))
+_CUSTOM = Metric("custom", lambda items, given, p: items[:3])
 _LEAST_NEAR = 1e-15
 
 
@@ -310,9 +313,11 @@ class Measure(NamedTuple):
         """Everything that the kernel wants to know, for the second item of a pair among ``second_items``."""
         shrinkages = {name: self.shrinkage if name == self.shrinkage_type else 0.0 for name in SHRINKAGE_TYPES}
         with np.errstate(all="ignore"):
-            firsts, seconds = self.metric.terms(items.plus(shrinkages["additive"]), given, self.parameters)
-            if others is not items:
-                seconds = self.metric.terms(others.plus(shrinkages["additive"]), given_others, self.parameters)[1]
+            firsts = self.metric.own(items.plus(shrinkages["additive"]), given, self.parameters)
+            seconds = firsts
+            if others is not items or self.metric.other:
+                of_other = self.metric.other or self.metric.own
+                seconds = of_other(others.plus(shrinkages["additive"]), given_others, self.parameters)
         own = np.ascontiguousarray(firsts, np.float64)
         other = np.ascontiguousarray([each[second_items] for each in seconds], np.float64)
         return KernelTerms(

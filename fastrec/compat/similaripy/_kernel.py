@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 
 from fastrec import _check
-from fastrec._measures import Measure, Metric, Parameters, Statistics, Terms
+from fastrec._measures import Measure, Metric, Parameters, Statistics, TermsOf
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr, Ids, Pattern, is_sparse, rows_among_empty_ones
 from fastrec.compat._numbers import threads_of, whole
@@ -20,6 +20,21 @@ from fastrec.similarity import Options, most_similar
 
 SHRINK_TYPES = ("stabilized", "bayesian", "additive")
 _HAS_TQDM = importlib.util.find_spec("tqdm") is not None
+
+
+class Side(NamedTuple):
+    """What the measure takes from the items on one side: a power of their norm, and one of their popularity."""
+
+    c: float
+    popularity: Any
+    p: float
+
+    def cosine_part(self, items: Statistics, additive: float) -> Array:
+        part: Array = (items.sumsq + additive) ** self.c
+        return part
+
+    def popularity_part(self, given: Statistics) -> Array:
+        return _values_of(self.popularity, given) ** self.p
 
 
 class Weights(NamedTuple):
@@ -45,6 +60,11 @@ class Weights(NamedTuple):
     def checked(self, n_rows: int, n_columns: int) -> Weights:
         """With popularities of these lengths."""
         return self._replace(pop1=popularity(self.pop1, "pop1", n_rows), pop2=popularity(self.pop2, "pop2", n_columns))
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Of the rows of matrix1, and of the columns of matrix2."""
+        return Side(self.c1, self.pop1, self.p1), Side(self.c2, self.pop2, self.p2)
 
     @property
     def is_product(self) -> bool:
@@ -126,55 +146,41 @@ def _measure(weights: Weights, stabilized: float = 0.0, bayesian: float = 0.0, a
     if w.l1 == w.power == 1 and w.l2 == w.l3 == 0:
         metric = Metric("tversky", _sums_of_squares, weights=lambda p: (w.t1, w.t2))
     elif w.power == 1 and w.l1 == 0 and (w.l2 == 0) != (w.l3 == 0):
-        metric = Metric("quotient", _one_part(w, additive, stabilized))
+        own, other = w.sides
+        metric = Metric(
+            "quotient",
+            _one_part(w, own, w.l2 or w.l3, additive, stabilized),
+            _one_part(w, other, 1.0, additive, stabilized),
+        )
     else:
         numbers = (w.l1, w.t1, w.t2, w.l2, w.l3, w.power)
-        metric = Metric("s_plus", _all_parts(w, additive), weights=lambda p: numbers)
+        own, other = w.sides
+        metric = Metric("s_plus", _all_parts(own, additive), _all_parts(other, additive), weights=lambda p: numbers)
     if w.walk is not None:
         metric = metric._replace(values=_walk, factors=_walk)
     shrinkage, kind = (bayesian, "bayesian") if bayesian else (stabilized, "stabilized")
     return Measure(metric, {"walk": w.walk}, shrinkage, kind)
 
 
-TermsOf = Callable[[Statistics, Statistics, Parameters], Terms]
+def _sums_of_squares(items: Statistics, given: Statistics, p: Parameters) -> Sequence[Array]:
+    return [items.sumsq]
 
 
-def _sums_of_squares(items: Statistics, given: Statistics, p: Parameters) -> Terms:
-    return [items.sumsq], [items.sumsq]
-
-
-def _one_part(w: Weights, additive: float, stabilized: float) -> TermsOf:
-    def terms(items: Statistics, given: Statistics, p: Parameters) -> Terms:
-        cosines, popularities = _parts(w, additive, items, given)
-        own, other = cosines if w.l2 else popularities
-        own = (w.l2 or w.l3) * own
+def _one_part(w: Weights, side: Side, factor: float, additive: float, stabilized: float) -> TermsOf:
+    def terms(items: Statistics, given: Statistics, p: Parameters) -> Sequence[Array]:
+        part = factor * (side.cosine_part(items, additive) if w.l2 else side.popularity_part(given))
         if not stabilized:  # over a denominator of zero nothing is similar
-            own, other = (_infinite_for_zero(part, given.n_users) for part in (own, other))
-        return [own], [other]
+            part = np.where((part == 0) & (given.n_users > 0), np.inf, part)
+        return [part]
 
     return terms
 
 
-def _infinite_for_zero(part: Array, n_users: Array) -> Array:
-    """Of items that somebody has; popularities that are given for the other side of a pair stay as they are."""
-    return np.where((part == 0) & (n_users > 0), np.inf, part) if len(part) == len(n_users) else part
-
-
-def _all_parts(w: Weights, additive: float) -> TermsOf:
-    def terms(items: Statistics, given: Statistics, p: Parameters) -> Terms:
-        cosines, popularities = _parts(w, additive, items, given)
-        return [items.sumsq, cosines[0], popularities[0]], [items.sumsq, cosines[1], popularities[1]]
+def _all_parts(side: Side, additive: float) -> TermsOf:
+    def terms(items: Statistics, given: Statistics, p: Parameters) -> Sequence[Array]:
+        return [items.sumsq, side.cosine_part(items, additive), side.popularity_part(given)]
 
     return terms
-
-
-def _parts(
-    w: Weights, additive: float, items: Statistics, given: Statistics
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """What the cosine's part and the popularities' take from an item that is the first of a pair, or the second."""
-    squares = items.sumsq + additive
-    popularities = _values_of(w.pop1, given) ** w.p1, _values_of(w.pop2, given) ** w.p2
-    return (squares**w.c1, squares**w.c2), popularities
 
 
 def popularity(chosen: Any, name: str, n: int) -> Any:
