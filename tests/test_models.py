@@ -404,3 +404,14 @@ def test_parameters_that_are_changed_after_a_fit_do_not_change_what_was_learned(
     for parameter in switches & set(model.get_params()):
         model.set_params(**{parameter: not getattr(model, parameter)})
         same(before, model.recommend(None, rows, k=6))
+
+
+@pytest.mark.parametrize("model", [fastrec.ImplicitALS(4), fastrec.ExplicitALS(4, biases=False), fastrec.NMF(4)])
+def test_items_that_only_new_users_have_are_learned(model):
+    """Both would be zero for each other."""
+    before = np.ones((20, 6), np.float32)
+    before[::2, 0] = 0
+    after = np.kron(np.eye(2, dtype=np.float32), before)
+    model.set_params(random_state=0).fit(before).partial_fit(after, n_epochs=10)
+    assert model.item_factors_[6:].any(axis=1).all()
+    assert model.recommend([30], None, 6, exclude_seen=False).items.min() >= 6

@@ -235,6 +235,15 @@ def test_whole_numbers_are_answered_in_float32(name, dtype):
     assert beyond.user_items_.toarray()[0, 0] == 2**24 + 1
 
 
+def test_partial_fit_of_a_loaded_model_is_a_fresh_fit(tmp_path):
+    """Its file was written with other parameters than it was fitted with."""
+    rows = np.kron(np.eye(2), np.ones((4, 4), np.float32))
+    model = fastrec.ItemKNN(k=3).fit(rows).set_params(k=1)
+    model.save(tmp_path / "model.safetensors")
+    loaded = fastrec.load(tmp_path / "model.safetensors").partial_fit(rows[:1], users=[0])
+    assert_same(loaded.similarity_, fastrec.ItemKNN(k=1).fit(rows).similarity_)
+
+
 def test_partial_fit_refuses_ids_that_need_more_memory_than_there_is(monkeypatch):
     monkeypatch.setattr("fastrec._machine.available_memory", lambda: 1 << 30)
     model = fastrec.ItemKNN(3).fit(ratings(0))

@@ -132,3 +132,12 @@ def test_damaged_factors_are_not_loaded(tmp_path):
     model.save(tmp_path / "m")
     with pytest.raises(ValueError, match="singular_values_"):
         fastrec.load(tmp_path / "m")
+
+
+def test_a_seed_says_all_where_the_iteration_begins_anew():
+    """Lanczos' method comes to an end before it has as many directions as are asked for."""
+    few, alike = np.zeros((20, 20)), np.kron(np.eye(6), np.ones((2, 2)))
+    few[range(5), range(5)] = 5, 4, 3, 2.5, 2
+    for rows, n_factors in ((few, 6), (alike, 4)):
+        found = {digest(fastrec.PureSVD(n_factors, random_state=0).fit(rows).item_factors_) for _ in range(5)}
+        assert len(found) == 1

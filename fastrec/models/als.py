@@ -13,7 +13,7 @@ from fastrec._least_squares import Fixed, Side, Solutions, influences, solve
 from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
 from fastrec._types import ENTRIES_AT_ONCE, Array, Csr, Explanation
-from fastrec.models.fold_in import Entries, FoldInModel, SideName, with_rows, with_zero_rows
+from fastrec.models.fold_in import Entries, FoldInModel, SideName, columns_apart, with_rows, with_zero_rows
 from fastrec.models.item_units import ItemUnits
 from fastrec.models.stopping import EarlyStopping, Learned, Watch
 
@@ -250,9 +250,16 @@ class ImplicitALS(FoldInModel):
         options.check_memory(n_users, n_items)
         if self.__sklearn_is_fitted__():
             _check.at_least_as_many(entries.weights.shape, (self._n_users(), self._n_items()), "user_items")
-            start = Start(
-                lambda: with_zero_rows(self.user_factors_, n_users), lambda: with_zero_rows(self.item_factors_, n_items)
-            )
+            users = with_zero_rows(self.user_factors_, n_users)
+            apart = columns_apart(entries.weights, users, self._n_items())
+            drawn = options.drawn(_random.seed_of(self.random_state), n_items)[apart] if len(apart) else 0
+
+            def items() -> Array:
+                factors = with_zero_rows(self.item_factors_, n_items)
+                factors[apart] = drawn
+                return factors
+
+            start = Start(lambda: users, items)
         else:
             start = _start(None, options, _random.seed_of(self.random_state), (n_users, n_items))
         return self._learn(_epochs(entries, start, options, Watch(None, self, n_epochs)))
@@ -310,6 +317,10 @@ class Options(NamedTuple):
         n_bytes = (float(n_users) + n_items) * self.n_factors * self.dtype.itemsize
         _check.memory(n_bytes, f"factors of {n_users} users and {n_items} items", "use fewer factors")
 
+    def drawn(self, seed: int, n_items: int) -> Array:
+        """Item factors to start from."""
+        return _random.normal(seed, n_items, self.n_factors, _START_DEVIATION, self.dtype, self.n_threads)
+
     def half_step(self, side: Side, other: Solutions, *, losses: Array | None = None) -> Solutions:
         """Solve one side against the other; ``losses`` as in `solve`."""
         return solve(side, Fixed(other.factors, self.n_threads), self.tol, self.n_threads, losses=losses).against(other)
@@ -329,11 +340,8 @@ def _start(init: Any, options: Options, seed: int, shape: tuple[int, int]) -> St
     def users() -> Array:
         return np.zeros((n_users, n_factors), options.dtype)
 
-    def drawn() -> Array:
-        return _random.normal(seed, n_items, n_factors, _START_DEVIATION, options.dtype, options.n_threads)
-
     if init is None:
-        return Start(users, drawn)
+        return Start(users, lambda: options.drawn(seed, n_items))
     given = _check.start(init, "init", (n_items, n_factors), dtype=options.dtype)
     return Start(users, lambda: given.astype(options.dtype, order="C"))
 
@@ -359,12 +367,12 @@ def _epochs(
     losses = np.zeros(len(popularity)) if compute_loss else None
 
     def learned() -> Learned:
-        sides = {
-            "user_factors_": start.users() if user_factors is None else user_factors.upright(options.n_threads),
-            "item_factors_": units.back(item_factors.upright(options.n_threads)),
-            "popularity_": popularity,
-        }
-        return sides | ({"loss_": np.array(kept)} if compute_loss else {})
+        if user_factors is None:
+            sides = start.users(), start.items()
+        else:
+            sides = user_factors.upright(options.n_threads), units.back(item_factors.upright(options.n_threads))
+        found = {"user_factors_": sides[0], "item_factors_": sides[1], "popularity_": popularity}
+        return found | ({"loss_": np.array(kept)} if compute_loss else {})
 
     def step() -> float:
         nonlocal user_factors, item_factors

@@ -15,7 +15,7 @@ from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
 from fastrec.models.base import beside
-from fastrec.models.fold_in import SideName
+from fastrec.models.fold_in import SideName, columns_apart
 from fastrec.models.ratings import RatingModel, Rows, mean_of, squared_error
 from fastrec.models.stopping import EarlyStopping, Watch
 
@@ -299,6 +299,10 @@ class ExplicitALS(RatingModel):
             of_items = Rows(self.item_factors_, self.item_biases_).with_zero_rows(n_items)
             if not options.biases:
                 of_users.biases[:], of_items.biases[:] = 0, 0
+            apart = columns_apart(ratings, of_users.factors, self._n_items())
+            if len(apart):
+                drawn = options.start(None, _random.seed_of(self.random_state), n_items)
+                of_items.factors[apart] = drawn.factors[apart]
         else:
             of_users = Rows.zeros(n_users, options.n_factors, options.dtype)
             of_items = options.start(None, _random.seed_of(self.random_state), n_items)

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 
 from fastrec import _check
-from fastrec._types import Array, Csr
+from fastrec._types import Array, Csr, Ids
 from fastrec.models.base import FactorModel
 
 SideName = Literal["users", "items"]
@@ -173,3 +173,10 @@ def with_zero_rows(factors: Array, n_rows: int) -> Array:
     after = np.zeros((n_rows, *factors.shape[1:]), factors.dtype)
     after[: len(factors)] = factors
     return after
+
+
+def columns_apart(rows: Csr, users: Array, n_items: int) -> Ids:
+    """Items beyond ``n_items`` that only users without factors have: zeros on both sides would stay zeros."""
+    of_learned = np.repeat(users.any(axis=1), np.diff(rows.indptr))
+    new = np.unique(rows.indices[rows.indices >= n_items])
+    return np.setdiff1d(new, rows.indices[of_learned])

@@ -50,7 +50,8 @@ def load(path: str | PathLike[str]) -> Recommender:
     Returns
     -------
     One of fastrec's models
-        Fitted, with the parameters it was saved with; ``random_state`` is None where it was a generator.
+        Fitted, with the parameters it was saved with; ``random_state`` is None where it was a generator,
+        ``dtype`` its name, and a list a tuple.
 
     Raises
     ------

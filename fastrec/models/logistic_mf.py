@@ -74,7 +74,7 @@ class LogisticMF(FactorModel):
     ----------
     user_factors_ : ndarray of float32, shape (n_users, n_factors)
     item_factors_ : ndarray of float32, shape (n_items, n_factors)
-        Rows without interactions are zero.
+        Rows without interactions in ``fit`` are zero.
     user_biases_ : ndarray of float32, shape (n_users,)
     item_biases_ : ndarray of float32, shape (n_items,)
         With ``biases`` only.

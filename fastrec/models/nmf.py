@@ -13,9 +13,9 @@ from fastrec._nndsvd import nndsvd
 from fastrec._nonnegative import Problem
 from fastrec._progress import progress_bar
 from fastrec._transpose import transposed
-from fastrec._types import Array, Csr, Ids
+from fastrec._types import Array, Csr
 from fastrec.models.base import FactorModel
-from fastrec.models.fold_in import with_rows, with_zero_rows
+from fastrec.models.fold_in import columns_apart, with_rows, with_zero_rows
 from fastrec.models.stopping import EarlyStopping, Watch
 
 _FOLD_IN_SWEEPS = 1000
@@ -251,7 +251,7 @@ class NMF(FactorModel):
             _check.at_least_as_many(ratings.shape, (self._n_users(), self._n_items()), "user_items")
             learned = (self.user_factors_, self.item_factors_)
             users, items = (with_zero_rows(one, size) for one, size in zip(learned, ratings.shape, strict=True))
-            apart = _columns_apart(ratings, users, self._n_items())
+            apart = columns_apart(ratings, users, self._n_items())
             if len(apart):
                 items[apart] = options.drawn(ratings, _random.seed_of(self.random_state))[apart]
             sides = aligned_copy(users), aligned_copy(items)
@@ -332,13 +332,6 @@ class Options(NamedTuple):
         mean = float(ratings.data.sum(dtype=np.float64)) / max(n_cells, 1.0)
         deviation = (mean / self.n_factors) ** 0.5
         return np.abs(_random.normal(seed, ratings.shape[1], self.n_factors, deviation, np.float32, self.n_threads))
-
-
-def _columns_apart(ratings: Csr, users: Array, n_items: int) -> Ids:
-    """Items beyond ``n_items`` that only users without factors have: zeros on both sides would stay zeros."""
-    learned = np.repeat(users.any(axis=1), np.diff(ratings.indptr))
-    new = np.unique(ratings.indices[ratings.indices >= n_items])
-    return np.setdiff1d(new, ratings.indices[learned])
 
 
 def _epochs(

@@ -190,13 +190,13 @@ class PairwiseModel(FactorModel):
         With all users this continues `fit`: ten epochs and ten more have the bits of twenty. With some, the factors of
         these change, and those of the items that they have or that were drawn against them.
         """
-        n_epochs = _check.integer(n_epochs, "n_epochs", 0)
+        n_epochs, options = _check.integer(n_epochs, "n_epochs", 0), self._options()
         if not self.__sklearn_is_fitted__():
             if users is not None:
                 self._check_fitted()
             first = type(self)(**{**self.get_params(), "n_epochs": n_epochs}).fit(user_items, callback=callback)
             return self._learn(first._state_of_learning())
-        options, rows = self._options(), interactions(user_items)
+        rows = interactions(user_items)
         ids = np.arange(rows.shape[0]) if users is None else _check.unique_ids(users, "users")
         if users is None:
             _check.at_least_as_many(rows.shape, (self._n_users(), self._n_items()), "user_items")
@@ -369,7 +369,7 @@ class BPR(PairwiseModel):
     Attributes
     ----------
     user_factors_ : ndarray of float32, shape (n_users, n_factors)
-        Rows without interactions are zero.
+        Rows without interactions in ``fit`` are zero.
     item_factors_ : ndarray of float32, shape (n_items, n_factors)
     item_biases_ : ndarray of float32, shape (n_items,)
         With ``item_bias`` only.

@@ -21,7 +21,7 @@ class SimilarityModel(Recommender):
     _similar_axis: ClassVar[int]  # of user_items_: 0 for users, 1 for items
     similarity_: Any  # what is similar to each, a row each
     user_items_: csr_array
-    _made_with: dict[str, Any]
+    _made_with: dict[str, Any] | None
 
     def fit(self, user_items: Any, y: Any = None, *, progress: bool = False) -> Self:
         """Learn from interactions.
@@ -50,7 +50,7 @@ class SimilarityModel(Recommender):
 
     def _restore(self, learned: dict[str, Any]) -> None:
         super()._restore(learned)
-        self._made_with = self._parameters()
+        self._made_with = None  # a file has the parameters of when it was written
 
     def _parameters(self) -> dict[str, Any]:
         """Those that change what is learned."""

@@ -142,17 +142,22 @@ def _decompose(x: csr_array, n_factors: int, seed: int) -> _Decomposition:
 
 def _largest(x: csr_array, n_factors: int, seed: int) -> tuple[Array, Array]:
     """Singular values in any order, and right singular vectors as rows."""
-    from scipy.sparse.linalg import svds
+    from scipy.sparse.linalg import LinearOperator, eigsh
 
     n_less = min(x.shape)
     if n_less < 2 * n_factors + 2:
         _, values, rows = np.linalg.svd(x.toarray(), full_matrices=False)
         return values, rows
+    # As SciPy's svds, which draws vectors that it begins anew with from no seed.
+    tall = x if x.shape[0] >= x.shape[1] else x.T.tocsr()
+    wide = tall.T.tocsr()
+    gram = LinearOperator((n_less, n_less), lambda v: wide @ (tall @ v), dtype=np.float64)
     start = _random.normal(seed, n_less, 1, 1.0, np.float64, 1)[:, 0]
-    keyword = "rng" if "rng" in inspect.signature(svds).parameters else "random_state"  # before SciPy 1.15
-    generator: dict[str, Any] = {keyword: np.random.default_rng(seed)}
-    found = svds(x, n_factors, v0=start, **generator)
-    return found[1], found[2]
+    takes_generator = "rng" in inspect.signature(eigsh).parameters  # from SciPy 1.17 on
+    generator: dict[str, Any] = {"rng": np.random.default_rng(seed)} if takes_generator else {}
+    directions, _ = np.linalg.qr(eigsh(gram, n_factors, v0=start, **generator)[1])
+    left, values, mixed = np.linalg.svd(tall @ directions, full_matrices=False)
+    return values, mixed @ directions.T if tall is x else left.T
 
 
 def _projected(rows: Csr, directions: Array) -> Array:
