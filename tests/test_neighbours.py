@@ -241,7 +241,8 @@ def test_partial_fit_of_a_loaded_model_is_a_fresh_fit(tmp_path):
     model = fastrec.ItemKNN(k=3).fit(rows).set_params(k=1)
     model.save(tmp_path / "model.safetensors")
     loaded = fastrec.load(tmp_path / "model.safetensors").partial_fit(rows[:1], users=[0])
-    assert_same(loaded.similarity_, fastrec.ItemKNN(k=1).fit(rows).similarity_)
+    fresh = fastrec.ItemKNN(k=1).fit(rows).similarity_
+    assert (loaded.similarity_ != fresh).nnz == 0
 
 
 def test_partial_fit_refuses_ids_that_need_more_memory_than_there_is(monkeypatch):
