@@ -98,7 +98,7 @@ def choice(value: Any, name: str, options: Collection[str], *, or_none: bool = F
         raise TypeError(_message(name, expected, f"{value!r} ({type(value).__name__})"))
     if value not in options:
         raise ValueError(_message(name, expected, repr(value)))
-    return value
+    return str(value)
 
 
 def learned(values: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -324,7 +324,9 @@ class Measure(NamedTuple):
             self.metric.formula,
             own,
             other,
-            _NO_TERMS if shrinkages["bayesian"] else self._near(own, other, shrinkages["stabilized"], (items, others)),
+            _NO_TERMS
+            if shrinkages["bayesian"] or _vanish(firsts, items) or _vanish(seconds, others)
+            else self._near(own, other, shrinkages["stabilized"], (items, others)),
             shrinkages["stabilized"],
             shrinkages["bayesian"],
             self.metric.weights(self.parameters),
@@ -371,6 +373,11 @@ class KernelTerms(NamedTuple):
 
 
 _NO_TERMS = np.empty(0, np.float32)
+
+
+def _vanish(terms: Sequence[Array], items: Statistics) -> bool:
+    """Whether the first term of an item is zero because squares of what it has are."""
+    return bool(((terms[0] == 0) & (items.total != 0)).any())
 
 
 def _block_of(function: Any) -> Any:

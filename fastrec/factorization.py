@@ -150,4 +150,8 @@ def implicit_loss(
     total = losses_of_entries(stored, items, users, threads).sum()
     total += (of_items * np.square(items, dtype=np.float64).sum(axis=1)).sum()
     grams = (gram_matrix(factors, threads, np.float64) for factors in (users, items))
-    return float(total + unobserved_weight * np.multiply(*grams).sum())
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = float(total + unobserved_weight * np.multiply(*grams).sum())
+    if np.isnan(loss) and np.isfinite(users).all() and np.isfinite(items).all():
+        _check.finite(np.asarray(loss), "loss of user_factors and item_factors")
+    return loss

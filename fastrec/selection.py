@@ -288,7 +288,7 @@ def _merged(blocks: Sequence[Csr], dtype: np.dtype[Any], k: int, n_threads: int)
     n_rows = blocks[0].shape[0]
     n_columns = sum(block.shape[1] for block in blocks)
     n_stored: Offsets = sum((np.diff(block.indptr) for block in blocks), np.zeros(n_rows, np.int64))
-    indptr, _ = limited_pointers(n_stored, k)
+    indptr, _ = limited_pointers(n_stored, min(k, n_columns))
     _check.entries_memory(int(indptr[-1]), dtype)
     data, columns = room(int(indptr[-1]), dtype), room(int(indptr[-1]), index_dtype(n_columns))
     unmerged = np.zeros(n_rows, np.uint8)

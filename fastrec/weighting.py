@@ -12,6 +12,7 @@ from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
 
 _POWERS = {"l2": 2, "l1": 1, "max": 0}
+_MOST_K1 = 1e100  # beyond which weights could be inf / inf
 _ENTRIES_A_THREAD = 1 << 17  # whose weights take as long as a thread does to start
 
 
@@ -22,7 +23,7 @@ def bm25_weight(x: Any, *, k1: float = 1.2, b: float = 0.75, n_threads: int | No
     ----------
     x : sparse matrix, shape (n_documents, n_terms)
         Counts, at least 0. Any format, index dtype and order; duplicates are summed, stored zeros dropped.
-    k1 : float, at least 0
+    k1 : float, 0 to 1e100
         Saturation: a count c tends to k1 + 1 as it grows.
     b : float, 0 to 1
         How far a document's length, relative to the mean length, weakens its counts.
@@ -46,14 +47,16 @@ def bm25_weight(x: Any, *, k1: float = 1.2, b: float = 0.75, n_threads: int | No
     Linear in the stored entries; memory is the result. Robertson and Walker, "Some simple effective approximations to
     the 2-Poisson model", 1994. The first call of a process that finds no cache compiles.
     """
-    k1, b = _check.real(k1, "k1", 0), _check.real(b, "b", 0, 1)
+    k1, b = _check.real(k1, "k1", 0, _MOST_K1), _check.real(b, "b", 0, 1)
     threads = _threads.resolve(n_threads)
     return bm25_of(counts_of(x, "x", threads), k1, b, threads)
 
 
 def bm25_of(counts: Csr, k1: float, b: float, threads: int) -> csr_array:
     """`bm25_weight` of checked arguments."""
-    total = counts.data.sum(dtype=np.float64)
+    with np.errstate(over="ignore"):
+        total = counts.data.sum(dtype=np.float64)
+        _check.finite(np.asarray(total * (k1 + 1)), "sum of counts times (k1 + 1)")
     mean_length = total / counts.shape[0] if total else 1.0
     out = np.empty_like(counts.data)
     _run("bm25_weight", counts, threads, counts.indices, counts.indptr, _rarity(counts), mean_length, k1, b, out)

@@ -738,6 +738,21 @@ SAID = {
         "dtype: expected float32 or float64, got None",
         lambda: explicit(dtype=None).fit(good()),
     ),
+    "counts whose sum is infinite": (
+        VALUE,
+        r"sum of counts times \(k1 \+ 1\): expected finite values",
+        lambda: fastrec.bm25_weight(csr_array([[1.7e308, 1.7e308], [1, 0]])),
+    ),
+    "a loss that is infinite less another": (
+        VALUE,
+        "loss of user_factors and item_factors: expected finite values",
+        lambda: fastrec.implicit_loss([[1.0]], [[1.0]], [[2.0]], [[2.0]], unobserved_weight=1e308),
+    ),
+    "similarities that are infinite": (
+        VALUE,
+        "similarities of user_items: expected finite values",
+        lambda: fastrec.ItemKNN(metric="dot").fit(csr_array(np.full((2, 2), 1e30, np.float32))),
+    ),
     "shrinkage of a metric of one's own": (
         VALUE,
         "shrinkage: expected 0 with a metric of your own, got 2; shrink inside of it.",

@@ -666,3 +666,14 @@ def test_row_pointers_of_64_bits(monkeypatch):
     assert answer.indptr.dtype == answer.indices.dtype == np.int64
     assert_same(answer, expected)
     assert fastrec.sparse_top_k_product(rows.T, rows, 5).indptr.dtype == np.int64
+
+
+@pytest.mark.parametrize("metric", ["cosine", "asymmetric_cosine", "jaccard"])
+@pytest.mark.parametrize("k", [1, 2, 3, 9])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_squares_that_vanish(metric, k):
+    """An item of values whose squares are zero is infinitely similar to others, and no less so for a small k."""
+    user_items = csr_array(np.vstack([np.ones((4, 5)), np.ones(5)]) * np.array([1e-162, 1, 1, 1, 1]))
+    assert_same(
+        fastrec.item_similarity(user_items, k, metric=metric), reference.item_similarity(user_items, k, metric=metric)
+    )

@@ -174,3 +174,8 @@ def test_blocks_of_a_generator_are_unchanged(seed):
 def test_bad_blocks(blocks, error, said):
     with pytest.raises(error, match=said):
         fastrec.merge_top_k_products(blocks, 2)
+
+
+def test_as_many_as_there_are():
+    blocks = [csr_array(np.eye(2, dtype=np.float32))] * 2
+    assert_same(fastrec.merge_top_k_products(blocks, 2**63), fastrec.merge_top_k_products(blocks, 4))

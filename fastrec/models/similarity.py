@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from fastrec import _check
-from fastrec._types import Array, Csr, Ids, Pattern, TopK
+from fastrec._types import Array, Csr, Ids, Pattern, TopK, is_sparse
 from fastrec.models.base import LinearModel, NeighbourRequest, Ranking, Recommender, Request, stored
 from fastrec.selection import best_of_product
 
@@ -46,6 +46,8 @@ class SimilarityModel(Recommender):
 
     def _keep(self, similarity: Any, user_items: csr_array) -> None:
         """Take over what was learned, and by which parameters."""
+        if is_sparse(similarity):
+            _check.finite(similarity.data, "similarities of user_items")
         self.similarity_, self.user_items_, self._made_with = similarity, user_items, self._parameters()
 
     def _restore(self, learned: dict[str, Any]) -> None:

@@ -297,3 +297,13 @@ def test_arrays_that_do_not_fit_end_no_process():  # sparse_dot_topn issue 13: s
         core.sp_matmul(3, 2, *arrays, *arrays)
     with pytest.raises(ValueError, match="incompatible shapes"):
         ours.unchecked.sp_matmul_topn(x, csr_matrix((4, 5)), 2, True, None, 1.0)
+
+
+@pytest.mark.parametrize("function", [ours.sp_matmul, lambda a, b: ours.sp_matmul_topn(a, b, 2)])
+def test_columns_far_outside_are_no_crash(function):
+    """SciPy follows them when it converts."""
+    wrong, right = csc_matrix(np.ones((3, 3), np.float32)), csr_matrix(np.ones((3, 3), np.float64))
+    wrong.indices = np.array([2 * 10**9] + [0] * 8, np.int32)
+    for operands in ((wrong, right), (right, wrong)):
+        with pytest.raises(ValueError, match=r"[AB]\.indices: expected"):
+            function(*operands)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
 from fastrec import _check
-from fastrec._types import Array, Csr, Pattern
+from fastrec._types import Array, Csr, Pattern, is_sparse
 from fastrec.compat._numbers import threads_of, whole
 from fastrec.compat._ways_in import left_to_original, taken
 from fastrec.compat.implicit.utils import check_csr
@@ -56,6 +56,8 @@ def in_float64(x: Any, name: str) -> Any:
     x = x if hasattr(x, "astype") else np.asarray(x)
     if x.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected bool, integer or float values, got dtype {x.dtype}; pass real numbers")
+    if is_sparse(x):
+        _check.places(x, name)
     return x.astype(np.float64, copy=False)
 
 

@@ -285,6 +285,7 @@ def _padded(best: TopK) -> Ranked:
 
 def _stacked(rows: list[Ranked], k: int) -> Ranked:
     """Rows of any length as rows of ``k``."""
+    _check.answer(len(rows), k, np.float64)
     ids, scores = np.full((len(rows), k), -1, np.int32), np.full((len(rows), k), NO_SCORE)
     for place, (found, of_found) in enumerate(rows):
         ids[place, : len(found)], scores[place, : len(found)] = found[:k], of_found[:k]

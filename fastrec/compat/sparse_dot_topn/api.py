@@ -180,8 +180,9 @@ def awesome_cossim_topn(
 
 def _operands(a: Any, b: Any) -> tuple[Any, Any]:
     """Two matrices that can be multiplied, by rows; the second, or both, may be given as columns."""
-    _check_format(a, "A")
-    _check_format(b, "B")
+    for matrix, name in ((a, "A"), (b, "B")):
+        _check_format(matrix, name)
+        _check.places(matrix, name)
     if a.shape[1] != b.shape[0]:
         if a.format == b.format == "csc" and a.shape[0] == b.shape[1]:
             a, b = a.T, b.T
