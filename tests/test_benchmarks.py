@@ -39,6 +39,19 @@ def load_cases():
 cases = load_cases() if CASES_FILE.exists() else None
 
 
+@pytest.mark.skipif(cases is None, reason="needs a checkout")
+def test_asv_can_import_the_folder():
+    """As it does: every module as one of a package, scripts too."""
+    program = """
+import importlib, pkgutil, sys
+sys.path.append(sys.argv[1])
+import benchmarks
+for module in pkgutil.iter_modules(benchmarks.__path__, "benchmarks."):
+    importlib.import_module(module.name)
+"""
+    subprocess.run([sys.executable, "-P", "-c", program, CASES_FILE.parents[1]], check=True)
+
+
 def pytest_generate_tests(metafunc):
     if "case" not in metafunc.fixturenames:
         return
