@@ -216,6 +216,8 @@ def start(
 
 def holdable(array: Array, name: str, dtype: npt.DTypeLike) -> Array:
     """Values that a dtype can hold."""
+    if np.can_cast(array.dtype, dtype):
+        return array
     return _up_to(float(np.finfo(dtype).max), array, name)
 
 

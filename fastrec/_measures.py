@@ -41,7 +41,7 @@ class Statistics(NamedTuple):
 
 
 # From the statistics of the items on one side of pairs, those of their values as they were given, and the parameters.
-TermsOf = Callable[[Statistics, Statistics, Mapping[str, Any]], Sequence[Array]]
+TermsOf = Callable[[Statistics, Statistics, Parameters], Sequence[Array]]
 
 
 class Metric(NamedTuple):

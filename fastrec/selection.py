@@ -272,15 +272,19 @@ def merge_top_k_products(blocks: Any, k: int, *, n_threads: int | None = None) -
     [1, 3, 3]
     """
     k = _check.integer(k, "k", 1)
-    threads = _threads.resolve(n_threads)
-    checked = _check.column_blocks(blocks, "blocks")
+    return best_of_blocks(blocks, "blocks", k, _threads.resolve(n_threads)).to_scipy()
+
+
+def best_of_blocks(blocks: Any, name: str, k: int, n_threads: int) -> Csr:
+    """`merge_top_k_products` of blocks that came as ``name``, with the other arguments checked."""
+    checked = _check.column_blocks(blocks, name)
     dtype = np.result_type(*(block.data for block in checked))
-    merged = _merged(checked, dtype, k, threads)
+    merged = _merged(checked, dtype, k, n_threads)
     if merged is None:  # nothing of ours, or ordered in another dtype
-        ordered = [_best_first(block, f"blocks[{at}]", dtype, k, threads) for at, block in enumerate(checked)]
-        merged = _merged(ordered, dtype, k, threads)
+        ordered = [_best_first(block, f"{name}[{at}]", dtype, k, n_threads) for at, block in enumerate(checked)]
+        merged = _merged(ordered, dtype, k, n_threads)
     assert merged is not None
-    return merged.to_scipy()
+    return merged
 
 
 def _merged(blocks: Sequence[Csr], dtype: np.dtype[Any], k: int, n_threads: int) -> Csr | None:

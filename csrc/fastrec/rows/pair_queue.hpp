@@ -31,8 +31,8 @@ class PairQueue {
     pairs_[n_++] = {static_cast<std::int32_t>(q), id};
   }
 
-  // From here to the next score(): the items of a panel, of which as many queries are marked, as doubles where they lie
-  // in the nearest cache.
+  // From here to end_panel() pairs are of the items of a panel, with n_marked queries: as doubles, where they lie in
+  // the nearest cache and enough queries share them.
   void begin_panel(const std::int32_t* ids, std::ptrdiff_t n_marked) noexcept {
     constexpr std::ptrdiff_t most_values = 2048;
     panel_ = ids;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::ptrdiff_t word_fours = 16;                          // of 64 users
 constexpr std::ptrdiff_t vector_items = 32, fours_together = 256;  // items
+constexpr std::ptrdiff_t vectors_together = fours_together / vector_items;
 
 // counts[a][b]: bits of four that a and b have in common, twice.
 struct CommonOfFour {
@@ -68,20 +69,20 @@ inline void split_eight_items(const std::uint64_t* words, std::ptrdiff_t step, s
 // How many users of n words an item has in common with each item of a block.
 inline void count_common(const std::uint8_t* item, const std::uint8_t (*block)[fours_together], std::ptrdiff_t n,
                          std::uint8_t (&counts)[fours_together]) noexcept {
-  __m256i sums[(fours_together / vector_items)];
+  __m256i sums[vectors_together];
 #pragma GCC unroll 8
   for (__m256i& sum : sums) sum = _mm256_setzero_si256();
 #pragma GCC unroll 4
   for (std::ptrdiff_t at = 0; at < n * word_fours; ++at) {
     const __m256i row = _mm256_load_si256(reinterpret_cast<const __m256i*>(common_of_four.counts[item[at]]));
 #pragma GCC unroll 8
-    for (std::ptrdiff_t v = 0; v < (fours_together / vector_items); ++v) {
+    for (std::ptrdiff_t v = 0; v < vectors_together; ++v) {
       const __m256i users = _mm256_load_si256(reinterpret_cast<const __m256i*>(block[at] + v * vector_items));
       sums[v] = _mm256_add_epi8(sums[v], _mm256_shuffle_epi8(row, users));
     }
   }
 #pragma GCC unroll 8
-  for (std::ptrdiff_t v = 0; v < (fours_together / vector_items); ++v) {
+  for (std::ptrdiff_t v = 0; v < vectors_together; ++v) {
     _mm256_store_si256(reinterpret_cast<__m256i*>(counts + v * vector_items), sums[v]);
   }
 }

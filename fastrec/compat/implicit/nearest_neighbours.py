@@ -58,7 +58,7 @@ class ItemItemRecommender(RecommenderBase):
         self.similarity: Any = None
         self.K = K
         self.num_threads = num_threads
-        self.scorer: Any = None
+        self.scorer: NearestNeighboursScorer | None = None
 
     @taken
     def fit(self, weighted: Any, show_progress: bool = True, callback: Callback | None = None) -> None:
@@ -92,6 +92,7 @@ class ItemItemRecommender(RecommenderBase):
         if filter_items is not None and items is not None:
             raise ValueError("filter_items: expected None beside items, which says all")
         self._check_there(self.scorer)
+        assert self.scorer is not None
         n_rows, n_items = rows.shape[0], self.similarity.shape[0]
         _check.columns(rows.shape, n_items, "items", "user_items")
         if filter_items is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 
 from fastrec import _check
-from fastrec._measures import Measure, Metric, Parameters, Statistics, TermsOf
+from fastrec._measures import METRICS, Measure, Metric, Parameters, Statistics, TermsOf
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr, Ids, Pattern, is_sparse, rows_among_empty_ones
 from fastrec.compat._numbers import threads_of, whole
@@ -144,7 +144,7 @@ def _measure(weights: Weights, stabilized: float = 0.0, bayesian: float = 0.0, a
     if w.is_product and not stabilized:
         w = w._replace(l3=1.0, pop1="none", pop2="none")
     if w.l1 == w.power == 1 and w.l2 == w.l3 == 0:
-        metric = Metric("tversky", _sums_of_squares, weights=lambda p: (w.t1, w.t2))
+        metric = METRICS["tversky"]._replace(weights=lambda p: (w.t1, w.t2))
     elif w.power == 1 and w.l1 == 0 and (w.l2 == 0) != (w.l3 == 0):
         own, other = w.sides
         metric = Metric(
@@ -160,10 +160,6 @@ def _measure(weights: Weights, stabilized: float = 0.0, bayesian: float = 0.0, a
         metric = metric._replace(values=_walk, factors=_walk)
     shrinkage, kind = (bayesian, "bayesian") if bayesian else (stabilized, "stabilized")
     return Measure(metric, {"walk": w.walk}, shrinkage, kind)
-
-
-def _sums_of_squares(items: Statistics, given: Statistics, p: Parameters) -> Sequence[Array]:
-    return [items.sumsq]
 
 
 def _one_part(w: Weights, side: Side, factor: float, additive: float, stabilized: float) -> TermsOf:

@@ -12,13 +12,13 @@ from scipy.sparse import coo_matrix as coo_matrix
 from scipy.sparse import csc_matrix as csc_matrix
 from scipy.sparse import csr_matrix
 
-from fastrec import _check, _machine
+from fastrec import _check, _machine, _threads
 from fastrec._types import is_sparse
 from fastrec.compat._numbers import threads_of
 from fastrec.compat._ways_in import left_to_original, level_of_caller, taken
 from fastrec.compat.sparse_dot_topn._product import product
 from fastrec.compat.sparse_dot_topn.types import assert_idx_dtype, assert_supported_dtype, ensure_compatible_dtype
-from fastrec.selection import merge_top_k_products
+from fastrec.selection import best_of_blocks
 
 __getattr__ = left_to_original(__name__)
 
@@ -124,11 +124,7 @@ def zip_sp_matmul_topn(top_n: int, C_mats: Iterable[Any]) -> csr_matrix:
         _check_format(block, "C")
     if len({block.shape[0] for block in blocks}) > 1:
         raise ValueError("Each `C` in `C_mats` should have the same number of rows.")
-    try:
-        best = merge_top_k_products(blocks, kept)
-    except (TypeError, ValueError):
-        _check.column_blocks(blocks, "C_mats")  # raises the same by the name that it has here
-        raise
+    best = best_of_blocks(blocks, "C_mats", kept, _threads.resolve(None)).to_scipy()
     return csr_matrix((best.data, best.indices, best.indptr), shape=best.shape)
 
 
