@@ -13,7 +13,7 @@ from fastrec._types import Array, Csr
 
 _POWERS = {"l2": 2, "l1": 1, "max": 0}
 _MOST_K1 = 1e100  # beyond which weights could be inf / inf
-_ENTRIES_A_THREAD = 1 << 17  # whose weights take as long as a thread does to start
+_ENTRIES_A_THREAD = 1 << 18  # whose weights take as long as a thread does to start
 
 
 def bm25_weight(x: Any, *, k1: float = 1.2, b: float = 0.75, n_threads: int | None = None) -> csr_array:

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,6 +102,18 @@ def test_whether_values_are_numbers(values, kept, dtype, n_threads):
     values = np.array(([1.0] * 9 + values)[kept:]).astype(dtype)
     finite, nonzero = bool(np.isfinite(values).all()), bool((values != 0).all())
     assert values_of_rows(values, n_threads) == (finite, nonzero)
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, "int32", "int64"])
+def test_values_of_many_entries(dtype):
+    """Blocks of entries, on threads."""
+    good = np.ones(1 << 21, dtype)
+    for place in (0, (1 << 16) - 1, 1 << 16, len(good) - 1):
+        for value in (0, np.inf) if dtype in FLOATS else (0,):
+            values = good.copy()
+            values[place] = value
+            assert values_of_rows(values, 2) == (bool(value == 0), bool(value != 0))
+    assert values_of_rows(good, 2) == (True, True)
 
 
 @given(st.lists(st.integers(0, 9), max_size=9), st.integers(1, 12))

@@ -1,8 +1,13 @@
 // Drivers of what is asked about rows before they are multiplied: whether they may be followed, how many terms they
 // have, what their values add up to, and whether they are all the same.
+//
+// Every call looks at its operands first, so it has to take as long as memory does: whole vectors of bits are asked at
+// once, of any instruction set, and what is found is one bit in the end.
 #pragma once
 
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include "fastrec/kernels.hpp"
@@ -11,6 +16,7 @@
 namespace fastrec {
 
 constexpr std::ptrdiff_t entries_of_block = 1 << 16;
+constexpr double entries_an_operation = 4;  // looks at so many take as long as what worthwhile_threads counts
 
 struct Places {
   bool lie_within = false;  // pointers start at 0, never decrease and end in what is stored, and all columns are there
@@ -26,19 +32,20 @@ Status places_of_rows(const Index* indices, std::int64_t n_stored, const Pointer
   const std::int64_t n_entries = indptr[n_rows];
   std::atomic<bool> within{true};
   std::atomic<std::int64_t> n_descents{0};  // from an entry to the next, where a row ends or not
+  using Bits = std::make_unsigned_t<Index>;
+  constexpr int sign = 8 * sizeof(Index) - 1;
+  const Bits last_column = static_cast<Bits>(n_columns - 1);
   const auto look_at = [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-    Index least = indices[first], most = least;
-    Index descents = first > 0 && least <= indices[first - 1];
-    for (std::ptrdiff_t at = first + 1; at < last; ++at) {
-      const Index column = indices[at];
-      least = std::min(least, column);
-      most = std::max(most, column);
-      descents += column <= indices[at - 1];
+    const auto column = [=](std::ptrdiff_t at) { return static_cast<Bits>(indices[at]); };
+    Bits outside = column(0) | (last_column - column(0)), descents = 0;
+    for (std::ptrdiff_t at = std::max<std::ptrdiff_t>(first, 1); at < last; ++at) {
+      outside |= column(at) | (last_column - column(at));
+      descents += (column(at) - column(at - 1) - 1) >> sign;
     }
-    if (least < 0 || most >= n_columns) within.store(false, std::memory_order_relaxed);
-    n_descents.fetch_add(descents, std::memory_order_relaxed);
+    if (outside >> sign) within.store(false, std::memory_order_relaxed);
+    n_descents.fetch_add(static_cast<std::int64_t>(descents), std::memory_order_relaxed);
   };
-  n_threads = worthwhile_threads(static_cast<double>(n_entries), n_threads);
+  n_threads = worthwhile_threads(static_cast<double>(n_entries) / entries_an_operation, n_threads);
   const Status status = parallel_for_rows(0, n_entries, entries_of_block, n_threads, poll, look_at);
   std::int64_t n_allowed = 0;
   for (std::ptrdiff_t row = 1; row < n_rows; ++row) {
@@ -57,27 +64,29 @@ struct Values {
 
 template <class Value>
 Status values_of_rows(const Value* data, std::ptrdiff_t n, Values& values, int n_threads, Poll poll) {
-  constexpr std::ptrdiff_t lanes = 4;  // one sum each, which a compiler may put into vectors
-  std::atomic<bool> infinite{false}, zero{false};
+  using Bits = std::conditional_t<sizeof(Value) == 4, std::uint32_t, std::uint64_t>;
+  constexpr int top = 8 * sizeof(Value) - 1;
+  std::atomic<Bits> infinite{0}, zero{0};  // the highest bit says so
   const auto look_at = [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-    Value n_zeros[lanes] = {}, not_a_number[lanes] = {};
-    const auto look_at_one = [&](Value value, std::ptrdiff_t lane) {
-      n_zeros[lane] += value == 0 ? Value{1} : Value{0};
-      if constexpr (std::is_floating_point_v<Value>) not_a_number[lane] += value - value;  // NaN of infinity, too
-    };
-    std::ptrdiff_t at = first;
-    for (; at + lanes <= last; at += lanes) {
-      for (std::ptrdiff_t lane = 0; lane < lanes; ++lane) look_at_one(data[at + lane], lane);
+    Bits infinite_here = 0, zero_here = 0;
+    for (std::ptrdiff_t at = first; at < last; ++at) {
+      Bits bits;
+      std::memcpy(&bits, data + at, sizeof bits);
+      if constexpr (std::is_floating_point_v<Value>) {
+        constexpr Bits lowest_of_exponent = Bits{1} << (std::numeric_limits<Value>::digits - 1);
+        constexpr Bits exponent = (Bits{1} << top) - lowest_of_exponent;
+        infinite_here |= (bits & exponent) + lowest_of_exponent;  // carries where all its bits are set
+        zero_here |= (bits & ~(Bits{1} << top)) - 1;              // borrows from 0 alone
+      } else {
+        zero_here |= (bits - 1) & ~bits;
+      }
     }
-    for (; at < last; ++at) look_at_one(data[at], 0);
-    for (std::ptrdiff_t lane = 0; lane < lanes; ++lane) {
-      if (not_a_number[lane] != 0) infinite.store(true, std::memory_order_relaxed);
-      if (n_zeros[lane] != 0) zero.store(true, std::memory_order_relaxed);
-    }
+    infinite.fetch_or(infinite_here, std::memory_order_relaxed);
+    zero.fetch_or(zero_here, std::memory_order_relaxed);
   };
-  n_threads = worthwhile_threads(static_cast<double>(n), n_threads);
+  n_threads = worthwhile_threads(static_cast<double>(n) / entries_an_operation, n_threads);
   const Status status = parallel_for_rows(0, n, entries_of_block, n_threads, poll, look_at);
-  values = {!infinite, !zero};
+  values = {infinite >> top == 0, zero >> top == 0};
   return status;
 }
 
