@@ -36,6 +36,8 @@ def invert(matrix: Array, n_threads: int, advance: Callable[[int], Any] | None =
     """
     tiles = [slice(first, min(first + TILE, len(matrix))) for first in range(0, len(matrix), TILE)]
     told = advance or (lambda n: None)
+    for tile in tiles:  # of which all takes part: what memory held above the diagonal may be what arithmetic warns of
+        matrix[tile, tile] = np.tril(matrix[tile, tile])
     with _threads.one_blas_thread():
         for place in range(len(tiles)):
             if not _factor_column(matrix, tiles, place, n_threads):

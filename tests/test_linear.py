@@ -16,6 +16,7 @@ from fastrec.reference import linear as definitions
 
 N_USERS, N_ITEMS = 30, 20
 DTYPES = ["float32", "float64"]
+SIGNALLING = {"float32": np.uint32(0x7FA00000), "float64": np.uint64(0x7FF4000000000000)}  # NaN that is warned of
 
 
 def interactions(seed, dtype="float32", n_items=N_ITEMS):
@@ -43,6 +44,7 @@ def small_tiles(monkeypatch):
 # ---- the inverse ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("size", [0, 1, 5, 6, 7, 12, 33])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_inverse(size, dtype, small_tiles):
@@ -50,7 +52,8 @@ def test_inverse(size, dtype, small_tiles):
     matrix = root @ root.T + np.eye(size)
     expected = np.linalg.inv(matrix)
     got = matrix.astype(dtype)
-    got[np.triu_indices(size, 1)] = np.nan  # is not read
+    above = SIGNALLING[dtype]
+    got.view(above.dtype)[np.triu_indices(size, 1)] = above  # is not read
     steps = []
     assert _cholesky.invert(got, 2, steps.append)
     assert sum(steps) == _cholesky.n_steps(size)
