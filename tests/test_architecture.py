@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import subprocess
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -237,6 +238,35 @@ def test_numba_kernels_are_sequential_and_release_the_gil():
         assert options["nogil"], name
         assert not options.get("parallel"), name
         assert not options.get("fastmath"), name
+
+
+def freed_too_early(source):
+    """Functions, and arrays of their own that they read by pointers without keeping them."""
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef):
+            given = {argument.arg for argument in function.args.args}
+            pointed, kept = set(), set()
+            for call in ast.walk(function):
+                if isinstance(call, ast.Call) and getattr(call.func, "id", None) in {"pointer", "aligned", "keep"}:
+                    names = {node.id for node in ast.walk(call.args[0]) if isinstance(node, ast.Name)}
+                    (kept if call.func.id == "keep" else pointed).update(names - given)
+            if pointed - kept:
+                yield function.name, pointed - kept
+
+
+def test_kernels_keep_what_they_read_by_pointer():
+    found = {module: list(freed_too_early(source)) for module, source in python_sources().items() if "_jit" in module}
+    assert not {module: names for module, names in found.items() if names}
+
+
+def test_an_array_that_is_freed_too_early_is_found():
+    source = """
+        def kernel(given):
+            own, kept = np.empty(3), np.empty(3)
+            start, other, more = pointer(given), pointer(own), aligned(kept)
+            keep((kept,))
+    """
+    assert list(freed_too_early(textwrap.dedent(source))) == [("kernel", {"own"})]
 
 
 # ---- errors ---------------------------------------------------------------------------------------------------------

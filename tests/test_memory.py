@@ -125,3 +125,27 @@ def test_a_peak_is_seen():
     much = bytearray(100 << 20)
     much[::4096] = b"x" * len(much[::4096])
     assert machine.peak() - before > 90 << 20
+
+
+LEARNED = """
+    import numpy as np, scipy.sparse as sp, fastrec
+    from equality import digest
+    from fastrec._blocks import blocks_for
+
+    x = sp.random_array((3000, 2000), density=0.025, rng=np.random.default_rng(0), format="csr", dtype=np.float32)
+    assert blocks_for(x.nnz, *x.shape) > 1
+    options = {"n_epochs": 1, "random_state": 0, "n_threads": 2}
+    for kind in (fastrec.BPR, fastrec.WARP, fastrec.LogisticMF, fastrec.BiasedMF):
+        model = kind(8, **options).fit(x)
+        print(digest(model.user_factors_, model.item_factors_))
+    for unseen in ("zeros", "unobserved"):
+        print(digest(fastrec.NMF(8, unseen=unseen, **options).fit(x).item_factors_))
+    print(digest(fastrec.EASE(1.0, n_threads=2).fit(x[:, :600]).similarity_))
+    print(digest(fastrec.tfidf_weight(x), fastrec.bm25_weight(x), fastrec.normalize(x)))
+"""
+
+
+def test_nothing_is_read_that_was_not_written_or_was_freed(tmp_path):
+    """The allocator of glibc fills what it gives and what it takes back; others do not know the variable."""
+    plain, filled = (processes.run(LEARNED, tmp_path, MALLOC_PERTURB_=fill) for fill in (None, "128"))
+    assert filled == plain

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, TOGETHER, pointer, prefetch
+from fastrec._jit.lanes import LANES, TOGETHER, keep, pointer, prefetch
 from fastrec._types import Array, Ids, Offsets
 
 Words = npt.NDArray[np.uint64]
@@ -147,6 +147,7 @@ def partition_items(
                 pool_[filled] = item
                 filled += 1
     pool_starts[n_blocks] = filled
+    keep(order)
 
 
 @kernel()
@@ -180,6 +181,7 @@ def sort_into_cells(
             pairs_[place] = (np.uint64(user) << _U32) | np.uint64(item)
             if weighted:
                 pair_weights_[place] = weights_[at]
+    keep(ends)
 
 
 @kernel(part=True)

@@ -75,12 +75,22 @@ for _operation, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"),
 
 @intrinsic
 def pointer(typing: Any, array: Any) -> Any:
-    """Where the numbers of an array begin; the caller keeps the array."""
+    """Where the numbers of an array begin; a kernel has to `keep` one that it made itself."""
 
     def lowered(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return make_array(signature.args[0])(context, builder, arguments[0]).data
 
     return types.CPointer(array.dtype)(array), lowered
+
+
+@intrinsic
+def keep(typing: Any, arrays: Any) -> Any:
+    """Do nothing, but at the end: Numba frees an array after its last use by name, which one by pointer is not."""
+
+    def lowered(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.get_dummy_value()
+
+    return types.void(arrays), lowered
 
 
 @intrinsic
@@ -215,7 +225,10 @@ def _llvm(builder: Any, name: str, n_arguments: int, of: Any = _VECTOR) -> Any:
 
 @intrinsic
 def aligned(typing: Any, array: Any) -> Any:
-    """Where the first sixteen numbers of an array that vectors may be at begin: it has sixteen more than are used."""
+    """Where the first sixteen numbers of an array that vectors may be at begin: it has sixteen more than are used.
+
+    To `keep`, as with `pointer`.
+    """
 
     def lowered(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         start = make_array(signature.args[0])(context, builder, arguments[0]).data

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastrec._jit.blocks import Words, ask_for, draw_negative, mixed, stream
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, aligned, fused, load, logistic, pointer, store, total, zeros
+from fastrec._jit.lanes import LANES, aligned, fused, keep, load, logistic, pointer, store, total, zeros
 from fastrec._jit.steps import adapt, adapt_number
 from fastrec._types import Array, Ids, Offsets
 
@@ -97,6 +97,7 @@ def logistic_rows(
                     adapt_number(biases, bias_squares, adaptive, row, bias_sum - penalty * bias, rate)
                 losses[row] = wrong
         if next_row >= end:
+            keep((of_sums, of_targets, of_counts, of_pulls, of_others))
             return
         if next_row != row:
             bias, bias_sum, wrong = biases[next_row] if biased else _ZERO, _ZERO, np.float64(0)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, load, maximum, pointer, store, zeros
+from fastrec._jit.lanes import LANES, fused, keep, load, maximum, pointer, store, zeros
 from fastrec._jit.steps import product
 from fastrec._types import Array, Ids, Offsets
 
@@ -156,6 +156,7 @@ def nonnegative_rows(
         for lane in range(n):
             for t in range(width):
                 out[group + lane, t] = x[t * LANES + lane]
+    keep((sums, right, x, active, worst))
 
 
 # ---- cells without an entry are not known ---------------------------------------------------------------------------
@@ -214,3 +215,4 @@ def nonnegative_entries(
                         subtract(change, columns_, t * n, residuals_, n)
             if worst <= limit:
                 break
+    keep((columns, residuals))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import pointer
+from fastrec._jit.lanes import keep, pointer
 from fastrec._types import Array, Ids, Offsets
 
 _TOGETHER = 256  # entries
@@ -67,6 +67,7 @@ def tfidf_weight(first: int, last: int, data: Array, indices: Ids, indptr: Offse
             roots_[at] = np.sqrt(np.float64(data_[start + at]))
         for at in range(n):
             out_[start + at] = roots_[at] * rarity_[indices_[start + at]]
+    keep(roots)
 
 
 @kernel(part=True)
