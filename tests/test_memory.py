@@ -1,5 +1,5 @@
 """Peak memory of what could be tempted to form items x items, or to copy its input: a process each, and some MiB left
-for the allocator."""
+for the allocator. And that nothing reads memory which nobody wrote, or which was given back."""
 
 import os
 
