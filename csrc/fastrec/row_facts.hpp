@@ -39,8 +39,8 @@ Status places_of_rows(const Index* indices, std::int64_t n_stored, const Pointer
     const auto column = [=](std::ptrdiff_t at) { return static_cast<Bits>(indices[at]); };
     Bits outside = column(0) | (last_column - column(0)), descents = 0;
     for (std::ptrdiff_t at = std::max<std::ptrdiff_t>(first, 1); at < last; ++at) {
-      outside |= column(at) | (last_column - column(at));
-      descents += (column(at) - column(at - 1) - 1) >> sign;
+      outside |= column(at) | (last_column - column(at));     // the highest bit: below 0, or above the last
+      descents += (column(at) - column(at - 1) - 1) >> sign;  // of columns that are there
     }
     if (outside >> sign) within.store(false, std::memory_order_relaxed);
     n_descents.fetch_add(static_cast<std::int64_t>(descents), std::memory_order_relaxed);
