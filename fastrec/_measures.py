@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec import _check
+from fastrec._near_scores import NO_NEAR_SCORES, NearScores, Values, near_scores
 from fastrec._row_facts import sums_of_rows
 from fastrec._types import Array, Csr
 
@@ -260,7 +261,6 @@ def looks_at_other_items(metric: Any) -> bool:
 
 
 _CUSTOM = Metric("custom", lambda items, given, p: items[:3])
-_LEAST_NEAR = 1e-15
 
 
 class Measure(NamedTuple):
@@ -308,7 +308,14 @@ class Measure(NamedTuple):
         return self.metric.value_of_ones(np.diff(x.indptr), self.parameters)
 
     def terms(
-        self, items: Statistics, given: Statistics, others: Statistics, given_others: Statistics, second_items: Array
+        self,
+        items: Statistics,
+        given: Statistics,
+        others: Statistics,
+        given_others: Statistics,
+        second_items: Array,
+        n_users: int,
+        values: Values,
     ) -> KernelTerms:
         """Everything that the kernel wants to know, for the second item of a pair among ``second_items``."""
         shrinkages = {name: self.shrinkage if name == self.shrinkage_type else 0.0 for name in SHRINKAGE_TYPES}
@@ -320,16 +327,12 @@ class Measure(NamedTuple):
                 seconds = of_other(others.plus(shrinkages["additive"]), given_others, self.parameters)
         own = np.ascontiguousarray(firsts, np.float64)
         other = np.ascontiguousarray([each[second_items] for each in seconds], np.float64)
+        weights = self.metric.weights(self.parameters)
+        near = NO_NEAR_SCORES
+        if not (shrinkages["bayesian"] or _vanish(firsts, items) or _vanish(seconds, others)):
+            near = near_scores(self.metric.formula, own, other, shrinkages["stabilized"], weights, n_users, values)
         return KernelTerms(
-            self.metric.formula,
-            own,
-            other,
-            _NO_TERMS
-            if shrinkages["bayesian"] or _vanish(firsts, items) or _vanish(seconds, others)
-            else self._near(own, other, shrinkages["stabilized"], (items, others)),
-            shrinkages["stabilized"],
-            shrinkages["bayesian"],
-            self.metric.weights(self.parameters),
+            self.metric.formula, own, other, near, shrinkages["stabilized"], shrinkages["bayesian"], weights
         )
 
     def raise_error(self, facts: dict[str, float]) -> None:
@@ -343,22 +346,6 @@ class Measure(NamedTuple):
             _check.metric_failed(f"{call} returned {answer!r}, not a number")
         _check.metric_failed(f"{call} raised an error when compiled, but not in Python")
 
-    def _near(self, own: Array, other: Array, stabilized: float, sides: Sequence[Statistics]) -> Array:
-        """The second item's term as near scores take it, where they can be had; else nothing (csrc, Measure)."""
-        if self.metric.formula != "quotient":
-            return _NO_TERMS
-        terms = np.concatenate([own[0], other[0]])
-        if not terms.all():  # nothing that an item of zeros is part of has another score in float32
-            terms = terms[terms != 0]
-        if not terms.size:
-            return _NO_TERMS
-        largest = max(terms.max(), stabilized, *(np.sqrt(side.sumsq.max(initial=0)) for side in sides))
-        if not (terms.min() >= _LEAST_NEAR and largest <= 1 / _LEAST_NEAR and stabilized >= 0):
-            return _NO_TERMS
-        with np.errstate(divide="ignore"):
-            near: Array = (other[0] if stabilized else 1 / other[0]).astype(np.float32)
-        return near
-
 
 class KernelTerms(NamedTuple):
     """A measure as the kernel takes it."""
@@ -366,13 +353,10 @@ class KernelTerms(NamedTuple):
     formula: str
     own: Array  # (n_terms, n_items)
     other: Array  # (n_terms, number of second items)
-    near_other: Array  # float32, or empty
+    near: NearScores
     stabilized: float
     bayesian: float
     weights: Sequence[float]
-
-
-_NO_TERMS = np.empty(0, np.float32)
 
 
 def _vanish(terms: Sequence[Array], items: Statistics) -> bool:

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from fastrec import _check, _dispatch, _threads
 from fastrec._measures import Measure, Statistics
+from fastrec._near_scores import Values
 from fastrec._progress import kernel_bar
 from fastrec._relabel import relabelled
 from fastrec._row_facts import terms_of_rows, value_of_rows
@@ -259,7 +260,9 @@ def most_similar(
     kept = max(1, min(options.k, n_ranks))
     n_terms = terms_of_rows(pairs.by_item, pairs.by_user, threads)
     ends, _ = room_of_product(n_terms[rows], kept, dtype, threshold)
-    terms = measure.terms(pairs.items, pairs.given, pairs.others, pairs.given_others, pairs.id_of_rank)
+    terms = measure.terms(
+        pairs.items, pairs.given, pairs.others, pairs.given_others, pairs.id_of_rank, items.shape[1], pairs.values()
+    )
     of_every_item = None if candidates is None or candidates.shared else candidates
     own_rank = pairs.rank_of_id if others is None else np.full(n_items, -1, np.int32)
     counted = measure.function is not None or options.min_support > 1 or pairs.smallest < _LEAST_FACTOR
@@ -333,6 +336,12 @@ class _Pairs(NamedTuple):
             own, item_values, by_user, user_values, value_bits, user_weights, id_of_rank, rank_of_id,
             first.items, first.given, second.items, second.given, smallest,
         )  # fmt: skip
+
+    def values(self) -> Values:
+        """What near scores depend on."""
+        largest_norm = max(float(np.sqrt(side.sumsq.max(initial=0))) for side in (self.items, self.others))
+        ones = not len(self.by_item.data) and not len(self.item_values)
+        return Values(largest_norm, ones, self.smallest > 0)
 
     def ranked(self, pattern: Pattern | None) -> Pattern:
         """Ranks for ids, in the order of these and without those that have none."""

@@ -55,6 +55,7 @@ LAYERS = [
         "_relabel",
         "_row_facts",
         "_measures",
+        "_near_scores",
         "_least_squares",
         "_blocks",
         "_cholesky",

@@ -423,7 +423,14 @@ def test_a_weighted_head_of_many_words(monkeypatch):
 @pytest.mark.parametrize(
     "options",
     [{}, {"shrinkage": 4}, {"threshold": 0.3}, {"keep_diagonal": True}, {"min_support": 2}, {"metric": "dot"},
-     {"metric": "asymmetric_cosine", "alpha": 0.8}, {"candidates": range(0, 1_600, 2)}],
+     {"metric": "asymmetric_cosine", "alpha": 0.8}, {"candidates": range(0, 1_600, 2)},
+     {"metric": "conditional_probability"}, {"metric": "lift"}, {"metric": "lift", "shrinkage": 30},
+     {"metric": "overlap"}, {"metric": "overlap", "shrinkage": 2}, {"metric": "jaccard"},
+     {"metric": "dice", "shrinkage": 4}, {"metric": "jaccard", "threshold": 0.2},
+     {"metric": "jaccard", "candidates": range(0, 1_600, 2)}, {"metric": "tversky", "alpha": 0.2, "beta": 1.5},
+     {"metric": "tversky", "alpha": 0, "beta": 0}, {"metric": "tversky", "beta": 2}, {"metric": "s_plus"},
+     {"metric": "s_plus", "c2": 0.2, "t1": 0.3, "shrinkage": 2}, {"metric": "s_plus", "l1": 0, "min_support": 2},
+     {"metric": "s_plus", "l2": 0, "l3": 0.5, "pop2": "sum", "beta2": 0.3}, {"metric": "s_plus", "alpha": 0.5}],
     ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize(("k", "dtype"), [(3, np.float32), (20, np.float64)])
@@ -470,6 +477,33 @@ def test_popular_items_in_several_blocks(metric, density, monkeypatch):
     for n_head in (225, 256, 257, 400, 600):
         monkeypatch.setattr("fastrec.similarity._HEAD_ITEMS", n_head)
         assert_same(fastrec.item_similarity(user_items, 20, metric=metric), expected)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_products_that_float32_does_not_hold(seed):
+    """Of items that have little in common beside much of their own, and differ by less than float32 tells of it."""
+    rng = np.random.default_rng(seed)
+    own, common = 2e-15 * (1 + 4e-5 * rng.random(400)), 5e-21 * (1 + 4e-5 * rng.random(400))
+    matrix = csr_array(vstack([common[None], np.diag(own)]))
+    assert_same(fastrec.item_similarity(matrix, 5), reference.item_similarity(matrix, 5))
+
+
+@pytest.mark.parametrize("spread", [1e-7, 1e-3, 1])
+@pytest.mark.parametrize(
+    "options",
+    [{"metric": "jaccard"}, {"metric": "dice", "shrinkage": 3}, {"metric": "tversky", "alpha": 0.1, "beta": 0.6},
+     {"metric": "tversky", "alpha": 1.6, "beta": 0.3}, {"metric": "s_plus"}, {"metric": "s_plus", "l2": 0}],
+    ids=str,
+)  # fmt: skip
+def test_sets_of_values_that_are_nearly_the_same(options, spread):
+    """Of what is left of sums of squares float32 may know nothing."""
+    rng = np.random.default_rng(0)
+    dense = (rng.random((30, 60)) < 0.9) * (5 + spread * rng.random((30, 60)))
+    dense[:, 30:] *= rng.random(30)
+    for x in (dense, dense.astype(np.float32), -dense):
+        assert_same(
+            fastrec.item_similarity(csr_array(x), 4, **options), reference.item_similarity(csr_array(x), 4, **options)
+        )
 
 
 def test_similarities_too_small_for_near_scores():

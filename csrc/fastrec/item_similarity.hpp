@@ -42,24 +42,32 @@ class SumsWorkspace {
 };
 
 // Tells a measure whose scores go by rank what scores best in each block of ranks.
-inline Status find_best_others(Measure& measure, Scratch<float>& best) {
-  const float* others = measure.near_other;
-  const std::ptrdiff_t n_ranks = measure.n_ranks, n_blocks = (n_ranks + ranks_of_block - 1) / ranks_of_block;
-  const auto is_better = [shrunk = measure.shrinkage > 0](float x, float y) { return shrunk ? x < y : x > y; };
-  for (std::ptrdiff_t rank = 1; rank < n_ranks; ++rank) {
-    if (is_better(others[rank - 1], others[rank])) return Status::done;
-  }
-  std::ptrdiff_t rarest = n_ranks;  // of those that somebody has
-  while (rarest > 0 && (others[rarest - 1] == 0 || std::isinf(others[rarest - 1]))) --rarest;
-  if (rarest == 0) return Status::done;
-  best = Scratch<float>(1, n_blocks, Fill::nothing);
+inline Status find_best_others(NearMeasure& near, std::ptrdiff_t n_ranks, Scratch<float>& best) {
+  const std::ptrdiff_t n_blocks = (n_ranks + ranks_of_block - 1) / ranks_of_block;
+  const int n_terms = near.form == NearForm::sum_and_product ? 2 : 1;
+  best = Scratch<float>(1, n_blocks * most_near_terms);
   if (!best) return Status::out_of_memory;
-  for (std::ptrdiff_t block = 0; block < n_blocks; ++block) {
-    best[0][block] = others[std::min((block + 1) * ranks_of_block, n_ranks) - 1];
+  for (int term = 0; term < n_terms; ++term) {
+    const float* others = near.other + term * n_ranks;
+    const bool is_product = near.form == NearForm::product;
+    for (std::ptrdiff_t rank = 1; rank < n_ranks; ++rank) {
+      if (is_product ? others[rank] < others[rank - 1] : others[rank] > others[rank - 1]) return Status::done;
+    }
+    std::ptrdiff_t rarest = n_ranks;  // of those that somebody has
+    while (rarest > 0 && (others[rarest - 1] == 0 || std::isinf(others[rarest - 1]))) --rarest;
+    if (rarest == 0) return Status::done;
+    near.others_of_rarest[term] = others[rarest - 1];
+    for (std::ptrdiff_t block = 0; block < n_blocks; ++block) {
+      best[0][block * most_near_terms + term] = others[std::min((block + 1) * ranks_of_block, n_ranks) - 1];
+    }
   }
-  measure.best_others = best[0];
-  measure.other_of_rarest = others[rarest - 1];
+  near.best_others = best[0];
   return Status::done;
+}
+
+// Whether near scores are so many times larger where the product is, as errors of the weighted head are taken to be.
+constexpr bool is_linear(NearForm form) {
+  return form == NearForm::product || form == NearForm::quotient || form == NearForm::lesser;
 }
 
 // Ranks the neighbours of items[rows.first] to items[rows.last].
@@ -72,40 +80,44 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) cost.add(x.n_terms[items[row]]);
   n_threads = worthwhile_threads(cost.total, n_threads);
   const std::ptrdiff_t n_items = x.user_items.columns;
-  const bool screened = measure.near_other != nullptr;
+  NearMeasure& near = measure.near;
+  const bool screened = near.form != NearForm::none;
   const SumsWorkspace<Value> sums(n_threads, x, options.counted);
   const PickWorkspace<Score> pick(n_threads, screened ? 0 : n_items, k);
   const Scratch<float> near_scores(n_threads, screened ? n_items : 0, Fill::nothing);
+  const bool has_factors = near.form == NearForm::sum_and_product;
+  const Scratch<float> near_factors(n_threads, has_factors ? n_items : 0, Fill::nothing);
   const GroupsWorkspace<float> near_groups(n_threads, groups_for(k));
   Scratch<float> best_others;
-  measure.best_others = nullptr;
   if (x.ones && screened && !options.candidates.indptr) {
-    const Status found = find_best_others(measure, best_others);
+    const Status found = find_best_others(near, measure.n_ranks, best_others);
     if (found != Status::done) return found;
   }
-  const Scratch<std::uint8_t> counts_to_end(n_threads, measure.best_others ? n_items : 0, Fill::nothing);
+  const Scratch<std::uint8_t> counts_to_end(n_threads, near.best_others ? n_items : 0, Fill::nothing);
   const Scratch<NeedHistory> history(n_threads, 1);
-  if (!sums || !pick || !near_scores || !near_groups || !counts_to_end || !history) return Status::out_of_memory;
+  if (!sums || !pick || !near_scores || !near_factors || !near_groups || !counts_to_end || !history)
+    return Status::out_of_memory;
   const double share = static_cast<double>(rows.last - rows.first) / static_cast<double>(x.item_users.rows);
   HeadWorkspace head;
   WeightedHeadWorkspace weighted;
   Status status = Status::done;
   if (x.ones) {
     status = head.fill(table, x, n_head, share, n_threads, progress.poll);
-  } else if (x.user_weights && screened && !options.counted && !options.candidates.indptr && n_items >= 2 * k) {
+  } else if (x.user_weights && is_linear(near.form) && !options.counted && !options.candidates.indptr &&
+             n_items >= 2 * k) {
     status = weighted.fill(table, x, n_head, k, share, n_threads, progress.poll);
   }
   if (status != Status::done) return status;
   x.head = head.head();
   x.weighted = weighted.head();
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
-  status = parallel_for_rows(
-      rows.first, rows.last, length, n_threads, progress,
-      [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-        kernels.rows({first, last}, items, x, measure, options, sums[worker],
-                     {pick[worker], near_scores[worker], near_groups[worker], counts_to_end[worker], history[worker]},
-                     k, out);
-      });
+  status = parallel_for_rows(rows.first, rows.last, length, n_threads, progress,
+                             [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                               kernels.rows({first, last}, items, x, measure, options, sums[worker],
+                                            {pick[worker], near_scores[worker], near_factors[worker],
+                                             near_groups[worker], counts_to_end[worker], history[worker]},
+                                            k, out);
+                             });
   if (status == Status::done) close_gaps(rows, out);
   return status;
 }

@@ -370,14 +370,35 @@ using CustomFormula = std::int64_t (*)(std::int64_t n, const double* dots, const
                                        const std::int32_t* ranks, const double* own, const double* other,
                                        std::int64_t n_items, std::int64_t n_ranks, double n_users, double* scores);
 
+// What scores are close to where float32 suffices, with x and y near terms of either item, u and v their second ones,
+// and c the constant.
+enum class NearForm {
+  none,
+  product,         // dot (x y)
+  quotient,        // dot / (x y + c)
+  lesser,          // dot / (min(x, y) + c)
+  sum,             // dot / (x + y + c dot)
+  sum_and_product  // dot / (x + y + c dot + u v)
+};
+
+constexpr int most_near_terms = 2;
+
+struct NearMeasure {
+  NearForm form;
+  const float* own;    // (terms of the form, n_items),
+  const float* other;  // (terms of the form, n_ranks)
+  float constant;
+  float floor;               // what float32 may lose of a score
+  const float* best_others;  // (n_blocks, most_near_terms), of each block of ranks what scores best; nullptr where
+                             // scores do not go by rank;
+  float others_of_rarest[most_near_terms];  // and of the rarest item that somebody has
+};
+
 struct Measure {
   Formula formula;
   const double* own;    // (n_terms, n_items): what the formula takes from the first item of a pair,
-  const double* other;  // (n_terms, n_ranks): and from the second;
-  // (n_ranks), the same, or one over it without shrinkage, where float32 suffices for scores close to a quotient's:
-  const float* near_other;
-  const float* best_others;  // of each block of ranks what scores best; nullptr where scores do not go by rank;
-  float other_of_rarest;     // and of the rarest item that somebody has
+  const double* other;  // (n_terms, n_ranks): and from the second
+  NearMeasure near;
   std::ptrdiff_t n_items, n_ranks;
   double n_users;
   double shrinkage;      // added to the denominator
@@ -415,9 +436,10 @@ struct NeedHistory {  // of the rows that a worker answered, by the number of th
 template <class Score>
 struct NeighbourScratch {
   PickScratch<Score> pick;
-  float* near_scores;  // (n_ranks), instead of pick.scores
+  float* near_scores;   // (n_ranks), instead of pick.scores;
+  float* near_factors;  // (n_ranks), where near scores have two terms of an item
   Groups<float> near_groups;
-  std::uint8_t* counts_to_end;  // (n_ranks), where measure.best_others says something
+  std::uint8_t* counts_to_end;  // (n_ranks), where measure.near.best_others says something
   NeedHistory* history;
 };
 

@@ -77,11 +77,26 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
     ctypedef int64_t (*CustomFormula)(int64_t, const double*, const double*, int64_t, const int32_t*, const double*,
                                       const double*, int64_t, int64_t, double, double*) noexcept
 
+    enum class NearForm:
+        none
+        product
+        quotient
+        lesser
+        sum
+        sum_and_product
+
+    cppclass NearMeasure:
+        NearForm form
+        const float* own
+        const float* other
+        float constant, floor
+        const float* best_others
+
     cppclass Measure:
         Formula formula
         const double* own
         const double* other
-        const float* near_other
+        NearMeasure near
         ptrdiff_t n_items, n_ranks
         double n_users, shrinkage, bayesian
         double weights[6]

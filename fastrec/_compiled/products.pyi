@@ -71,7 +71,7 @@ def item_similarity(
     formula: str,
     own: Array,
     other: Array,
-    near_other: Array,
+    near: tuple[str, Array, Array, float, float],
     shrinkage: float,
     bayesian: float,
     weights: Sequence[float],

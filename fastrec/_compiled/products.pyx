@@ -122,6 +122,24 @@ cdef csrc.Formula formula_named(str name) except *:
             "log_likelihood_ratio": csrc.Formula.log_likelihood_ratio, "custom": csrc.Formula.custom}[name]
 
 
+cdef csrc.NearForm form_named(str name) except *:
+    return {"none": csrc.NearForm.none, "product": csrc.NearForm.product, "quotient": csrc.NearForm.quotient,
+            "lesser": csrc.NearForm.lesser, "sum": csrc.NearForm.sum,
+            "sum_and_product": csrc.NearForm.sum_and_product}[name]
+
+
+# Of what fastrec._near_scores.NearScores has, which must outlive the answer.
+cdef csrc.NearMeasure near_measure(str form, const float[:, ::1] own, const float[:, ::1] other, double constant,
+                                   double floor) except *:
+    cdef csrc.NearMeasure near
+    near.form = form_named(form)
+    near.own = &own[0, 0] if own.shape[1] else NULL
+    near.other = &other[0, 0] if other.shape[1] else NULL
+    near.constant, near.floor = constant, floor
+    near.best_others = NULL
+    return near
+
+
 # Values that are all 1 are given as none; item_values and user_values, which replace item_data and user_data, where each
 # item or user has but one value; value_bits where the user's values are so many bits of user_ranks; and user_weights as
 # _Pairs has them.
@@ -133,9 +151,9 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
                     const int64_t[::1] n_terms,
                     const int32_t[::1] excluded_ranks, const int64_t[::1] excluded_indptr, bint excluded_shared,
                     const int32_t[::1] candidate_ranks, const int64_t[::1] candidate_indptr, bint candidates_shared,
-                    str formula, const double[:, ::1] own, const double[:, ::1] other, const float[::1] near_other,
-                    double shrinkage, double bayesian, weights, custom, int64_t[::1] failed,
-                    threshold, int32_t min_support, bint keep_diagonal, bint counted, ptrdiff_t n_head, ptrdiff_t k,
+                    str formula, const double[:, ::1] own, const double[:, ::1] other, near, double shrinkage,
+                    double bayesian, weights, custom, int64_t[::1] failed, threshold, int32_t min_support,
+                    bint keep_diagonal, bint counted, ptrdiff_t n_head, ptrdiff_t k,
                     int32_t[::1] out_indices, Score[::1] out_data, const int64_t[::1] starts, int64_t[::1] out_indptr,
                     int n_threads, bar):
     cdef csrc.Interactions[Stored] interactions
@@ -153,7 +171,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
     cdef csrc.Measure measure
     measure.formula = formula_named(formula)
     measure.own, measure.other = &own[0, 0], &other[0, 0]
-    measure.near_other = &near_other[0] if near_other.shape[0] else NULL
+    measure.near = near_measure(near[0], near[1], near[2], near[3], near[4])
     measure.n_items, measure.n_ranks = item_indptr.shape[0] - 1, id_of_rank.shape[0]
     measure.n_users = user_indptr.shape[0] - 1
     measure.shrinkage, measure.bayesian = shrinkage, bayesian

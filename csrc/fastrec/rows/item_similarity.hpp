@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "fastrec/rows/measures.hpp"
+#include "fastrec/rows/near_scores.hpp"
 #include "fastrec/rows/needed_counts.hpp"
 #include "fastrec/rows/sparse_rows.hpp"
 #include "fastrec/rows/visit.hpp"
@@ -58,21 +59,23 @@ struct Sums {
   }
 };
 
-// Copies what list[0] to list[n] have, and leaves zeros where it `takes` that; `others` of each to `listed_others`, if
-// there are any. Sums by value, for a byte might be part of any that is pointed to.
+// Copies what list[0] to list[n] have, and leaves zeros where it `takes` that; near terms of each too, if there are
+// any. Sums by value, for a byte might be part of any that is pointed to.
 template <bool takes, class Row>
-void give(Row from, const std::int32_t* list, std::ptrdiff_t n, Row to, const float* others,
-          float* listed_others) noexcept {
-  const auto give_all = [=](auto with_others) {
+void give(Row from, const std::int32_t* list, std::ptrdiff_t n, Row to, NearOthers<const float> others,
+          NearOthers<float> listed) noexcept {
+  const auto give_all = [=](auto n_others) {
 #pragma GCC unroll 4
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       const std::int32_t rank = list[i];
-      if constexpr (with_others.value) listed_others[i] = others[rank];
+      if constexpr (n_others.value > 0) listed.terms[i] = others.terms[rank];
+      if constexpr (n_others.value > 1) listed.factors[i] = others.factors[rank];
       from.copy(rank, to, i);
       if constexpr (takes) from.erase(rank);
     }
   };
-  others ? give_all(std::true_type{}) : give_all(std::false_type{});
+  if (others.factors) return give_all(std::integral_constant<int, 2>{});
+  others.terms ? give_all(std::integral_constant<int, 1>{}) : give_all(std::integral_constant<int, 0>{});
 }
 
 // What a user's items bring: 1, the user's value, or each its own, which may share a number with the rank.
@@ -219,55 +222,37 @@ bool rank_exact_scores(std::ptrdiff_t item, const std::int32_t* list, std::ptrdi
   return true;
 }
 
-// What near scores take from an item and a measure.
-struct NearTerms {
-  float own, shrinkage;
-
-  NearTerms(std::ptrdiff_t item, const Measure& measure) noexcept
-      : own(static_cast<float>(measure.shrinkage > 0 ? measure.own[item] : 1.0 / measure.own[item])),
-        shrinkage(static_cast<float>(measure.shrinkage)) {}
-};
-
-// near_scores[0] to near_scores[n] of pairs whose sums and others are given; NaN where too few users have both. Others
-// may lie where the scores go.
-template <bool shrunk, class Score, class Sum, bool counted>
+// near_scores[0] to near_scores[n] of pairs whose sums, multiplied by `scale` first, and others are given; NaN where
+// too few users have both. Others may lie where the scores go.
+template <class Score, class Sum, bool counted>
 void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted>& row, float scale,
-                  const float* others, const Ranking<Score>& ranking, float* near_scores) noexcept {
+                  NearOthers<const float> others, const Ranking<Score>& ranking, float* near_scores) noexcept {
   constexpr float never = std::numeric_limits<float>::quiet_NaN();
   const Sum* __restrict sums = row.sums;
-  const NearTerms terms(item, ranking.measure);
+  const NearItem own(item, ranking.measure.n_items, ranking.measure.near);
+  const float *terms = others.terms, *factors = others.factors;
   const std::int32_t* __restrict counts = row.counts;
   const std::int32_t min_support = ranking.options.min_support;
   constexpr bool is_count = std::is_integral_v<Sum> && !counted;
   const float least_count = static_cast<float>(min_support);
+  with_form(ranking.measure.near.form, [=](auto form) {
 #pragma GCC ivdep
-  for (std::ptrdiff_t i = 0; i < n; ++i) {
-    const float sum = static_cast<float>(sums[i]);
-    const float score = near_quotient<shrunk>(sum * scale, terms.own, others[i], terms.shrinkage);
-    const bool ranks = is_count ? sum >= least_count : counted ? counts[i] >= min_support : sums[i] > 0;
-    near_scores[i] = ranks ? score : never;
-  }
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      const float sum = static_cast<float>(sums[i]);
+      const float factor = near_terms<form.value> > 1 ? factors[i] : 0;
+      const float score = near_score<form.value>(sum * scale, own, terms[i], factor);
+      const bool ranks = is_count ? sum >= least_count : counted ? counts[i] >= min_support : sums[i] > 0;
+      near_scores[i] = ranks ? score : never;
+    }
+  });
 }
-
-// The same by whether there is shrinkage. `scale` is what sums are multiplied by first.
-template <class Score, class Row>
-void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, float scale, const float* others,
-                  const Ranking<Score>& ranking, float* near_scores) noexcept {
-  if (ranking.measure.shrinkage > 0) {
-    score_nearly<true>(item, n, row, scale, others, ranking, near_scores);
-  } else {
-    score_nearly<false>(item, n, row, scale, others, ranking, near_scores);
-  }
-}
-
-// What near scores of all reach whose exact ones may reach this near score's.
-inline float below(float score) noexcept { return score - (2 * near_error * std::fabs(score) + least_near_score); }
 
 // What near scores of everything that may rank reach.
 template <class Score>
 float bar_for(const float* near_scores, std::ptrdiff_t n, const Ranking<Score>& ranking) noexcept {
-  const float least = below(static_cast<float>(ranking.least));
-  return std::max(least, below(reached_by_k(near_scores, n, ranking.k, least, ranking.scratch.near_groups)));
+  const NearMeasure& near = ranking.measure.near;
+  const float least = below(static_cast<float>(ranking.least), near);
+  return std::max(least, below(reached_by_k(near_scores, n, ranking.k, least, ranking.scratch.near_groups), near));
 }
 
 // Every one of the pairs of rank_at(0) to rank_at(n) by its exact score; by a measure of ours, which scores those of
@@ -291,31 +276,10 @@ bool rank_all(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, const Ranki
   return true;
 }
 
-// Near scores of an item's pairs of ones by the best other of a block of ranks.
-class NearScoreInBlock {
- public:
-  NearScoreInBlock(std::ptrdiff_t item, const Measure& measure) noexcept : measure_(measure), terms_(item, measure) {}
-
-  float operator()(int n_common, std::ptrdiff_t block) const noexcept {
-    return with(measure_.best_others[block], static_cast<float>(n_common));
-  }
-  // Of one common user with the rarest item that somebody has.
-  float of_rarest() const noexcept { return with(measure_.other_of_rarest, 1.0f); }
-
- private:
-  float with(float other, float dot) const noexcept {
-    return measure_.shrinkage > 0 ? near_quotient<true>(dot, terms_.own, other, terms_.shrinkage)
-                                  : near_quotient<false>(dot, terms_.own, other, 0.0f);
-  }
-
-  const Measure& measure_;
-  NearTerms terms_;
-};
-
 // The pairs of rank_at(0) to rank_at(n), whose others are given; near scores tell what is worth an exact one. Of few
 // pairs all are.
 template <class Score, class Row, class RankAt>
-bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, const float* others,
+bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, NearOthers<const float> others,
                          const Ranking<Score>& ranking, Selector<Score>& selector, const RankAt& rank_at) noexcept {
   if (n < 2 * ranking.k) return rank_all(item, n, row, ranking, selector, rank_at);
   float* near_scores = ranking.scratch.near_scores;
@@ -323,7 +287,7 @@ bool rank_by_near_scores(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, 
   PairsToScore<Score> pairs(item, ranking, selector);
   const auto add = [&](std::ptrdiff_t at) { return pairs.add(row, at, rank_at(at)); };
   const float bar = bar_for(near_scores, n, ranking);
-  if (ranking.measure.best_others && bar > 0) {
+  if (ranking.measure.near.best_others && bar > 0) {
     const float of_rarest = NearScoreInBlock(item, ranking.measure).of_rarest();
     remember(bar / of_rarest, ranking.n_terms[item], *ranking.scratch.history);
   }
@@ -353,11 +317,12 @@ bool ranked_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, const Le
                      std::int32_t* list, const Ranking<Score>& ranking, Selector<Score>& selector) noexcept {
   const NearScoreInBlock near_score(item, ranking.measure);
   NeedHistory& history = *ranking.scratch.history;
-  const float of_rarest = near_score.of_rarest(), least = below(static_cast<float>(ranking.least));
+  const NearMeasure& near = ranking.measure.near;
+  const float of_rarest = near_score.of_rarest(), least = below(static_cast<float>(ranking.least), near);
   const float guess = std::max(foretold(history, ranking.n_terms[item]) * of_rarest, least);
   if (!(guess > 0) || std::isinf(guess)) return false;
   // One margin for what has a near score below the guess, another for near scores that are computed in another order.
-  const Needs needs(near_score, ranking.measure.n_ranks, below(below(guess)));
+  const Needs needs(near_score, ranking.measure.n_ranks, below(below(guess, near), near));
   if (needs.are_one()) return false;
   std::uint8_t* counts = ranking.scratch.counts_to_end;
   needs.start(counts);
@@ -370,17 +335,19 @@ bool ranked_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, const Le
                    });
   left_out.visit([&](std::int32_t rank) { counts[rank] = needs.start_of(rank); });
   float* near_scores = ranking.scratch.near_scores;
+  const NearOthers<float> others{near_scores, ranking.scratch.near_factors};
   const Sums<std::uint8_t, false> row{listed, nullptr};
-  give<false>(Sums<std::uint8_t, false>{counts, nullptr}, list, n, row, ranking.measure.near_other, near_scores);
+  give<false>(Sums<std::uint8_t, false>{counts, nullptr}, list, n, row, near_others(near, ranking.measure.n_ranks),
+              others);
   needs.add_to(listed, list, n);
-  score_nearly(item, n, row, 1.0f, near_scores, ranking, near_scores);
+  score_nearly(item, n, row, 1.0f, {others.terms, others.factors}, ranking, near_scores);
   std::ptrdiff_t n_reaching = 0;
   for (std::ptrdiff_t i = 0; i < n; ++i) n_reaching += near_scores[i] >= guess;
   const float times = static_cast<float>(n_reaching) / static_cast<float>(ranking.k);  // an eighth reach twice as much
   remember(guess / of_rarest * std::cbrt(times), ranking.n_terms[item], history);
   const bool are_enough = n_reaching >= ranking.k || guess <= least;  // what a threshold leaves need not be k
   if (!are_enough) return false;
-  const float bar = std::max(bar_for(near_scores, n, ranking), below(guess));
+  const float bar = std::max(bar_for(near_scores, n, ranking), below(guess, near));
   PairsToScore<Score> pairs(item, ranking, selector);
   const auto add = [&](std::ptrdiff_t at) { return pairs.add(row, at, list[at]); };
   return visit_reaching(near_scores, n, bar, add) && pairs.score();
@@ -395,14 +362,14 @@ bool rank_by_weights(std::ptrdiff_t item, const Interactions<Value>& x, const Le
   const WeightedHead& head = x.weighted;
   const std::ptrdiff_t n_ranks = x.user_items.columns, n_head = std::min(head.n_items, n_ranks);
   float *near_scores = ranking.scratch.near_scores, *beyond = near_scores + n_head;
-  const float* others = ranking.measure.near_other;
+  const NearOthers<const float> others = near_others(ranking.measure.near, n_ranks);
   const Sums<const float, false> weights{head.near_sums + x.rank_of_id[item] * head.n_items, nullptr};
   const double own = x.item_values ? static_cast<double>(x.item_values[item]) : 1.0;
   const float least_part = 1 - head.error, most_part = 1 + head.error;
   score_nearly(item, n_head, weights, static_cast<float>(own * head.largest_weight) * least_part, others, ranking,
                near_scores);
   const Sums<double, false> tail{row.sums + n_head, nullptr};
-  score_nearly(item, n_ranks - n_head, tail, 1.0f, others + n_head, ranking, beyond);
+  score_nearly(item, n_ranks - n_head, tail, 1.0f, others.from(n_head), ranking, beyond);
   left_out.visit([=](std::int32_t rank) { near_scores[rank] = std::numeric_limits<float>::quiet_NaN(); });
   const float bar = bar_for(near_scores, n_ranks, ranking);
   const float head_bar = bar > 0 ? bar * (least_part / most_part) * (1 - near_error) : bar;
@@ -428,14 +395,14 @@ bool rank_sums(std::ptrdiff_t item, std::ptrdiff_t n_ranks, bool whole, const Ro
                std::ptrdiff_t n_touched, const Row& listed, const Ranking<Score>& ranking,
                Selector<Score>& selector) noexcept {
   const Pattern& candidates = ranking.options.candidates;
-  const float* const others = ranking.measure.near_other;
-  if (whole && others && !candidates.indptr) {
+  const NearOthers<const float> others = near_others(ranking.measure.near, ranking.measure.n_ranks);
+  if (whole && others.terms && !candidates.indptr) {
     return rank_by_near_scores(item, n_ranks, row, others, ranking, selector,
                                [](std::ptrdiff_t at) { return static_cast<std::int32_t>(at); });
   }
   const std::int32_t* list = touched;
   std::ptrdiff_t n = n_touched;
-  float* const listed_others = ranking.scratch.near_scores;
+  const NearOthers<float> listed_others{ranking.scratch.near_scores, ranking.scratch.near_factors};
   if (candidates.indptr) {
     list = candidates.ids + candidates.indptr[item * candidates.step];
     n = candidates.indptr[item * candidates.step + 1] - candidates.indptr[item * candidates.step];
@@ -445,10 +412,10 @@ bool rank_sums(std::ptrdiff_t item, std::ptrdiff_t n_ranks, bool whole, const Ro
     give<true>(row, list, n, listed, others, listed_others);
   } else {
     n = row.list_touched(n_ranks, touched);
-    give<false>(row, list, n, listed, nullptr, nullptr);
+    give<false>(row, list, n, listed, {}, {});
   }
-  if (!others) return rank_exact_scores(item, list, n, listed, ranking, selector);
-  return rank_by_near_scores(item, n, listed, listed_others, ranking, selector,
+  if (!others.terms) return rank_exact_scores(item, list, n, listed, ranking, selector);
+  return rank_by_near_scores(item, n, listed, {listed_others.terms, listed_others.factors}, ranking, selector,
                              [list](std::ptrdiff_t at) { return list[at]; });
 }
 
@@ -492,9 +459,10 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
   const std::int32_t own_rank = x.rank_of_id[item];
   const LeftOut left_out{ranking.options, item, own_rank};
   const bool in_head = ones && own_rank >= 0 && own_rank < x.head.n_items;
-  const bool whole = (ranking.measure.near_other ? 4 : 1) * x.n_terms[item] >= n_ranks;
+  const bool is_near = ranking.measure.near.form != NearForm::none;
+  const bool whole = (is_near ? 4 : 1) * x.n_terms[item] >= n_ranks;
   if constexpr (ones && std::is_same_v<Sum, std::uint8_t>) {
-    if (ranking.measure.best_others && !whole && !in_head && needs_pay(x.n_terms[item], n_ranks, ranking.k) &&
+    if (ranking.measure.near.best_others && !whole && !in_head && needs_pay(x.n_terms[item], n_ranks, ranking.k) &&
         ranked_by_needs(item, x, left_out, listed.sums, touched, ranking, selector)) {
       return true;
     }

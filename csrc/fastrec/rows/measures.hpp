@@ -104,16 +104,5 @@ inline ScoreBlock scorer_of(Formula formula) noexcept {
   return score_block<Formula::custom>;
 }
 
-// A near score: float32 arithmetic of few steps without cancellation, on terms that are far from its limits. It is off
-// by less than `near_error` of itself, the rounding of the exact score to its own type included (each of the at most
-// ten roundings is one of 2^-24). Without shrinkage near_other is one over the term, since a product is cheaper.
-constexpr float near_error = 1e-6f;
-constexpr float least_near_score = 1e-36f;  // what is smaller may have lost digits
-
-template <bool shrunk>
-inline float near_quotient(float dot, float own, float other, float shrinkage) noexcept {
-  return shrunk ? dot / (own * other + shrinkage) : dot * (own * other);
-}
-
 }  // namespace
 }  // namespace fastrec

@@ -1,0 +1,140 @@
+"""Scores in float32, which decide what is scored exactly: how far they are off at most, of terms of every kind."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from equality import assert_rejects
+from fastrec._near_scores import Values, near_scores
+
+ERROR = 1e-6  # near_error of csrc/fastrec/rows/near_scores.hpp
+N_USERS = 1e6
+
+magnitudes = st.sampled_from([1e-7, 1.0, 1e7]) | st.floats(-7.4, 7.4).map(lambda power: 10.0**power)
+weights = st.sampled_from([0.0, 0.1, 1 / 3, 0.5, 0.9, 1.0, 1.7, 2.0]) | st.floats(0, 2)
+shares = st.sampled_from([0.0, 1.0]) | st.floats(0, 1)
+
+
+def exact(formula, dot, own, other, shrinkage, weights):
+    """The formulas of csrc/fastrec/rows/measures.hpp."""
+    x, y = own[0], other[0]
+    if formula == "quotient":
+        return dot / (x * y + shrinkage)
+    if formula == "lift":
+        return dot * N_USERS / (x * y + shrinkage)
+    if formula == "overlap":
+        return dot / (min(x, y) + shrinkage)
+    if formula == "tversky":
+        return dot / (weights[0] * (x - dot) + weights[1] * (y - dot) + dot + shrinkage)
+    of_set = weights[0] * (weights[1] * (x - dot) + weights[2] * (y - dot) + dot)
+    return dot / (of_set + weights[3] * own[1] * other[1] + weights[4] * own[2] * other[2] + shrinkage)
+
+
+def near(found, dot):
+    """What the kernel computes of a pair, in float32."""
+    dot, constant = np.float32(dot), np.float32(found.constant)
+    x, y = found.own[0, 0], found.other[0, 0]
+    if found.form == "product":
+        return dot * (x * y)
+    if found.form == "quotient":
+        return dot / (x * y + constant)
+    if found.form == "lesser":
+        return dot / (min(x, y) + constant)
+    below = (x + y) + constant * dot
+    return dot / (below + found.own[1, 0] * found.other[1, 0] if found.form == "sum_and_product" else below)
+
+
+@st.composite
+def pairs(draw):
+    """A formula, its terms of two items, their product, and what is known of the values."""
+    formula = draw(st.sampled_from(["quotient", "lift", "overlap", "tversky", "s_plus"]))
+    shrinkage = draw(st.sampled_from([0.0, 0.0, 1e-3, 1.0, 1e3]))
+    ones = formula in ("lift", "overlap") or draw(st.booleans())
+    if ones:
+        x, y = (float(draw(st.integers(1, 2**26))) for _ in range(2))
+        dot = float(draw(st.integers(1, int(min(x, y)))))
+    else:
+        x, y = draw(magnitudes), draw(magnitudes)
+        part = draw(st.sampled_from([1.0, 1 - 1e-9, 1 - 1e-4, 0.5, 1e-33, 1e-34, 1e-35, 1e-60]) | st.floats(1e-38, 1))
+        dot = np.sqrt(x) * np.sqrt(y) * part
+    terms, own_weights = [x], []
+    if formula == "quotient":
+        terms = [np.sqrt(x)]
+    elif formula == "tversky":
+        own_weights = [draw(weights), draw(weights)]
+    elif formula == "s_plus":
+        terms = [x, draw(magnitudes), draw(magnitudes)]
+        of_products = draw(st.sampled_from([(0.5, 0.0), (0.0, 2.0), (0.0, 0.0)]))
+        own_weights = [draw(shares), draw(weights), draw(weights), *of_products, 1.0]
+    other = [np.sqrt(y) if formula == "quotient" else y, *(draw(magnitudes) for _ in terms[1:])]
+    values = Values(float(np.sqrt(max(x, y))), ones, True)
+    columns = [np.array(each)[:, None] for each in (terms, other)]
+    return formula, dot, *columns, shrinkage, own_weights, values
+
+
+def are_near(near_scores):
+    @given(pairs())
+    def law(pair):
+        formula, dot, own, other, shrinkage, own_weights, values = pair
+        found = near_scores(formula, own, other, shrinkage, own_weights, N_USERS, values)
+        assume(found.form != "none")
+        with np.errstate(all="ignore"):
+            score = np.float32(exact(formula, dot, own[:, 0], other[:, 0], shrinkage, own_weights))
+            off = abs(float(near(found, dot)) - float(score))
+        assert off <= ERROR * abs(float(score)) + found.floor
+
+    return law
+
+
+def test_near_scores_are_near():
+    are_near(near_scores)()
+
+
+def without_floor(*args):
+    return near_scores(*args)._replace(floor=0.0)
+
+
+def of_five_digits(*args):
+    found = near_scores(*args)
+    return found._replace(own=found.own * np.float32(1 + 3e-6))
+
+
+@pytest.mark.parametrize("broken", [without_floor, of_five_digits])
+def test_the_law_can_fail(broken):
+    assert_rejects(are_near, broken)
+
+
+@pytest.mark.parametrize(
+    ("formula", "own_weights", "values", "form"),
+    [
+        ("quotient", [], Values(1.0, False, False), "product"),
+        ("quotient", [], Values(1e16, False, True), "none"),
+        ("lift", [], Values(1.0, True, True), "product"),
+        ("overlap", [], Values(1.0, True, True), "lesser"),
+        ("tversky", [1.0, 1.0], Values(1.0, False, True), "sum"),
+        ("tversky", [1.0, 1.0], Values(1.0, False, False), "none"),  # negative products
+        ("tversky", [1.2, 0.8], Values(1.0, True, True), "sum"),
+        ("tversky", [1.2, 0.8], Values(1.0, False, True), "none"),  # the product may be close to the whole sum
+        ("tversky", [0.6, 0.3], Values(1.0, False, True), "sum"),
+        ("tversky", [1.2, 1.2], Values(1.0, True, True), "none"),
+        ("s_plus", [0.5, 1.0, 1.0, 0.5, 0.0, 1.0], Values(1.0, True, True), "sum_and_product"),
+        ("s_plus", [0.5, 1.0, 1.0, 0.0, 0.5, 1.0], Values(1.0, True, True), "sum_and_product"),
+        ("s_plus", [0.5, 1.0, 1.0, 0.0, 0.0, 1.0], Values(1.0, True, True), "sum"),
+        ("s_plus", [0.5, 1.0, 1.0, 0.5, 0.5, 1.0], Values(1.0, True, True), "none"),
+        ("s_plus", [0.5, 1.0, 1.0, 0.5, 0.0, 0.5], Values(1.0, True, True), "none"),
+        ("log_likelihood_ratio", [], Values(1.0, True, True), "none"),
+    ],
+)
+def test_which_formulas_have_them(formula, own_weights, values, form):
+    terms = np.full((3 if formula == "s_plus" else 1, 4), 3.0)
+    assert near_scores(formula, terms, terms, 0.0, own_weights, 9, values).form == form
+
+
+def test_terms_that_float32_does_not_hold():
+    terms = np.array([[1e-16, 1.0]])
+    assert near_scores("quotient", terms, terms, 0.0, [], 9, Values(1.0, False, True)).form == "none"
+    assert near_scores("quotient", terms[:, 1:], 1 / terms, 0.0, [], 9, Values(1.0, False, True)).form == "none"
+    assert near_scores("quotient", terms[:, 1:], terms[:, 1:], 1e16, [], 9, Values(1.0, False, True)).form == "none"
+    assert near_scores("quotient", 0 * terms, terms[:, 1:], 0.0, [], 9, Values(1.0, False, True)).form == "product"
+    assert near_scores("quotient", 0 * terms, 0 * terms, 0.0, [], 9, Values(0.0, False, True)).form == "none"
