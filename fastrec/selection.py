@@ -377,7 +377,7 @@ class _Pruning(NamedTuple):
         if len(filled):
             largest[filled] = np.maximum.reduceat(np.abs(b.data), b.indptr[filled])
         norm = float(np.sqrt(sums_of_rows(columns, n_threads)[1].max(initial=0)))
-        return cls(*columns[:3], largest, norm) if norm < _LARGEST_NORM else _NO_PRUNING
+        return cls(*columns[:3], largest, norm) if _LEAST_NORM < norm < _LARGEST_NORM else _NO_PRUNING
 
     @classmethod
     def of_nothing(cls, b: Csr, n_threads: int) -> _Pruning:
@@ -386,7 +386,7 @@ class _Pruning(NamedTuple):
         return cls(*pattern[:3], np.full(b.shape[0], np.inf), np.inf)
 
 
-_LARGEST_NORM = 1e100  # beyond, bounds could overflow
+_LEAST_NORM, _LARGEST_NORM = 1e-100, 1e100  # beyond, squares could vanish, or bounds overflow
 _TERMS_THAT_PAY = 500  # for each entry of b: with fewer, to transpose it may cost more than pruning spares
 _NO_PRUNING = _Pruning(np.empty(0), np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0), 0.0)
 

@@ -65,20 +65,27 @@ def drops_by_the_threshold_what_a_filter_would(product):
 def leaves_nothing_out_that_ranks(product):
     """On data where most terms are skipped: unit vectors, terms by Zipf's law, copies, ties at the threshold itself.
 
+    Or vectors of lengths whose squares are hardly numbers, or none.
+
     However few terms there are, bounds are made to leave some out, also where there is no threshold.
     """
     thresholds = st.sampled_from([None, None, 0.3, 0.5, 0.8, 1.0])
 
-    @given(seeds, st.sampled_from(FLOATS), thresholds, st.booleans(), st.integers(1, 9), st.sampled_from([60, 400]))
-    def law(seed, dtype, threshold, signed, k, n_rows):
+    lengths = {"float32": [(1, 1), (1e30, 1e-36), (1e-36, 1e30)], "float64": [(1, 1), (1e150, 1e-165), (1e-165, 1e150)]}
+    of_dtypes = st.sampled_from([(dtype, *each) for dtype in FLOATS for each in [(1, 1), *lengths[dtype]]])
+
+    @given(seeds, of_dtypes, thresholds, st.booleans(), st.integers(1, 9), st.sampled_from([60, 400]))
+    def law(seed, of_dtype, threshold, signed, k, n_rows):
+        dtype, left, right = of_dtype
         rng = np.random.default_rng(seed)
         dense = (rng.random((n_rows, 40)) < 1 / np.arange(1, 41)) * rng.choice([1.0, 0.5, 0.25], (n_rows, 40))
         dense *= rng.choice([-1.0, 1.0], dense.shape) if signed else 1.0
         dense *= np.arange(1, 41) ** rng.choice([0.0, 0.7])  # rare terms weigh as much, or more
         dense[n_rows // 2 :] = dense[rng.integers(n_rows // 2, size=n_rows - n_rows // 2)]
-        lengths = np.linalg.norm(dense, axis=1, keepdims=True)
-        a = csr_array((dense / np.where(lengths == 0, 1, lengths)).astype(dtype))
-        b = csr_array(a.T)
+        norms = np.linalg.norm(dense, axis=1, keepdims=True)
+        units = dense / np.where(norms == 0, 1, norms)
+        a, b = csr_array((left * units).astype(dtype)), csr_array((right * units.T).astype(dtype))
+        threshold = None if threshold is None else threshold * left * right
         expected = reference.sparse_top_k_product(a, b, k, threshold=threshold)
         with mock.patch.object(fastrec.selection, "_TERMS_THAT_PAY", 0):
             assert_same(product(a, b, k, threshold=threshold), expected)
