@@ -54,6 +54,8 @@ def near_scores(
     values: Values,
 ) -> NearScores:
     """Near scores of a formula with its terms, or none."""
+    if not min([shrinkage, *weights]) >= 0:  # parts of a denominator could cancel
+        return NO_NEAR_SCORES
     if formula == "quotient":
         return _quotient(own, other, shrinkage, values)
     if formula == "lift" and n_users:

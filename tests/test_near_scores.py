@@ -118,6 +118,7 @@ def test_the_law_can_fail(broken):
         ("tversky", [1.2, 0.8], Values(1.0, False, True), "none"),  # the product may be close to the whole sum
         ("tversky", [0.6, 0.3], Values(1.0, False, True), "sum"),
         ("tversky", [1.2, 1.2], Values(1.0, True, True), "none"),
+        ("tversky", [-0.1, 0.6], Values(1.0, True, True), "none"),
         ("s_plus", [0.5, 1.0, 1.0, 0.5, 0.0, 1.0], Values(1.0, True, True), "sum_and_product"),
         ("s_plus", [0.5, 1.0, 1.0, 0.0, 0.5, 1.0], Values(1.0, True, True), "sum_and_product"),
         ("s_plus", [0.5, 1.0, 1.0, 0.0, 0.0, 1.0], Values(1.0, True, True), "sum"),
@@ -131,10 +132,11 @@ def test_which_formulas_have_them(formula, own_weights, values, form):
     assert near_scores(formula, terms, terms, 0.0, own_weights, 9, values).form == form
 
 
-def test_terms_that_float32_does_not_hold():
+def test_terms_that_have_none():
     terms = np.array([[1e-16, 1.0]])
     assert near_scores("quotient", terms, terms, 0.0, [], 9, Values(1.0, False, True)).form == "none"
     assert near_scores("quotient", terms[:, 1:], 1 / terms, 0.0, [], 9, Values(1.0, False, True)).form == "none"
     assert near_scores("quotient", terms[:, 1:], terms[:, 1:], 1e16, [], 9, Values(1.0, False, True)).form == "none"
+    assert near_scores("quotient", terms[:, 1:], terms[:, 1:], -0.5, [], 9, Values(1.0, False, True)).form == "none"
     assert near_scores("quotient", 0 * terms, terms[:, 1:], 0.0, [], 9, Values(1.0, False, True)).form == "product"
     assert near_scores("quotient", 0 * terms, 0 * terms, 0.0, [], 9, Values(0.0, False, True)).form == "none"

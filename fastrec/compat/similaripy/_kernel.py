@@ -157,7 +157,7 @@ def _measure(weights: Weights, stabilized: float = 0.0, bayesian: float = 0.0, a
         own, other = w.sides
         metric = Metric("s_plus", _all_parts(own, additive), _all_parts(other, additive), weights=lambda p: numbers)
     if w.walk is not None:
-        metric = metric._replace(values=_walk, factors=_walk)
+        metric = metric._replace(values=_walk, factors=_walk, value_of_ones=_walk_of_ones)
     shrinkage, kind = (bayesian, "bayesian") if bayesian else (stabilized, "stabilized")
     return Measure(metric, {"walk": w.walk}, shrinkage, kind)
 
@@ -205,6 +205,12 @@ def _walk(x: Csr, *statistics_and_parameters: Any) -> Array:
         _check.not_negative(values, "matrix1 and matrix2", f"steps to the power {alpha:g}")
     row = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
     shares: Array = (values / np.bincount(row, np.abs(values), x.shape[0])[row]) ** alpha
+    return shares
+
+
+def _walk_of_ones(n_ones: Array, parameters: Parameters) -> Array:
+    """The same of rows of so many ones."""
+    shares: Array = (1.0 / np.maximum(n_ones, 1)) ** parameters["walk"]
     return shares
 
 
