@@ -82,7 +82,7 @@ void give(Row from, const std::int32_t* list, std::ptrdiff_t n, Row to, NearOthe
 enum class Terms { ones, of_users, of_entries, of_packed_entries };
 
 template <bool list>
-constexpr int added_together = list ? 2 : 1;  // terms; of more the registers do not hold what a list needs
+constexpr int added_together = list ? 2 : 4;  // terms; of more the registers do not hold what a list needs
 
 // Adds the items [at, end) of one user and returns how many ranks are listed now. Whether a rank is new moves the end
 // of the list and not the program: nobody could foretell it. A user has no item twice, so that sums of several items
@@ -118,7 +118,7 @@ std::ptrdiff_t add_user(std::int64_t at, std::int64_t end, Sum own, Sum term, co
     at += n;
   };
   while (end - at >= added_together<list>) add(std::integral_constant<int, added_together<list>>{});
-  if (at < end) add(std::integral_constant<int, 1>{});
+  while (at < end) add(std::integral_constant<int, 1>{});
   return n_touched;
 }
 
