@@ -98,9 +98,11 @@ def quarters(user_items: csr_array) -> Any:
 
 
 CASES = {
-    "cosine": similarity("cosine"),
-    "jaccard": similarity("jaccard"),
-    "p3alpha": similarity("p3alpha"),
+    **{
+        name: similarity(name)
+        for name in ("cosine", "asymmetric_cosine", "jaccard", "dice", "tversky", "s_plus", "p3alpha", "rp3beta")
+    },
+    "dot_product": similarity("dot_product", "dot"),
     "dot_product_filtered": Case("similaripy", seen_and_similar, recommended, k=KEPT),
     "normalize": weighted("normalize"),
     "tfidf": weighted("tfidf"),

@@ -76,9 +76,8 @@ def _quotient(own: Array, other: Array, shrinkage: float, values: Values) -> Nea
     near = _checked("quotient", own, other, shrinkage, _least(own[0]) * _least(other[0]) + shrinkage, values)
     if near.form == "none" or shrinkage:
         return near
-    with np.errstate(divide="ignore"):
-        inverses = [(1 / terms).astype(np.float32) for terms in (own, other)]
-    return near._replace(form="product", own=inverses[0], other=inverses[1])
+    inverse_own, inverse_other = ((1 / terms).astype(np.float32) for terms in (own, other))
+    return near._replace(form="product", own=inverse_own, other=inverse_other)
 
 
 def _sum(

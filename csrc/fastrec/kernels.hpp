@@ -265,11 +265,13 @@ struct ProductScratch {  // (n_columns) each and zero between rows
   std::int64_t* cursors;  // (longest row of A)
 };
 
+constexpr std::ptrdiff_t block_pairs = 64;  // of an item, scored together in loops that compilers turn into vectors
+
 template <class Score>
 struct PickScratch {
   Score* scores;  // (n_columns), of what was touched
   Groups<Score> groups;
-  Entry<Score>* entries;  // (2 k)
+  Entry<Score>* entries;  // (2 k), and no less than k and 2 block_pairs
 };
 
 template <class Value>

@@ -36,7 +36,7 @@ class PickWorkspace {
   PickWorkspace(int n_workers, std::ptrdiff_t n_columns, std::ptrdiff_t k)
       : scores_(n_workers, n_columns, Fill::nothing),
         groups_(n_workers, groups_for(k)),
-        entries_(n_workers, 2 * k, Fill::nothing) {}
+        entries_(n_workers, k + std::max(k, 2 * block_pairs), Fill::nothing) {}
 
   explicit operator bool() const { return scores_ && groups_ && entries_; }
   PickScratch<Score> operator[](int worker) const { return {scores_[worker], groups_[worker], entries_[worker]}; }

@@ -502,7 +502,7 @@ void item_similarity(Rows rows, const std::int32_t* items, const Interactions<Va
     if (measure.custom && __atomic_load_n(measure.failed, __ATOMIC_RELAXED) >= 0) return;
     const std::int32_t item = items[row];
     Selection<Score> selection = Selector<Score>::empty(scratch.pick.entries);
-    Selector<Score> selector(selection, k, 2 * k);
+    Selector<Score> selector(selection, k, k + std::max(k, 2 * block_pairs));
     const auto rank = [&](auto ones, const auto& row_sums, const auto& listed) {
       return rank_item<ones.value>(item, x, row_sums, listed, sums.touched, ranking, selector);
     };

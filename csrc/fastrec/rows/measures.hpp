@@ -47,8 +47,6 @@ inline double score_of(const Pair& pair, const Measure& m) noexcept {
   }
 }
 
-constexpr std::ptrdiff_t block_pairs = 64;  // in loops that compilers turn into vectors
-
 // Up to block_pairs pairs of one item.
 struct PairBlock {
   std::ptrdiff_t n;

@@ -18,7 +18,7 @@ constexpr float near_error = 1e-6f;
 template <NearForm form>
 constexpr int near_terms = form == NearForm::sum_and_product ? most_near_terms : 1;
 
-// Near terms of other items, of each of which `factors` is only what the form has.
+// Near terms of other items; `factors` are the second ones, where the form has them.
 template <class Float>
 struct NearOthers {
   Float *terms, *factors;

@@ -33,7 +33,7 @@ struct RanksBefore {
 
 // What every real entry ranks before, -inf included.
 template <class Score>
-inline Entry<Score> padding() noexcept {
+constexpr Entry<Score> padding() noexcept {
   using Limits = std::numeric_limits<Score>;
   return {Limits::has_infinity ? -Limits::infinity() : Limits::lowest(), std::numeric_limits<std::int32_t>::max()};
 }
@@ -214,21 +214,17 @@ class Selector {
   }
 
   // Offers scores[0] to scores[n] that reach `least`, of the items that item_at(i) names, all of which may well rank:
-  // no branch depends on one while nothing is known of the worst and there is room for all.
+  // no branch depends on one. Beyond k there is room for 2 n, of which keep_best leaves no more than a quarter.
   template <class Scores, class ItemAt>
   void offer_likely(const Scores* scores, std::ptrdiff_t n, Score least, const ItemAt& item_at) noexcept {
-    if (state_.size + n > capacity_ || state_.worst.item != padding<Score>().item) {
-      for (std::ptrdiff_t i = 0; i < n; ++i) {
-        const Score score = static_cast<Score>(scores[i]);
-        if (score >= least) offer(score, item_at(i));
-      }
-      return;
-    }
+    if (state_.size + n > capacity_) keep_best();
+    const Entry<Score> worst = state_.worst;
     Entry<Score>* end = state_.entries + state_.size;
     for (std::ptrdiff_t i = 0; i < n; ++i) {
-      const Score score = static_cast<Score>(scores[i]);
-      *end = {score + Score{0}, item_at(i)};
-      end += score >= least;
+      const Score score = static_cast<Score>(scores[i]) + Score{0};  // -0.0 becomes 0.0, with which it ties
+      const std::int32_t item = item_at(i);
+      *end = {score, item};
+      end += (score >= least) & ((score > worst.score) | ((score == worst.score) & (item < worst.item)));
     }
     state_.size = end - state_.entries;
   }
@@ -286,6 +282,7 @@ class Selector {
  private:
   static constexpr std::ptrdiff_t few = 64, most_told_apart = 2048;  // few are sorted sooner than they are told apart
   static constexpr std::ptrdiff_t few_new = 4;  // after sorted ones are inserted sooner than sorted
+  static constexpr std::int32_t any_item = padding<Score>().item - 1;  // of worst: all of its score may rank
 
   // Brings entry i among those before it, which are sorted.
   void insert(std::ptrdiff_t i) noexcept {
@@ -304,16 +301,19 @@ class Selector {
 
   // Leaves the k best, or a few more where they are too near to each other.
   void keep_best() noexcept {
+    const bool sorts = state_.size <= (sorts_as_keys<Score> ? 8 * few : few);
+    const bool tied = state_.worst.item < any_item;  // so that no score tells the best apart
     if constexpr (std::is_floating_point_v<Score>) {
-      if (state_.size > few && keep_by_steps()) return;
+      if (state_.size > few && !(sorts && tied) && keep_by_steps()) return;
     }
-    if (state_.size <= few) {
+    if (sorts) {
       sort_entries(state_.entries, state_.size);
     } else {
       std::nth_element(state_.entries, state_.entries + k_ - 1, state_.entries + state_.size, RanksBefore{});
     }
-    state_.size = k_;
     state_.worst = state_.entries[k_ - 1];
+    if (sorts && state_.entries[k_].score != state_.worst.score) state_.worst.item = any_item;
+    state_.size = k_;
   }
 
   // By a number that a little more than k scores reach; of many entries a sample tells it. Says no where ties would
@@ -340,7 +340,7 @@ class Selector {
     Score lowest = entries[0].score;
     for (std::ptrdiff_t i = 1; i < kept; ++i) lowest = entries[i].score < lowest ? entries[i].score : lowest;
     state_.size = kept;
-    state_.worst = {lowest, padding<Score>().item - 1};  // whatever the items of that score are
+    state_.worst = {lowest, any_item};
     return true;
   }
 
