@@ -139,8 +139,7 @@ def item_similarity(
     n_items = ratings.shape[1]
     targets = None if target_items is None else _check.item_ids(target_items, "target_items", n_items)
     allowed = _check.pattern(candidates, "candidates", n_items, n_items)
-    if _count_as_ones(options, ratings):
-        ratings = ratings._replace(data=_NO_VALUES)
+    ratings = without_ones(options, ratings)
     items = transposed(ratings, options.n_threads)
     return most_similar(items, None, dtype, options, targets, by_user=ratings, candidates=allowed)
 
@@ -282,6 +281,11 @@ def most_similar(
     with kernel_bar(len(rows), "neighbours", options.progress) as bar:
         found = room_for_rows(ends, dtype, n_others, fill).to_scipy()
     return found if targets is None else rows_among_empty_ones(found, rows, n_items)
+
+
+def without_ones(options: Options, side: Csr) -> Csr:
+    """A matrix without its values, if all count as 1 and it is the only one."""
+    return side._replace(data=_NO_VALUES) if _count_as_ones(options, side) else side
 
 
 def _count_as_ones(options: Options, *sides: Csr) -> bool:

@@ -16,7 +16,7 @@ from fastrec._transpose import transposed
 from fastrec._types import Array, Csr, Ids, Pattern, is_sparse, rows_among_empty_ones
 from fastrec.compat._numbers import threads_of, whole
 from fastrec.selection import best_of_product
-from fastrec.similarity import Options, most_similar
+from fastrec.similarity import Options, most_similar, without_ones
 
 SHRINK_TYPES = ("stabilized", "bayesian", "additive")
 _HAS_TQDM = importlib.util.find_spec("tqdm") is not None
@@ -108,14 +108,14 @@ def similarities(
     )
     targets = None if target_rows is None else target_rows_of(target_rows, n_rows)
     candidates, exclude = _columns(target_cols, filter_cols, shape)
-    first, by_user = _sides(matrix1, "matrix1", n_threads)
+    first, by_user = _sides(matrix1, "matrix1", options, alone=matrix2 is None)
     plain = weights.is_product and weights.power == 1 and weights.walk is None and not any(shrink.values())
     if plain and matrix2 is not None:
         found = _product(first, _check.csr(matrix2, "matrix2"), options, targets, candidates, exclude)
     else:
         second = None
         if matrix2 is not None:
-            second, by_user = _sides(matrix2.T, "matrix2", n_threads)
+            second, by_user = _sides(matrix2.T, "matrix2", options)
         found = most_similar(
             first,
             second,
@@ -238,12 +238,16 @@ def _just_below(threshold: float) -> float:
     return 0.0 if least == 0 else float(np.nextafter(least, -np.inf))
 
 
-def _sides(matrix: Any, name: str, n_threads: int) -> tuple[Csr, Csr | None]:
-    """A sparse matrix by its rows, and by its columns if it is stored by them; then a kernel transposes it."""
-    if matrix.format != "csc":
-        return _check.csr(matrix, name), None
-    columns = _check.csr(matrix.T, name)
-    return transposed(columns, n_threads), columns
+def _sides(matrix: Any, name: str, options: Options, *, alone: bool = False) -> tuple[Csr, Csr | None]:
+    """A sparse matrix by its rows, and by its columns if it is stored by them; then a kernel transposes it.
+
+    ``alone``: the measure takes no other.
+    """
+    is_by_rows = matrix.format != "csc"
+    stored = _check.csr(matrix if is_by_rows else matrix.T, name, n_threads=options.n_threads)
+    if alone:
+        stored = without_ones(options, stored)
+    return (stored, None) if is_by_rows else (transposed(stored, options.n_threads), stored)
 
 
 def _ids(values: Any, name: str) -> Any:
