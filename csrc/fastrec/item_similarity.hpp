@@ -44,10 +44,10 @@ class SumsWorkspace {
 // Tells a measure whose scores go by rank what scores best in each block of ranks.
 inline Status find_best_others(NearMeasure& near, std::ptrdiff_t n_ranks, Scratch<float>& best) {
   const std::ptrdiff_t n_blocks = (n_ranks + ranks_of_block - 1) / ranks_of_block;
-  const int n_terms = near.form == NearForm::sum_and_product ? 2 : 1;
   best = Scratch<float>(1, n_blocks * most_near_terms);
   if (!best) return Status::out_of_memory;
-  for (int term = 0; term < n_terms; ++term) {
+  std::fill(near.others_of_rarest, near.others_of_rarest + most_near_terms, 0.0f);
+  for (int term = 0; term < near.n_terms; ++term) {
     const float* others = near.other + term * n_ranks;
     const bool is_product = near.form == NearForm::product;
     for (std::ptrdiff_t rank = 1; rank < n_ranks; ++rank) {
@@ -85,8 +85,7 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   const SumsWorkspace<Value> sums(n_threads, x, options.counted);
   const PickWorkspace<Score> pick(n_threads, screened ? 0 : n_items, k);
   const Scratch<float> near_scores(n_threads, screened ? n_items : 0, Fill::nothing);
-  const bool has_factors = near.form == NearForm::sum_and_product;
-  const Scratch<float> near_factors(n_threads, has_factors ? n_items : 0, Fill::nothing);
+  const Scratch<float> near_factors(n_threads, screened && near.n_terms > 1 ? n_items : 0, Fill::nothing);
   const GroupsWorkspace<float> near_groups(n_threads, groups_for(k));
   Scratch<float> best_others;
   if (x.ones && screened && !options.candidates.indptr) {
@@ -95,8 +94,9 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   }
   const Scratch<std::uint8_t> counts_to_end(n_threads, near.best_others ? n_items : 0, Fill::nothing);
   const Scratch<NeedHistory> history(n_threads, 1);
-  if (!sums || !pick || !near_scores || !near_factors || !near_groups || !counts_to_end || !history)
+  if (!sums || !pick || !near_scores || !near_factors || !near_groups || !counts_to_end || !history) {
     return Status::out_of_memory;
+  }
   const double share = static_cast<double>(rows.last - rows.first) / static_cast<double>(x.item_users.rows);
   HeadWorkspace head;
   WeightedHeadWorkspace weighted;

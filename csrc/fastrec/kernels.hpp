@@ -387,8 +387,9 @@ constexpr int most_near_terms = 2;
 
 struct NearMeasure {
   NearForm form;
-  const float* own;    // (terms of the form, n_items),
-  const float* other;  // (terms of the form, n_ranks)
+  int n_terms;         // of either item: 1 or, of sum_and_product, 2
+  const float* own;    // (n_terms, n_items),
+  const float* other;  // (n_terms, n_ranks)
   float constant;
   float floor;               // what float32 may lose of a score
   const float* best_others;  // (n_blocks, most_near_terms), of each block of ranks what scores best; nullptr where

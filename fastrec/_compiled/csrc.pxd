@@ -87,6 +87,7 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
 
     cppclass NearMeasure:
         NearForm form
+        int n_terms
         const float* own
         const float* other
         float constant, floor

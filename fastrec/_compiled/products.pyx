@@ -132,7 +132,7 @@ cdef csrc.NearForm form_named(str name) except *:
 cdef csrc.NearMeasure near_measure(str form, const float[:, ::1] own, const float[:, ::1] other, double constant,
                                    double floor) except *:
     cdef csrc.NearMeasure near
-    near.form = form_named(form)
+    near.form, near.n_terms = form_named(form), own.shape[0]
     near.own = &own[0, 0] if own.shape[1] else NULL
     near.other = &other[0, 0] if other.shape[1] else NULL
     near.constant, near.floor = constant, floor

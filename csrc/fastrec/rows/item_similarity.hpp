@@ -239,7 +239,7 @@ void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted
 #pragma GCC ivdep
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       const float sum = static_cast<float>(sums[i]);
-      const float factor = near_terms<form.value> > 1 ? factors[i] : 0;
+      const float factor = form.value == NearForm::sum_and_product ? factors[i] : 0;
       const float score = near_score<form.value>(sum * scale, own, terms[i], factor);
       const bool ranks = is_count ? sum >= least_count : counted ? counts[i] >= min_support : sums[i] > 0;
       near_scores[i] = ranks ? score : never;
@@ -340,7 +340,7 @@ bool ranked_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, const Le
   give<false>(Sums<std::uint8_t, false>{counts, nullptr}, list, n, row, near_others(near, ranking.measure.n_ranks),
               others);
   needs.add_to(listed, list, n);
-  score_nearly(item, n, row, 1.0f, {others.terms, others.factors}, ranking, near_scores);
+  score_nearly<Score>(item, n, row, 1.0f, others, ranking, near_scores);
   std::ptrdiff_t n_reaching = 0;
   for (std::ptrdiff_t i = 0; i < n; ++i) n_reaching += near_scores[i] >= guess;
   const float times = static_cast<float>(n_reaching) / static_cast<float>(ranking.k);  // an eighth reach twice as much
@@ -415,7 +415,7 @@ bool rank_sums(std::ptrdiff_t item, std::ptrdiff_t n_ranks, bool whole, const Ro
     give<false>(row, list, n, listed, {}, {});
   }
   if (!others.terms) return rank_exact_scores(item, list, n, listed, ranking, selector);
-  return rank_by_near_scores(item, n, listed, {listed_others.terms, listed_others.factors}, ranking, selector,
+  return rank_by_near_scores(item, n, listed, listed_others, ranking, selector,
                              [list](std::ptrdiff_t at) { return list[at]; });
 }
 

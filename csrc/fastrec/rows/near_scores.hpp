@@ -15,19 +15,17 @@ namespace {
 
 constexpr float near_error = 1e-6f;
 
-template <NearForm form>
-constexpr int near_terms = form == NearForm::sum_and_product ? most_near_terms : 1;
-
 // Near terms of other items; `factors` are the second ones, where the form has them.
 template <class Float>
 struct NearOthers {
   Float *terms, *factors;
 
+  operator NearOthers<const float>() const noexcept { return {terms, factors}; }
   NearOthers from(std::ptrdiff_t rank) const noexcept { return {terms + rank, factors ? factors + rank : nullptr}; }
 };
 
 inline NearOthers<const float> near_others(const NearMeasure& near, std::ptrdiff_t n_ranks) noexcept {
-  return {near.other, near.form == NearForm::sum_and_product ? near.other + n_ranks : nullptr};
+  return {near.other, near.n_terms > 1 ? near.other + n_ranks : nullptr};
 }
 
 // What is the same for all pairs of an item.
@@ -35,9 +33,7 @@ struct NearItem {
   float term, factor, constant;
 
   NearItem(std::ptrdiff_t item, std::ptrdiff_t n_items, const NearMeasure& near) noexcept
-      : term(near.own[item]),
-        factor(near.form == NearForm::sum_and_product ? near.own[n_items + item] : 0),
-        constant(near.constant) {}
+      : term(near.own[item]), factor(near.n_terms > 1 ? near.own[n_items + item] : 0), constant(near.constant) {}
 };
 
 template <NearForm form>
