@@ -330,8 +330,7 @@ class Measure(NamedTuple):
         weights = self.metric.weights(self.parameters)
         near = NO_NEAR_SCORES
         if not (shrinkages["bayesian"] or _vanish(firsts, items) or _vanish(seconds, others)):
-            with np.errstate(all="ignore"):  # what is not a number has none
-                near = near_scores(self.metric.formula, own, other, shrinkages["stabilized"], weights, n_users, values)
+            near = near_scores(self.metric.formula, own, other, shrinkages["stabilized"], weights, n_users, values)
         return KernelTerms(
             self.metric.formula, own, other, near, shrinkages["stabilized"], shrinkages["bayesian"], weights
         )

@@ -44,6 +44,7 @@ class Values(NamedTuple):
     positive: bool
 
 
+@np.errstate(all="ignore")  # terms that are no numbers have none
 def near_scores(
     formula: str,
     own: Array,
