@@ -1,5 +1,7 @@
 """item_similarity: the reference's answers, bit for bit, and the laws of a similarity."""
 
+from itertools import cycle
+
 import numba
 import numpy as np
 import pytest
@@ -420,20 +422,30 @@ def test_a_weighted_head_of_many_words(monkeypatch):
         assert_same(fastrec.item_similarity(user_items, 3, metric="p3alpha"), expected)
 
 
+QUOTIENTS = [
+    {}, {"shrinkage": 4}, {"threshold": 0.3}, {"keep_diagonal": True}, {"min_support": 2}, {"metric": "dot"},
+    {"metric": "asymmetric_cosine", "alpha": 0.8}, {"candidates": range(0, 1_600, 2)},
+]  # fmt: skip
+OF_OTHER_FORMS = [
+    {"metric": "conditional_probability"}, {"metric": "lift"}, {"metric": "lift", "shrinkage": 30},
+    {"metric": "overlap"}, {"metric": "overlap", "shrinkage": 2}, {"metric": "jaccard"},
+    {"metric": "dice", "shrinkage": 4}, {"metric": "jaccard", "threshold": 0.2},
+    {"metric": "jaccard", "candidates": range(0, 1_600, 2)}, {"metric": "tversky", "alpha": 0.2, "beta": 1.5},
+    {"metric": "tversky", "alpha": 0, "beta": 0}, {"metric": "tversky", "beta": 2}, {"metric": "s_plus"},
+    {"metric": "s_plus", "c2": 0.2, "t1": 0.3, "shrinkage": 2}, {"metric": "s_plus", "l1": 0, "min_support": 2},
+    {"metric": "s_plus", "l2": 0, "l3": 0.5, "pop2": "sum", "beta2": 0.3}, {"metric": "s_plus", "alpha": 0.5},
+]  # fmt: skip
+FEW, MORE = (3, np.float32), (20, np.float64)
+
+
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"shrinkage": 4}, {"threshold": 0.3}, {"keep_diagonal": True}, {"min_support": 2}, {"metric": "dot"},
-     {"metric": "asymmetric_cosine", "alpha": 0.8}, {"candidates": range(0, 1_600, 2)},
-     {"metric": "conditional_probability"}, {"metric": "lift"}, {"metric": "lift", "shrinkage": 30},
-     {"metric": "overlap"}, {"metric": "overlap", "shrinkage": 2}, {"metric": "jaccard"},
-     {"metric": "dice", "shrinkage": 4}, {"metric": "jaccard", "threshold": 0.2},
-     {"metric": "jaccard", "candidates": range(0, 1_600, 2)}, {"metric": "tversky", "alpha": 0.2, "beta": 1.5},
-     {"metric": "tversky", "alpha": 0, "beta": 0}, {"metric": "tversky", "beta": 2}, {"metric": "s_plus"},
-     {"metric": "s_plus", "c2": 0.2, "t1": 0.3, "shrinkage": 2}, {"metric": "s_plus", "l1": 0, "min_support": 2},
-     {"metric": "s_plus", "l2": 0, "l3": 0.5, "pop2": "sum", "beta2": 0.3}, {"metric": "s_plus", "alpha": 0.5}],
+    ("options", "k", "dtype"),
+    [
+        *((options, *kept) for options in QUOTIENTS for kept in (FEW, MORE)),
+        *((options, *kept) for options, kept in zip(OF_OTHER_FORMS, cycle([FEW, MORE]), strict=False)),
+    ],
     ids=str,
-)  # fmt: skip
-@pytest.mark.parametrize(("k", "dtype"), [(3, np.float32), (20, np.float64)])
+)
 def test_counts_that_are_guessed_to_be_needed(k, dtype, options):
     """Many more items than a row meets; of rows with as many terms, some meet others once, some again and again."""
     rng = np.random.default_rng(0)
