@@ -314,7 +314,6 @@ class Measure(NamedTuple):
         others: Statistics,
         given_others: Statistics,
         second_items: Array,
-        n_users: int,
         values: Values,
     ) -> KernelTerms:
         """Everything that the kernel wants to know, for the second item of a pair among ``second_items``."""
@@ -330,7 +329,7 @@ class Measure(NamedTuple):
         weights = self.metric.weights(self.parameters)
         near = NO_NEAR_SCORES
         if not (shrinkages["bayesian"] or _vanish(firsts, items) or _vanish(seconds, others)):
-            near = near_scores(self.metric.formula, own, other, shrinkages["stabilized"], weights, n_users, values)
+            near = near_scores(self.metric.formula, own, other, shrinkages["stabilized"], weights, values)
         return KernelTerms(
             self.metric.formula, own, other, near, shrinkages["stabilized"], shrinkages["bayesian"], weights
         )

@@ -19,7 +19,9 @@ from fastrec._types import Array
 _LEAST_TERM = 1e-15  # products of two, and their inverses, are far from the limits of float32
 _MOST_WEIGHT = 2.0
 _LEAST_FLOOR = 1e-36  # scores below may have lost digits
-_LOST = 2.0**-149  # so much may sums of products be off in float32 that are smaller than its normal numbers
+_LOST = (
+    2.0**-149
+)  # so much may numbers be off in float32 that are smaller than its normal ones; each user's weight is one
 
 
 class NearScores(NamedTuple):
@@ -42,6 +44,7 @@ class Values(NamedTuple):
     largest_norm: float  # of an item
     ones: bool  # whether all are 1
     positive: bool
+    n_users: int
 
 
 @np.errstate(all="ignore")  # terms that are no numbers have none
@@ -51,7 +54,6 @@ def near_scores(
     other: Array,
     shrinkage: float,
     weights: Sequence[float],
-    n_users: int,
     values: Values,
 ) -> NearScores:
     """Near scores of a formula with its terms, or none."""
@@ -59,8 +61,8 @@ def near_scores(
         return NO_NEAR_SCORES
     if formula == "quotient":
         return _quotient(own, other, shrinkage, values)
-    if formula == "lift" and n_users:
-        return _quotient(own / n_users, other, shrinkage / n_users, values)
+    if formula == "lift" and values.n_users:
+        return _quotient(own / values.n_users, other, shrinkage / values.n_users, values)
     if formula == "overlap":
         return _checked("lesser", own, other, shrinkage, 1.0, values)
     if formula == "tversky":
@@ -119,5 +121,5 @@ def _checked(form: str, own: Array, other: Array, constant: float, least: float,
     largest = max(terms.max(), constant, values.largest_norm)
     if not (terms.min() >= _LEAST_TERM and largest <= 1 / _LEAST_TERM and least > 0):
         return NO_NEAR_SCORES
-    floor = _LEAST_FLOOR if values.ones else _LEAST_FLOOR + _LOST / least
+    floor = _LEAST_FLOOR if values.ones else _LEAST_FLOOR + _LOST * max(values.n_users, 1) / least
     return NearScores(form, own.astype(np.float32), other.astype(np.float32), constant, floor)

@@ -259,9 +259,7 @@ def most_similar(
     kept = max(1, min(options.k, n_ranks))
     n_terms = terms_of_rows(pairs.by_item, pairs.by_user, threads)
     ends, _ = room_of_product(n_terms[rows], kept, dtype, threshold)
-    terms = measure.terms(
-        pairs.items, pairs.given, pairs.others, pairs.given_others, pairs.id_of_rank, items.shape[1], pairs.values()
-    )
+    terms = measure.terms(pairs.items, pairs.given, pairs.others, pairs.given_others, pairs.id_of_rank, pairs.values())
     of_every_item = None if candidates is None or candidates.shared else candidates
     own_rank = pairs.rank_of_id if others is None else np.full(n_items, -1, np.int32)
     counted = measure.function is not None or options.min_support > 1 or pairs.smallest < _LEAST_FACTOR
@@ -345,7 +343,7 @@ class _Pairs(NamedTuple):
         """What near scores depend on."""
         largest_norm = max(float(np.sqrt(side.sumsq.max(initial=0))) for side in (self.items, self.others))
         ones = not len(self.by_item.data) and not len(self.item_values)
-        return Values(largest_norm, ones, self.smallest > 0)
+        return Values(largest_norm, ones, self.smallest > 0, self.by_item.shape[1])
 
     def ranked(self, pattern: Pattern | None) -> Pattern:
         """Ranks for ids, in the order of these and without those that have none."""

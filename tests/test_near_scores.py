@@ -9,7 +9,7 @@ from equality import assert_rejects
 from fastrec._near_scores import Values, near_scores
 
 ERROR = 1e-6  # near_error of csrc/fastrec/rows/near_scores.hpp
-N_USERS = 1e6
+N_USERS = 10**6
 
 magnitudes = st.sampled_from([1e-7, 1.0, 1e7]) | st.floats(-7.4, 7.4).map(lambda power: 10.0**power)
 weights = st.sampled_from([0.0, 0.1, 1 / 3, 0.5, 0.9, 1.0, 1.7, 2.0]) | st.floats(0, 2)
@@ -68,7 +68,7 @@ def pairs(draw):
         of_products = draw(st.sampled_from([(0.5, 0.0), (0.0, 2.0), (0.0, 0.0)]))
         own_weights = [draw(shares), draw(weights), draw(weights), *of_products, 1.0]
     other = [np.sqrt(y) if formula == "quotient" else y, *(draw(magnitudes) for _ in terms[1:])]
-    values = Values(float(np.sqrt(max(x, y))), ones, True)
+    values = Values(float(np.sqrt(max(x, y))), ones, True, N_USERS)
     columns = [np.array(each)[:, None] for each in (terms, other)]
     return formula, dot, *columns, shrinkage, own_weights, values
 
@@ -77,7 +77,7 @@ def are_near(near_scores):
     @given(pairs())
     def law(pair):
         formula, dot, own, other, shrinkage, own_weights, values = pair
-        found = near_scores(formula, own, other, shrinkage, own_weights, N_USERS, values)
+        found = near_scores(formula, own, other, shrinkage, own_weights, values)
         assume(found.form != "none")
         with np.errstate(all="ignore"):
             score = np.float32(exact(formula, dot, own[:, 0], other[:, 0], shrinkage, own_weights))
@@ -108,35 +108,35 @@ def test_the_law_can_fail(broken):
 @pytest.mark.parametrize(
     ("formula", "own_weights", "values", "form"),
     [
-        ("quotient", [], Values(1.0, False, False), "product"),
-        ("quotient", [], Values(1e16, False, True), "none"),
-        ("lift", [], Values(1.0, True, True), "product"),
-        ("overlap", [], Values(1.0, True, True), "lesser"),
-        ("tversky", [1.0, 1.0], Values(1.0, False, True), "sum"),
-        ("tversky", [1.0, 1.0], Values(1.0, False, False), "none"),  # negative products
-        ("tversky", [1.2, 0.8], Values(1.0, True, True), "sum"),
-        ("tversky", [1.2, 0.8], Values(1.0, False, True), "none"),  # the product may be close to the whole sum
-        ("tversky", [0.6, 0.3], Values(1.0, False, True), "sum"),
-        ("tversky", [1.2, 1.2], Values(1.0, True, True), "none"),
-        ("tversky", [-0.1, 0.6], Values(1.0, True, True), "none"),
-        ("s_plus", [0.5, 1.0, 1.0, 0.5, 0.0, 1.0], Values(1.0, True, True), "sum_and_product"),
-        ("s_plus", [0.5, 1.0, 1.0, 0.0, 0.5, 1.0], Values(1.0, True, True), "sum_and_product"),
-        ("s_plus", [0.5, 1.0, 1.0, 0.0, 0.0, 1.0], Values(1.0, True, True), "sum"),
-        ("s_plus", [0.5, 1.0, 1.0, 0.5, 0.5, 1.0], Values(1.0, True, True), "none"),
-        ("s_plus", [0.5, 1.0, 1.0, 0.5, 0.0, 0.5], Values(1.0, True, True), "none"),
-        ("log_likelihood_ratio", [], Values(1.0, True, True), "none"),
+        ("quotient", [], Values(1.0, False, False, 9), "product"),
+        ("quotient", [], Values(1e16, False, True, 9), "none"),
+        ("lift", [], Values(1.0, True, True, 9), "product"),
+        ("overlap", [], Values(1.0, True, True, 9), "lesser"),
+        ("tversky", [1.0, 1.0], Values(1.0, False, True, 9), "sum"),
+        ("tversky", [1.0, 1.0], Values(1.0, False, False, 9), "none"),  # negative products
+        ("tversky", [1.2, 0.8], Values(1.0, True, True, 9), "sum"),
+        ("tversky", [1.2, 0.8], Values(1.0, False, True, 9), "none"),  # the product may be close to the whole sum
+        ("tversky", [0.6, 0.3], Values(1.0, False, True, 9), "sum"),
+        ("tversky", [1.2, 1.2], Values(1.0, True, True, 9), "none"),
+        ("tversky", [-0.1, 0.6], Values(1.0, True, True, 9), "none"),
+        ("s_plus", [0.5, 1.0, 1.0, 0.5, 0.0, 1.0], Values(1.0, True, True, 9), "sum_and_product"),
+        ("s_plus", [0.5, 1.0, 1.0, 0.0, 0.5, 1.0], Values(1.0, True, True, 9), "sum_and_product"),
+        ("s_plus", [0.5, 1.0, 1.0, 0.0, 0.0, 1.0], Values(1.0, True, True, 9), "sum"),
+        ("s_plus", [0.5, 1.0, 1.0, 0.5, 0.5, 1.0], Values(1.0, True, True, 9), "none"),
+        ("s_plus", [0.5, 1.0, 1.0, 0.5, 0.0, 0.5], Values(1.0, True, True, 9), "none"),
+        ("log_likelihood_ratio", [], Values(1.0, True, True, 9), "none"),
     ],
 )
 def test_which_formulas_have_them(formula, own_weights, values, form):
     terms = np.full((3 if formula == "s_plus" else 1, 4), 3.0)
-    assert near_scores(formula, terms, terms, 0.0, own_weights, 9, values).form == form
+    assert near_scores(formula, terms, terms, 0.0, own_weights, values).form == form
 
 
 def test_terms_that_have_none():
     terms = np.array([[1e-16, 1.0]])
-    assert near_scores("quotient", terms, terms, 0.0, [], 9, Values(1.0, False, True)).form == "none"
-    assert near_scores("quotient", terms[:, 1:], 1 / terms, 0.0, [], 9, Values(1.0, False, True)).form == "none"
-    assert near_scores("quotient", terms[:, 1:], terms[:, 1:], 1e16, [], 9, Values(1.0, False, True)).form == "none"
-    assert near_scores("quotient", terms[:, 1:], terms[:, 1:], -0.5, [], 9, Values(1.0, False, True)).form == "none"
-    assert near_scores("quotient", 0 * terms, terms[:, 1:], 0.0, [], 9, Values(1.0, False, True)).form == "product"
-    assert near_scores("quotient", 0 * terms, 0 * terms, 0.0, [], 9, Values(0.0, False, True)).form == "none"
+    assert near_scores("quotient", terms, terms, 0.0, [], Values(1.0, False, True, 9)).form == "none"
+    assert near_scores("quotient", terms[:, 1:], 1 / terms, 0.0, [], Values(1.0, False, True, 9)).form == "none"
+    assert near_scores("quotient", terms[:, 1:], terms[:, 1:], 1e16, [], Values(1.0, False, True, 9)).form == "none"
+    assert near_scores("quotient", terms[:, 1:], terms[:, 1:], -0.5, [], Values(1.0, False, True, 9)).form == "none"
+    assert near_scores("quotient", 0 * terms, terms[:, 1:], 0.0, [], Values(1.0, False, True, 9)).form == "product"
+    assert near_scores("quotient", 0 * terms, 0 * terms, 0.0, [], Values(0.0, False, True, 9)).form == "none"
