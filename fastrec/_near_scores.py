@@ -19,9 +19,7 @@ from fastrec._types import Array
 _LEAST_TERM = 1e-15  # products of two, and their inverses, are far from the limits of float32
 _MOST_WEIGHT = 2.0
 _LEAST_FLOOR = 1e-36  # scores below may have lost digits
-_LOST = (
-    2.0**-149
-)  # what a number below the normal ones of float32 may lose there, and so each user's weight  # so much may numbers be off in float32 that are smaller than its normal ones; each user's weight is one
+_LOST = 2.0**-149  # what a number below the normal ones of float32 may lose there, and so each user's weight
 
 
 class NearScores(NamedTuple):
