@@ -47,9 +47,9 @@ inline Status find_best_others(NearMeasure& near, std::ptrdiff_t n_ranks, Scratc
   best = Scratch<float>(1, n_blocks * most_near_terms);
   if (!best) return Status::out_of_memory;
   std::fill(near.others_of_rarest, near.others_of_rarest + most_near_terms, 0.0f);
+  const bool is_product = near.form == NearForm::product;
   for (int term = 0; term < near.n_terms; ++term) {
     const float* others = near.other + term * n_ranks;
-    const bool is_product = near.form == NearForm::product;
     for (std::ptrdiff_t rank = 1; rank < n_ranks; ++rank) {
       if (is_product ? others[rank] < others[rank - 1] : others[rank] > others[rank - 1]) return Status::done;
     }

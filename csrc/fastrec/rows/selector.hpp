@@ -23,6 +23,12 @@ inline bool ranks_before(const Entry<Score>& a, const Entry<Score>& b) noexcept 
   return a.score != b.score ? a.score > b.score : a.item < b.item;
 }
 
+// The same without a branch, where nobody could foretell it.
+template <class Score>
+inline bool ranks_before_unbranched(const Entry<Score>& a, const Entry<Score>& b) noexcept {
+  return (a.score > b.score) | ((a.score == b.score) & (a.item < b.item));
+}
+
 // A type and not a function, for it makes what std instantiates with it local to this unit (docs/architecture.md).
 struct RanksBefore {
   template <class Score>
@@ -172,7 +178,7 @@ std::ptrdiff_t split_entries(Entry<Score>* entries, std::ptrdiff_t n) noexcept {
     const Entry<Score> entry = entries[i];
     entries[i] = entries[n_before];
     entries[n_before] = entry;
-    n_before += (entry.score > middle.score) | ((entry.score == middle.score) & (entry.item < middle.item));
+    n_before += ranks_before_unbranched(entry, middle);
   }
   return n_before;
 }
@@ -221,10 +227,9 @@ class Selector {
     const Entry<Score> worst = state_.worst;
     Entry<Score>* end = state_.entries + state_.size;
     for (std::ptrdiff_t i = 0; i < n; ++i) {
-      const Score score = static_cast<Score>(scores[i]) + Score{0};  // -0.0 becomes 0.0, with which it ties
-      const std::int32_t item = item_at(i);
-      *end = {score, item};
-      end += (score >= least) & ((score > worst.score) | ((score == worst.score) & (item < worst.item)));
+      const Entry<Score> entry{static_cast<Score>(scores[i]) + Score{0}, item_at(i)};  // as in offer
+      *end = entry;
+      end += (entry.score >= least) & ranks_before_unbranched(entry, worst);
     }
     state_.size = end - state_.entries;
   }

@@ -111,7 +111,9 @@ def similarities(
     first, by_user = _sides(matrix1, "matrix1", options, alone=matrix2 is None)
     plain = weights.is_product and weights.power == 1 and weights.walk is None and not any(shrink.values())
     if plain and matrix2 is not None:
-        found = _product(first, _check.csr(matrix2, "matrix2"), options, targets, candidates, exclude)
+        found = _product(
+            first, _check.csr(matrix2, "matrix2", n_threads=n_threads), options, targets, candidates, exclude
+        )
     else:
         second = None
         if matrix2 is not None:
@@ -157,9 +159,9 @@ def _measure(weights: Weights, stabilized: float = 0.0, bayesian: float = 0.0, a
         own, other = w.sides
         metric = Metric("s_plus", _all_parts(own, additive), _all_parts(other, additive), weights=lambda p: numbers)
     if w.walk is not None:
-        metric = metric._replace(values=_walk, factors=_walk, value_of_ones=_walk_of_ones)
+        metric = metric._replace(values=_walk, factors=_walk, value_of_ones=METRICS["p3alpha"].value_of_ones)
     shrinkage, kind = (bayesian, "bayesian") if bayesian else (stabilized, "stabilized")
-    return Measure(metric, {"walk": w.walk}, shrinkage, kind)
+    return Measure(metric, {"alpha": w.walk}, shrinkage, kind)
 
 
 def _one_part(w: Weights, side: Side, factor: float, additive: float, stabilized: float) -> TermsOf:
@@ -199,18 +201,12 @@ def _values_of(chosen: Any, given: Statistics) -> Array:
 
 def _walk(x: Csr, *statistics_and_parameters: Any) -> Array:
     """Powers of the steps' probabilities, or of shares of magnitudes, from each row."""
-    alpha = statistics_and_parameters[-1]["walk"]
+    alpha = statistics_and_parameters[-1]["alpha"]
     values = x.data.astype(np.float64) if len(x.data) else np.ones(len(x.indices))
     if not float(alpha).is_integer():
         _check.not_negative(values, "matrix1 and matrix2", f"steps to the power {alpha:g}")
     row = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
     shares: Array = (values / np.bincount(row, np.abs(values), x.shape[0])[row]) ** alpha
-    return shares
-
-
-def _walk_of_ones(n_ones: Array, parameters: Parameters) -> Array:
-    """The same of rows of so many ones."""
-    shares: Array = (1.0 / np.maximum(n_ones, 1)) ** parameters["walk"]
     return shares
 
 
