@@ -87,9 +87,9 @@ def factors_of(dtype):
 
 @functools.cache
 def documents():
-    """Many short rows, so that there are blocks of them for many threads."""
+    """Many short rows, so that there are blocks of them for many threads, which take long enough to be seen."""
     rng = np.random.default_rng(6)
-    return csr_array((rng.random((40_000, 80)) < 0.2) * rng.integers(1, 9, (40_000, 80)).astype(np.float32))
+    return csr_array((rng.random((100_000, 80)) < 0.4) * rng.integers(1, 9, (100_000, 80)).astype(np.float32))
 
 
 # What has the same bits on every instruction set and at any number of threads.

@@ -142,13 +142,13 @@ def norms(rows: Array) -> Array:
 def sum_of_rows(a: csr_array, b: csr_array, row: int, dtype: npt.DTypeLike) -> tuple[Array, Array]:
     """One row of ``a @ b``: sums of floats in float64 by ascending inner index, and how many terms each has."""
     wide = np.dtype(dtype) if np.dtype(dtype).kind == "i" else np.dtype(np.float64)
-    sums, n_terms = np.zeros(b.shape[1], wide), np.zeros(b.shape[1], np.int64)
-    for at in range(a.indptr[row], a.indptr[row + 1]):
-        inner = slice(b.indptr[a.indices[at]], b.indptr[a.indices[at] + 1])
-        with np.errstate(all="ignore"):
-            sums[b.indices[inner]] += wide.type(a.data[at]) * b.data[inner].astype(wide)
-        n_terms[b.indices[inner]] += 1
-    return sums, n_terms
+    own = slice(a.indptr[row], a.indptr[row + 1])
+    rows = b[a.indices[own]]
+    sums = np.zeros(b.shape[1], wide)
+    with np.errstate(all="ignore"):
+        terms = np.repeat(a.data[own].astype(wide), np.diff(rows.indptr)) * rows.data.astype(wide)
+        np.add.at(sums, rows.indices, terms)  # one after the other
+    return sums, np.bincount(rows.indices, minlength=b.shape[1])
 
 
 def best_entries(columns: Array, values: Array, k: int, threshold: float | None) -> tuple[Array, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -232,7 +233,9 @@ class Statistics(NamedTuple):
     @classmethod
     def of(cls, ratings: csr_array) -> Statistics:
         """Sums by ascending user."""
-        columns = [ratings[:, [item]].tocsc().data.astype(np.float64) for item in range(ratings.shape[1])]
+        by_item = ratings.tocsc()
+        values = by_item.data.astype(np.float64)
+        columns = [values[start:end] for start, end in itertools.pairwise(by_item.indptr)]
         with np.errstate(over="ignore"):
             sums = [(len(x), sum(x.tolist(), 0.0), sum((x * x).tolist(), 0.0)) for x in columns]
         return cls(*np.array(sums, np.float64).reshape(-1, 3).T)
