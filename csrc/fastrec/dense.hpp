@@ -16,7 +16,7 @@ Status multiply(const Kernels& table, std::ptrdiff_t n_rows, const Value* from, 
   const DenseKernels<Value>& kernels = table;
   const double a_row = static_cast<double>(depth) * static_cast<double>(width);
   n_threads = worthwhile_threads(static_cast<double>(n_rows) * a_row / 8, n_threads);
-  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 768, a_row, 1e9), n_threads, poll,
+  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 256, a_row, 1e9), n_threads, poll,
                            [&](int, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
                              kernels.multiply({first, last}, from, depth, matrix, width, out);
                            });
