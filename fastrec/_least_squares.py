@@ -283,7 +283,13 @@ def _solve_directly(side: Side, fixed: Fixed, n_threads: int) -> Array:
     _dispatch.kernel("direct_solve", fixed.factors.dtype)(
         *_operands(side, fixed.factors), fixed.gram, solutions, unsolved, n_threads
     )
-    rows = np.flatnonzero(unsolved)
+    if unsolved.any():
+        _solve_singular(np.flatnonzero(unsolved), side, fixed, solutions)
+    return _check.finite(solutions, f"solutions in {solutions.dtype}")
+
+
+def _solve_singular(rows: Array, side: Side, fixed: Fixed, solutions: Array) -> None:
+    """The solutions of least norm of some rows."""
     with _threads.one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(rows), _SINGULAR_ROWS):
             batch = rows[start : start + _SINGULAR_ROWS]
@@ -291,7 +297,6 @@ def _solve_directly(side: Side, fixed: Fixed, n_threads: int) -> Array:
             solutions[batch] = _least_norm(
                 *(_check.finite(np.array(parts), "a row's normal equations") for parts in equations)
             )
-    return _check.finite(solutions, f"solutions in {solutions.dtype}")
 
 
 def _normal_equations(row: int, side: Side, fixed: Fixed) -> tuple[Array, Array]:

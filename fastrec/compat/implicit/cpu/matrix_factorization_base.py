@@ -252,9 +252,14 @@ def _norms(factors: Array) -> Any:
 
 def _filter_items_from_sparse_matrix(items: Array, query_items: Any) -> csr_matrix:
     """Columns of some items, in their order; those beyond the last column are empty."""
-    n_columns = max(query_items.shape[1], int(items.max()) + 1)
-    widened = csr_matrix((query_items.data, query_items.indices, query_items.indptr), (query_items.shape[0], n_columns))
-    return widened[:, items]
+    n_rows, n_columns = query_items.shape[0], max(query_items.shape[1], int(items.max()) + 1)
+    data, columns, indptr = query_items.data, query_items.indices, query_items.indptr
+    if (items[1:] <= items[:-1]).any():
+        return csr_matrix((data, columns, indptr), (n_rows, n_columns))[:, items]
+    places = np.minimum(np.searchsorted(items, columns), len(items) - 1)
+    kept = items[places] == columns
+    indptr = np.concatenate([[0], np.cumsum(kept)])[indptr]
+    return csr_matrix((data[kept], places[kept], indptr), (n_rows, len(items)))
 
 
 __getattr__ = left_to_original(__name__)
