@@ -26,7 +26,7 @@ struct Block {
 
   void copy(const Value* from, std::ptrdiff_t row_step, std::ptrdiff_t depth, std::ptrdiff_t n_columns) noexcept {
     for (std::ptrdiff_t k = 0; k < depth; ++k, from += row_step) {
-      if (n_columns == block_width<Value>) {
+      if (n_columns == block_width<Value>) {  // known, so that it is no call
         std::copy_n(from, block_width<Value>, row(k));
       } else {
         std::copy_n(from, n_columns, row(k));
@@ -86,7 +86,10 @@ inline void for_tiles(std::ptrdiff_t n_rows, std::ptrdiff_t n_columns, const Vis
     const auto by = [&](auto some) {
       for (; row + some.value <= n_rows; row += some.value) visit(row, some, column, n_vectors);
     };
-    by(Constant<6>{}), by(Constant<4>{}), by(Constant<2>{}), by(Constant<1>{});
+    by(Constant<6>{});
+    by(Constant<4>{});
+    by(Constant<2>{});
+    by(Constant<1>{});
   };
   if (n_columns == block_width<Value>) return for_rows(0, Constant<tile_vectors>{});
   for (std::ptrdiff_t column = 0; column < n_columns; column += lanes_of<Value>) for_rows(column, Constant<1>{});
@@ -106,7 +109,7 @@ void multiply(Rows rows, const Value* from, std::ptrdiff_t depth, const Value* m
   Block<Value> block;
   for_blocks<Value>({0, width}, [&](std::ptrdiff_t first_column, std::ptrdiff_t n_columns) {
     std::ptrdiff_t k = 0;
-    do {
+    do {  // once also where depth is 0
       const std::ptrdiff_t some = std::min(block_depth, depth - k);
       block.copy(matrix + k * width + first_column, width, some, n_columns);
       for_tiles<Value>(rows.last - rows.first, n_columns, [&](std::ptrdiff_t i, auto n_rows, std::ptrdiff_t j, auto n) {
@@ -127,8 +130,8 @@ void multiply(Rows rows, const Value* from, std::ptrdiff_t depth, const Value* m
   });
 }
 
-// out += from' * from in double, for some columns of the triangle right of the diagonal; the sums of a few
-// rows each are in Value. What lies left of the diagonal is not meaningful.
+// out += from' * from in double, for some columns of the triangle right of the diagonal; the sums of a few rows each
+// are in Value. What lies left of the diagonal is not meaningful.
 template <class Value>
 void add_gram(Rows rows, const Value* from, std::ptrdiff_t width, Rows columns, double* out) noexcept {
   Block<Value> block;
