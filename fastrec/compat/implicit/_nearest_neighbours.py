@@ -101,24 +101,27 @@ class NearestNeighboursScorer:
         entries, n_items = slice(user_indptr[0], user_indptr[1]), self._similarity.shape[0]
         own = _check.item_ids(user_indices[entries], "user_items", n_items)
         row = csr_matrix((user_data[entries], own, [0, len(own)]), shape=(1, n_items))
-        best = self.best(row, K, exclude=Pattern.one_list(np.unique(own)) if remove_own_likes else None, num_threads=1)
+        best = self.best(
+            _check.csr(row, "user_items", keep_zeros=True),
+            K,
+            exclude=Pattern.one_list(np.unique(own)) if remove_own_likes else None,
+            num_threads=1,
+        )
         return best.indices, best.data
 
     def best(
         self,
-        user_items: Any,
+        rows: Csr,
         k: int,
         *,
         exclude: Pattern | None = None,
         candidates: Pattern | None = None,
         num_threads: int = 0,
     ) -> Csr:
-        """Best ``k`` items for every row, in float64, best first."""
-        rows = _check.csr(user_items, "user_items", keep_zeros=True)
-        rows = rows._replace(data=rows.data.astype(np.float64))
+        """Best ``k`` items for every row of users' items, in float64, best first."""
         _check.columns(rows.shape, self._similarity.shape[0], "items", "user_items")
         return best_of_product(
-            rows,
+            rows._replace(data=rows.data.astype(np.float64)),
             self._similarity,
             _check.integer(k, "N", 1),
             exclude=exclude,

@@ -98,14 +98,17 @@ class ItemItemRecommender(RecommenderBase):
         if filter_items is not None:
             listed = np.unique(filter_items)
             filter_items = listed[listed < n_items]
-        excluded = left_out(rows if filter_already_liked_items else None, filter_items, n_rows, n_items)
+        own = _check.csr(rows, "user_items", keep_zeros=True)
+        excluded = Pattern(own.indices, own.indptr, False) if filter_already_liked_items else None
+        if filter_items is not None:
+            excluded = left_out(own if filter_already_liked_items else None, filter_items, n_rows, n_items)
         chosen, allowed, k = None, None, whole(N, "N")
         if items is not None:
             chosen = not_empty(items)
             allowed = np.unique(item_ids(chosen, n_items, "items"))
             k = len(allowed)
         candidates = None if allowed is None else Pattern.one_list(allowed)
-        best = self.scorer.best(rows, k, exclude=excluded, candidates=candidates, num_threads=self.num_threads)
+        best = self.scorer.best(own, k, exclude=excluded, candidates=candidates, num_threads=self.num_threads)
         if is_scalar(userid):
             return _with_missing(best.indices, best.data, chosen)
         if chosen is None:
