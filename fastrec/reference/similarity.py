@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -235,7 +235,7 @@ class Statistics(NamedTuple):
         """Sums by ascending user."""
         by_item = ratings.tocsc()
         values = by_item.data.astype(np.float64)
-        columns = [values[start:end] for start, end in itertools.pairwise(by_item.indptr)]
+        columns = [values[start:end] for start, end in pairwise(by_item.indptr)]
         with np.errstate(over="ignore"):
             sums = [(len(x), sum(x.tolist(), 0.0), sum((x * x).tolist(), 0.0)) for x in columns]
         return cls(*np.array(sums, np.float64).reshape(-1, 3).T)

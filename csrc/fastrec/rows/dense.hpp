@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "fastrec/kernels.hpp"
+#include "fastrec/rows/ask_for.hpp"
 #include "fastrec/simd/lanes.hpp"
 #include "fastrec/simd/vectors.hpp"
 
@@ -56,7 +57,7 @@ template <int n_rows, int n_vectors, class Value>
 inline Tile<Value, n_rows, n_vectors> products(const Value* a, std::ptrdiff_t a_row, std::ptrdiff_t a_step,
                                                const Block<Value>& b, std::ptrdiff_t column,
                                                std::ptrdiff_t depth) noexcept {
-  Tile<Value, n_rows, n_vectors> sums;
+  Tile<Value, n_rows, n_vectors> sums;  // GCC 12 would clear = {} in memory
 #pragma GCC unroll 6
   for (int r = 0; r < n_rows; ++r) {
 #pragma GCC unroll 4
@@ -93,13 +94,6 @@ inline void for_tiles(std::ptrdiff_t n_rows, std::ptrdiff_t n_columns, const Vis
   };
   if (n_columns == block_width<Value>) return for_rows(0, Constant<tile_vectors>{});
   for (std::ptrdiff_t column = 0; column < n_columns; column += lanes_of<Value>) for_rows(column, Constant<1>{});
-}
-
-// Asks for values that lie far away, before they are needed.
-template <class Value>
-inline void ask_for(const Value* values, std::ptrdiff_t n) noexcept {
-  constexpr std::ptrdiff_t of_a_line = 64 / sizeof(Value);
-  for (std::ptrdiff_t i = 0; i < n; i += of_a_line) __builtin_prefetch(values + i);
 }
 
 // out = from * matrix, for (depth, width) values of the matrix.

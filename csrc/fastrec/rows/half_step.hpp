@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "fastrec/rows/ask_for.hpp"
 #include "fastrec/rows/conjugate_gradients.hpp"
 #include "fastrec/rows/dual_systems.hpp"
 #include "fastrec/rows/row_losses.hpp"
@@ -95,11 +96,8 @@ class RowSolver {
 
   // Asks for them to be fetched while another row is solved.
   void ask_for_factors(std::ptrdiff_t row) const noexcept {
-    constexpr std::ptrdiff_t line = 64 / sizeof(Value);
     const Entries<Value> of_row = entries(row);
-    for (std::int64_t e = 0; e < of_row.n; ++e) {
-      for (std::ptrdiff_t j = 0; j < of_row.width; j += line) __builtin_prefetch(of_row.factors(e) + j);
-    }
+    for (std::int64_t e = 0; e < of_row.n; ++e) ask_for(of_row.factors(e), of_row.width);
   }
 
   // Whether a short row waits for others, to be solved with them.

@@ -12,6 +12,7 @@
 
 #include <limits>
 
+#include "fastrec/rows/ask_for.hpp"
 #include "fastrec/rows/exact_scores.hpp"
 #include "fastrec/rows/pack_items.hpp"
 #include "fastrec/rows/pair_queue.hpp"
@@ -462,10 +463,7 @@ class Screen {
 
   // Queues the items of another panel that bits name, with the query at place q.
   void queue(std::uint32_t bits, const std::int32_t* ids, std::ptrdiff_t q) noexcept {
-    const Value* query = scratch_.queries + place_[q] * width_;
-    for (std::ptrdiff_t j = 0; j < width_; j += 64 / static_cast<std::ptrdiff_t>(sizeof(Value))) {
-      __builtin_prefetch(query + j);
-    }
+    ask_for(scratch_.queries + place_[q] * width_, width_);
     for (; bits != 0; bits &= bits - 1) {
       const std::int32_t id = ids[__builtin_ctz(bits)];
       if (id >= 0 && !row_leaves_out(row_of(place_[q]), id)) pairs_.add(q, id);

@@ -100,13 +100,10 @@ class NearestNeighboursScorer:
         """
         entries, n_items = slice(user_indptr[0], user_indptr[1]), self._similarity.shape[0]
         own = _check.item_ids(user_indices[entries], "user_items", n_items)
-        row = csr_matrix((user_data[entries], own, [0, len(own)]), shape=(1, n_items))
-        best = self.best(
-            _check.csr(row, "user_items", keep_zeros=True),
-            K,
-            exclude=Pattern.one_list(np.unique(own)) if remove_own_likes else None,
-            num_threads=1,
-        )
+        given = csr_matrix((user_data[entries], own, [0, len(own)]), shape=(1, n_items))
+        row = _check.csr(given, "user_items", keep_zeros=True)
+        exclude = Pattern(row.indices, row.indptr, False) if remove_own_likes else None
+        best = self.best(row, K, exclude=exclude, num_threads=1)
         return best.indices, best.data
 
     def best(

@@ -99,9 +99,7 @@ class ItemItemRecommender(RecommenderBase):
             listed = np.unique(filter_items)
             filter_items = listed[listed < n_items]
         own = _check.csr(rows, "user_items", keep_zeros=True)
-        excluded = Pattern(own.indices, own.indptr, False) if filter_already_liked_items else None
-        if filter_items is not None:
-            excluded = left_out(own if filter_already_liked_items else None, filter_items, n_rows, n_items)
+        excluded = left_out(own if filter_already_liked_items else None, filter_items, n_rows, n_items)
         chosen, allowed, k = None, None, whole(N, "N")
         if items is not None:
             chosen = not_empty(items)

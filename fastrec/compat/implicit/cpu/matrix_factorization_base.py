@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse import lil_matrix as lil_matrix
 
 from fastrec import _check
-from fastrec._types import Array, Pattern
+from fastrec._types import Array, Csr, Pattern
 from fastrec.compat._numbers import threads_of, whole
 from fastrec.compat._ways_in import left, left_to_original, level_of_caller, taken
 from fastrec.compat.implicit.cpu._factors import Factors, cosine_index_of, index_of, own
@@ -257,9 +257,8 @@ def _filter_items_from_sparse_matrix(items: Array, query_items: Any) -> csr_matr
     if (items[1:] <= items[:-1]).any():
         return csr_matrix((data, columns, indptr), (n_rows, n_columns))[:, items]
     places = np.minimum(np.searchsorted(items, columns), len(items) - 1)
-    kept = items[places] == columns
-    indptr = np.concatenate([[0], np.cumsum(kept)])[indptr]
-    return csr_matrix((data[kept], places[kept], indptr), (n_rows, len(items)))
+    found = Csr(data, places, indptr, (n_rows, len(items))).where(items[places] == columns)
+    return csr_matrix(found[:3], found.shape)
 
 
 __getattr__ = left_to_original(__name__)

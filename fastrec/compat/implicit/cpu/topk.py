@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from fastrec import _check
-from fastrec._types import Array, Pattern, TopK
+from fastrec._types import Array, Csr, Pattern, TopK
 from fastrec.compat._numbers import threads_of
 from fastrec.compat._ways_in import left_to_original, taken
 from fastrec.models.base import union
@@ -67,7 +67,12 @@ def marked(best: TopK) -> tuple[Array, Array]:
 
 
 def left_out(rows: Any, ids: Any, n_rows: int, n_items: int, name: str = "filter_items") -> Pattern | None:
-    """What must not be ranked: the entries of each row, and a list for all, whose negative ids are padding."""
+    """What must not be ranked: the entries of each row, and a list for all, whose negative ids are padding.
+
+    Rows that are a `Csr` were checked.
+    """
+    if ids is None and isinstance(rows, Csr):
+        return Pattern(rows.indices, rows.indptr, False)
     listed = None
     if ids is not None:
         given = np.asarray(ids)
