@@ -30,6 +30,7 @@ _COMPILED = {
     "item_similarity": "products",
     "transpose": "products",
     "relabel": "products",
+    "write_entries": "products",
     "places_of_rows": "products",
     "values_of_rows": "products",
     "terms_of_rows": "products",

@@ -13,7 +13,7 @@ from fastrec import _check, _dispatch, _threads
 from fastrec._measures import Measure, Statistics
 from fastrec._near_scores import Values
 from fastrec._progress import kernel_bar
-from fastrec._relabel import relabelled
+from fastrec._relabel import NO_ENTRIES, Entries, relabelled
 from fastrec._row_facts import terms_of_rows, value_of_rows
 from fastrec._transpose import transposed
 from fastrec._types import (
@@ -267,7 +267,7 @@ def most_similar(
     kernel = _dispatch.kernel("item_similarity", pairs.by_item.data.dtype, dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Array, starts: Offsets, indptr: Offsets) -> None:
-        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[:3], pairs.value_bits, pairs.item_values,
+        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[1:3], *pairs.entries, pairs.item_values,
                pairs.user_values, pairs.user_weights, own_rank, pairs.id_of_rank, n_terms, *pairs.ranked(exclude),
                *pairs.ranked(of_every_item), *terms, measure.address, failed, threshold, options.min_support,
                options.keep_diagonal, counted, _HEAD_ITEMS, kept, indices, data, starts, indptr, threads,
@@ -301,9 +301,9 @@ class _Pairs(NamedTuple):
 
     by_item: Csr  # item ids by user ids; no values where all are 1, or all of an item's the same, then these:
     item_values: Array
-    by_user: Csr  # user ids by ranks of the second items, ascending; no values where all of a user's are the same,
-    user_values: Array  # then these, or where they are the lowest bits of the ranks,
-    value_bits: int  # so many
+    by_user: Csr  # user ids by ranks of the second items, ascending, without values: where all of a user's are the same
+    user_values: Array  # these, else the ranks are with the values
+    entries: Entries  # here
     user_weights: Array  # where what a user adds to a sum is his weight, times what depends on its item only; or empty
     id_of_rank: Ids
     rank_of_id: Ids
@@ -329,13 +329,16 @@ class _Pairs(NamedTuple):
         item_values, user_values, user_weights = _values_of_rows(own, factors, kept, same, measure, n_threads)
         dtype = _common_dtype(measure, (first, second), (own.data, factors.data, item_values))
         smallest = _smallest(own.data, item_values, *(() if same else (factors.data, user_values)))
-        value_bits = _value_bits(kept, smallest) if dtype == np.int32 and not len(user_values) else 0
-        by_user = kept._replace(data=kept.data[:0] if len(user_values) else kept.data)
-        by_user = relabelled(by_user, rank_of_id, n_threads, value_bits=value_bits)
-        own, by_user = (side._replace(data=side.data.astype(dtype, copy=False)) for side in (own, by_user))
+        if len(user_values) or not len(kept.data):
+            by_user, entries = relabelled(kept._replace(data=kept.data[:0]), rank_of_id, n_threads), NO_ENTRIES
+        else:
+            value_bits = _value_bits(kept, smallest) if dtype == np.int32 else 0
+            by_user = kept if value_bits else kept._replace(data=kept.data.astype(dtype, copy=False))
+            entries = Entries.of(by_user, rank_of_id, value_bits, n_threads)
+        own = own._replace(data=own.data.astype(dtype, copy=False))
         item_values, user_values = (each.astype(dtype, copy=False) for each in (item_values, user_values))
         return cls(
-            own, item_values, by_user, user_values, value_bits, user_weights, id_of_rank, rank_of_id,
+            own, item_values, by_user, user_values, entries, user_weights, id_of_rank, rank_of_id,
             first.items, first.given, second.items, second.given, smallest,
         )  # fmt: skip
 
@@ -416,7 +419,7 @@ def _values_of_rows(
 
 def _value_bits(x: Csr, smallest: float) -> int:
     """In how many bits whole values go with ranks into one number each; 0 if they do not fit."""
-    if not len(x.data) or smallest < 0:
+    if smallest < 0:
         return 0
     value_bits = int(x.data.max()).bit_length()
     return value_bits if value_bits + (x.shape[1] - 1).bit_length() <= _ENTRY_BITS else 0

@@ -362,6 +362,19 @@ def test_ranks_and_whole_values_in_one_number_or_two(entry_bits, monkeypatch):
         )
 
 
+@pytest.mark.parametrize("most_short", [0, 15])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])  # of values below zero, which no number has bits for
+def test_ranks_of_two_and_of_four_bytes_beside_values(dtype, most_short, monkeypatch):
+    rng = np.random.default_rng(0)
+    values = rng.normal(0, 30, (60, 15)).round(2 if "float" in dtype else 0)
+    user_items = csr_array((values * (rng.random((60, 15)) < rng.random(15))).astype(dtype))
+    monkeypatch.setattr("fastrec._relabel._MOST_SHORT", most_short)
+    for options in ({}, {"metric": "dot", "keep_diagonal": True}, {"min_support": 9}, {"candidates": [1, 4, 7]}):
+        assert_same(
+            fastrec.item_similarity(user_items, 9, **options), reference.item_similarity(user_items, 9, **options)
+        )
+
+
 @pytest.mark.parametrize("n_items", [1 << 15, (1 << 15) + 1])  # 31 bits are just enough, and are not
 def test_the_largest_whole_values(n_items):
     first, other, most = n_items - 1, n_items - 2, 46_340

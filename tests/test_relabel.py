@@ -6,7 +6,7 @@ from hypothesis import given
 from scipy.sparse import csr_array
 
 from equality import assert_same
-from fastrec._relabel import relabelled
+from fastrec._relabel import Entries, relabelled
 from fastrec._types import Csr
 from strategies import FLOATS, seeds, sparse_matrices, thread_counts
 
@@ -25,16 +25,28 @@ def checked(matrix, seed, n_threads):
     np.testing.assert_array_equal(pattern.indices, expected.indices)
     assert len(pattern.data) == 0
     whole = x._replace(data=np.floor(np.abs(x.data) % 16).astype(x.data.dtype))
-    packed = relabelled(whole, labels, n_threads, value_bits=4)
+    numbers = Entries.of(whole, labels, 4, n_threads)
     values = by_scipy(whole.to_scipy(), labels).data.astype(np.int32)
-    np.testing.assert_array_equal(packed.indices, expected.indices * 16 + values)
-    assert len(packed.data) == 0
+    np.testing.assert_array_equal(numbers.memory.view(np.int32), expected.indices * 16 + values)
+    entries = Entries.of(x, labels, 0, n_threads)
+    layout = np.dtype([("column", f"u{entries.column_bytes}"), ("value", x.data.dtype)])  # without gaps
+    np.testing.assert_array_equal(entries.memory.view(layout)["column"], expected.indices)
+    np.testing.assert_array_equal(entries.memory.view(layout)["value"], expected.data)
 
 
 @given(sparse_matrices([*FLOATS, "int32"], forms=["csr_array"]), seeds, thread_counts)
 def test_equals_scipy(matrix, seed, n_threads):
     matrix.sum_duplicates()
     checked(matrix, seed, n_threads)
+
+
+@pytest.mark.parametrize(("n_columns", "column_bytes"), [(1 << 16, 2), ((1 << 16) + 1, 4)])
+def test_columns_of_entries_have_two_bytes_where_they_fit(n_columns, column_bytes):
+    x = Csr.of_canonical(csr_array(([5.0, 7.0], ([0, 1], [0, n_columns - 1])), shape=(2, n_columns)))
+    entries = Entries.of(x, np.arange(n_columns, dtype=np.int32), 0, 1)
+    assert entries.column_bytes == column_bytes
+    layout = np.dtype([("column", f"u{column_bytes}"), ("value", x.data.dtype)])
+    assert entries.memory.view(layout).tolist() == [(0, 5.0), (n_columns - 1, 7.0)]
 
 
 @pytest.mark.parametrize("n", [7, 8, 9, 2047, 2048, 2049, 5000])

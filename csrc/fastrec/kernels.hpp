@@ -340,11 +340,25 @@ struct WeightedHeadKernels {
 
 // The interactions from both sides. Items have their ids in item_users and their ranks in user_items: by number of
 // users, most first, so that what is often added to lies together. What has no rank is nobody's neighbour.
+// An entry with its value: where rows are read in an order that no cache could foretell, one stretch of memory instead
+// of two, and no more of it than it takes.
+template <class Column, class Value>
+struct __attribute__((packed)) StoredEntry {
+  Column column;
+  Value value;
+};
+
+// Of which columns have 2 or 4 bytes; or one number of 32 bits, of which the lowest value_bits are a whole value.
+struct EntryLayout {
+  int column_bytes, value_bits;
+};
+
 template <class Value>
 struct Interactions {
   Csr<Value> item_users, user_items;
   bool ones;                       // whether all values are 1, and none are there; else
-  int value_bits;                  // of the indices of user_items, lowest, that are its values instead; 0: none
+  const void* entries;             // of user_items, with their values, where these are not as below; or nullptr
+  EntryLayout layout;              // of those
   const Value* item_values;        // (n_items), where all of an item's values are the same; or nullptr
   const Value* user_values;        // (n_users), likewise
   const double* user_weights;      // (n_users), where a user adds to sums as WeightedHead says; or nullptr
@@ -458,10 +472,10 @@ constexpr std::ptrdiff_t fewest_keys = 32;  // sorted together
 
 template <class Value>
 struct RelabelKernels {
-  // keys: (twice the longest row and fewest_keys); bits: (columns / 64), rounded up. Values, which are whole then,
-  // become the lowest value_bits of the new numbers; or go to data, where there is any.
-  void (*relabel)(Rows, Csr<Value>, const std::int32_t* labels, int value_bits, double* keys, std::uint64_t* bits,
+  // keys: (twice the longest row and fewest_keys); bits: (columns / 64), rounded up.
+  void (*relabel)(Rows, Csr<Value>, const std::int32_t* labels, double* keys, std::uint64_t* bits,
                   std::int32_t* indices, Value* data) noexcept;
+  void (*write_entries)(Rows, Csr<Value>, const std::int32_t* labels, EntryLayout, double* keys, void* out) noexcept;
 };
 
 // ---- dense products -------------------------------------------------------------------------------------------------

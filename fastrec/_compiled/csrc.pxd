@@ -53,10 +53,14 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
         const double* largest
         double largest_norm
 
+    cppclass EntryLayout:
+        int column_bytes, value_bits
+
     cppclass Interactions[Value]:
         Csr[Value] item_users, user_items
         bint ones
-        int value_bits
+        const void* entries
+        EntryLayout layout
         const Value* item_values
         const Value* user_values
         const double* user_weights
@@ -214,8 +218,10 @@ cdef extern from "fastrec/transpose.hpp" namespace "fastrec" nogil:
     Status transpose[Value](const Csr[Value]&, TransposedCsr[Value], bint narrow, int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/relabel.hpp" namespace "fastrec" nogil:
-    Status relabel[Value](const Kernels&, Csr[Value], const int32_t* labels, int value_bits, int32_t* indices,
-                          Value* data, int n_threads, Poll) noexcept
+    Status relabel[Value](const Kernels&, Csr[Value], const int32_t* labels, int32_t* indices, Value* data,
+                          int n_threads, Poll) noexcept
+    Status write_entries[Value](const Kernels&, Csr[Value], const int32_t* labels, EntryLayout, void* out,
+                                int n_threads, Poll) noexcept
 
 cdef extern from "fastrec/dense.hpp" namespace "fastrec" nogil:
     Status multiply[Value](const Kernels&, ptrdiff_t n_rows, const Value* rows, ptrdiff_t depth, const Value* matrix,

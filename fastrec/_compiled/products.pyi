@@ -52,9 +52,10 @@ def item_similarity(
     item_data: Array,
     item_users: Ids,
     item_indptr: Offsets,
-    user_data: Array,
     user_ranks: Ids,
     user_indptr: Offsets,
+    user_entries: Array,
+    column_bytes: int,
     value_bits: int,
     item_values: Array,
     user_values: Array,
@@ -106,9 +107,18 @@ def relabel(
     indices: Ids,
     indptr: Offsets,
     labels: Ids,
-    value_bits: int,
     out_data: Array,
     out_indices: Ids,
+    n_threads: int,
+) -> None: ...
+def write_entries(
+    data: Array,
+    indices: Ids,
+    indptr: Offsets,
+    labels: Ids,
+    column_bytes: int,
+    value_bits: int,
+    out: Array,
     n_threads: int,
 ) -> None: ...
 def terms_of_rows(indices: Ids, indptr: Offsets, of_inner: Offsets, terms: Offsets, n_threads: int) -> None: ...

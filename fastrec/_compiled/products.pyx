@@ -140,13 +140,13 @@ cdef csrc.NearMeasure near_measure(str form, const float[:, ::1] own, const floa
     return near
 
 
-# Values that are all 1 are given as none; item_values and user_values, which replace item_data and user_data, where each
-# item or user has but one value; value_bits where the user's values are so many bits of user_ranks; and user_weights as
-# _Pairs has them.
+# Values that are all 1 are given as none; item_values and user_values where each item or user has but one value; else
+# user_entries, of that layout, which stand for user_ranks too; and user_weights as _Pairs has them.
 def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
                     const Stored[::1] item_data, const int32_t[::1] item_users, const int64_t[::1] item_indptr,
-                    const Stored[::1] user_data, const int32_t[::1] user_ranks, const int64_t[::1] user_indptr,
-                    int value_bits, const Stored[::1] item_values, const Stored[::1] user_values,
+                    const int32_t[::1] user_ranks, const int64_t[::1] user_indptr,
+                    const uint8_t[::1] user_entries, int column_bytes, int value_bits,
+                    const Stored[::1] item_values, const Stored[::1] user_values,
                     const double[::1] user_weights, const int32_t[::1] rank_of_id, const int32_t[::1] id_of_rank,
                     const int64_t[::1] n_terms,
                     const int32_t[::1] excluded_ranks, const int64_t[::1] excluded_indptr, bint excluded_shared,
@@ -158,11 +158,13 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
                     int n_threads, bar):
     cdef csrc.Interactions[Stored] interactions
     interactions.item_users = csr(item_data, item_users, item_indptr, user_indptr.shape[0] - 1)
-    interactions.user_items = csr(user_data, user_ranks, user_indptr, id_of_rank.shape[0])
+    interactions.user_items = csr(item_data, user_ranks, user_indptr, id_of_rank.shape[0])
+    interactions.user_items.data = NULL
     if not item_data.shape[0]:
-        interactions.item_users.data = interactions.user_items.data = NULL
+        interactions.item_users.data = NULL
+    interactions.entries = &user_entries[0] if user_entries.shape[0] else NULL
     interactions.ones = not item_data.shape[0] and not item_values.shape[0]
-    interactions.value_bits = value_bits
+    interactions.layout.column_bytes, interactions.layout.value_bits = column_bytes, value_bits
     interactions.item_values = &item_values[0] if item_values.shape[0] else NULL
     interactions.user_values = &user_values[0] if user_values.shape[0] else NULL
     interactions.user_weights = &user_weights[0] if user_weights.shape[0] else NULL
@@ -211,13 +213,24 @@ def transpose(const Stored[::1] data, const int32_t[::1] indices, const int64_t[
 
 # Without values the data are none.
 def relabel(const Stored[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr, const int32_t[::1] labels,
-            int value_bits, Stored[::1] out_data, int32_t[::1] out_indices, int n_threads):
+            Stored[::1] out_data, int32_t[::1] out_indices, int n_threads):
     cdef csrc.Csr[Stored] x = csr(data, indices, indptr, labels.shape[0])
     if not data.shape[0]:
         x.data = NULL
     cdef csrc.Status status
     with nogil:
-        status = csrc.relabel(kernels[0], x, &labels[0], value_bits, &out_indices[0], &out_data[0], n_threads, poll)
+        status = csrc.relabel(kernels[0], x, &labels[0], &out_indices[0], &out_data[0], n_threads, poll)
+    finish(status)
+
+
+def write_entries(const Stored[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr,
+                  const int32_t[::1] labels, int column_bytes, int value_bits, uint8_t[::1] out, int n_threads):
+    cdef csrc.Csr[Stored] x = csr(data, indices, indptr, labels.shape[0])
+    cdef csrc.EntryLayout layout
+    layout.column_bytes, layout.value_bits = column_bytes, value_bits
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.write_entries(kernels[0], x, &labels[0], layout, &out[0], n_threads, poll)
     finish(status)
 
 

@@ -12,6 +12,7 @@
 #include "fastrec/rows/near_scores.hpp"
 #include "fastrec/rows/needed_counts.hpp"
 #include "fastrec/rows/sparse_rows.hpp"
+#include "fastrec/rows/user_items.hpp"
 #include "fastrec/rows/visit.hpp"
 #include "fastrec/rows/weighted_head.hpp"
 
@@ -78,9 +79,6 @@ void give(Row from, const std::int32_t* list, std::ptrdiff_t n, Row to, NearOthe
   others.terms ? give_all(std::integral_constant<int, 1>{}) : give_all(std::integral_constant<int, 0>{});
 }
 
-// What a user's items bring: 1, the user's value, or each its own, which may share a number with the rank.
-enum class Terms { ones, of_users, of_entries, of_packed_entries };
-
 template <bool list>
 constexpr int added_together = list ? 2 : 4;  // terms; of more the registers do not hold what a list needs
 
@@ -90,10 +88,7 @@ constexpr int added_together = list ? 2 : 4;  // terms; of more the registers do
 template <bool list, Terms terms, class Value, class Sum, bool counted>
 std::ptrdiff_t add_user(std::int64_t at, std::int64_t end, Sum own, Sum term, const Interactions<Value>& x,
                         const Sums<Sum, counted>& row, std::int32_t* touched, std::ptrdiff_t n_touched) noexcept {
-  const std::int32_t* ranks = x.user_items.indices;  // by name, since a byte might be part of all that is pointed to
-  const Value* values = x.user_items.data;
-  const int value_bits = x.value_bits;
-  const std::int32_t value_mask = (1 << value_bits) - 1;
+  const auto items = user_items<terms>(x);  // by name, since a byte might be part of all that is pointed to
   Sum* sums = row.sums;
   std::int32_t* counts = row.counts;
   const auto add = [&](auto n) {
@@ -101,13 +96,12 @@ std::ptrdiff_t add_user(std::int64_t at, std::int64_t end, Sum own, Sum term, co
     bool is_new[n];
     Sum before[n];
     for (int i = 0; i < n; ++i) {
-      added[i] = terms == Terms::of_packed_entries ? ranks[at + i] >> value_bits : ranks[at + i];
+      added[i] = items.rank(at + i);
       before[i] = sums[added[i]];
       is_new[i] = counted ? counts[added[i]] == 0 : !(before[i] > 0);  // also of floats one compare
     }
     for (int i = 0; i < n; ++i) {
-      if constexpr (terms == Terms::of_entries) term = own * static_cast<Sum>(values[at + i]);
-      if constexpr (terms == Terms::of_packed_entries) term = own * static_cast<Sum>(ranks[at + i] & value_mask);
+      if constexpr (have_values(terms)) term = own * static_cast<Sum>(items.value(at + i));
       sums[added[i]] = static_cast<Sum>(before[i] + term);
       if constexpr (counted) ++counts[added[i]];
     }
@@ -130,9 +124,10 @@ std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const
                         std::ptrdiff_t n_touched = 0) noexcept {
   const std::int64_t first = x.item_users.indptr[item], n_users = x.item_users.indptr[item + 1] - first;
   const std::int32_t* users = x.item_users.indices + first;
-  const Value* values = terms == Terms::of_entries ? x.user_items.data : nullptr;
   constexpr bool skips = terms == Terms::ones;  // users of a head may have no others
-  visit_rows<skips>(users, n_users, starts, x.user_items.indptr + 1, x.user_items.indices, values,
+  const auto items = user_items<terms>(x);
+  constexpr const Value* no_values = nullptr;
+  visit_rows<skips>(users, n_users, starts, x.user_items.indptr + 1, items.first, items.bytes, no_values,
                     [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
                       const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(item_value(x, item, first + i));
                       const Sum term = terms == Terms::of_users ? own * static_cast<Sum>(x.user_values[users[i]]) : own;
@@ -329,8 +324,8 @@ bool ranked_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, const Le
   std::ptrdiff_t n = 0;
   const std::int64_t* indptr = x.user_items.indptr;
   const std::int64_t first = x.item_users.indptr[item], n_users = x.item_users.indptr[item + 1] - first;
-  visit_rows<true>(x.item_users.indices + first, n_users, indptr, indptr + 1, x.user_items.indices, x.user_items.data,
-                   [&](std::ptrdiff_t, std::int64_t begin, std::int64_t end) {
+  visit_rows<true>(x.item_users.indices + first, n_users, indptr, indptr + 1, x.user_items.indices, index_bytes,
+                   x.user_items.data, [&](std::ptrdiff_t, std::int64_t begin, std::int64_t end) {
                      n = count_to_end(x.user_items.indices + begin, end - begin, counts, list, n);
                    });
   left_out.visit([&](std::int32_t rank) { counts[rank] = needs.start_of(rank); });
@@ -445,7 +440,8 @@ std::ptrdiff_t add_terms(std::ptrdiff_t item, const Interactions<Value>& x, cons
   };
   if constexpr (ones) return add(std::integral_constant<Terms, Terms::ones>{});
   if (x.user_values) return add(std::integral_constant<Terms, Terms::of_users>{});
-  if (x.value_bits > 0) return add(std::integral_constant<Terms, Terms::of_packed_entries>{});
+  if (x.layout.value_bits > 0) return add(std::integral_constant<Terms, Terms::of_whole_entries>{});
+  if (x.layout.column_bytes == 2) return add(std::integral_constant<Terms, Terms::of_short_entries>{});
   return add(std::integral_constant<Terms, Terms::of_entries>{});
 }
 

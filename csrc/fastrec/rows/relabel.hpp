@@ -1,4 +1,4 @@
-// Row-kernel of relabel: columns under other numbers, every row in ascending order of them.
+// Row-kernels of relabel: columns under other numbers, every row in ascending order of them.
 #pragma once
 
 #include <algorithm>
@@ -30,9 +30,27 @@ inline void relabel_by_bits(const std::int32_t* columns, std::int64_t n, const s
   }
 }
 
-// A key is a label and the place of its entry, all bits turned, so that the largest key has the lowest label.
+// Calls visit(i, label, at) for place i of n in the new order, and the place `at` of the entry that comes there. A key
+// is a label and a place, all bits turned, so that the largest key has the lowest label.
+template <class Visit>
+inline void visit_by_label(const std::int32_t* columns, std::int64_t n, const std::int32_t* labels, double* keys,
+                           const Visit& visit) noexcept {
+  for (std::int64_t i = 0; i < n; ++i) {
+    keys[i] = key_of(~(std::int64_t{labels[columns[i]]} * (std::int64_t{1} << 31) + i));
+  }
+  if (n <= most_network_keys) {
+    sort_keys(keys, n);
+  } else {
+    std::sort(keys, keys + n, LargerFirst{});
+  }
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::int64_t key = ~number_of(keys[i]);
+    visit(i, static_cast<std::int32_t>(key >> 31), key & 0x7fffffff);
+  }
+}
+
 template <class Value>
-void relabel(Rows rows, Csr<Value> x, const std::int32_t* labels, int value_bits, double* keys, std::uint64_t* bits,
+void relabel(Rows rows, Csr<Value> x, const std::int32_t* labels, double* keys, std::uint64_t* bits,
              std::int32_t* indices, Value* data) noexcept {
   const std::ptrdiff_t n_words = (x.columns + 63) / 64;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
@@ -41,23 +59,36 @@ void relabel(Rows rows, Csr<Value> x, const std::int32_t* labels, int value_bits
       relabel_by_bits(x.indices + first, n, labels, n_words, bits, indices + first);
       continue;
     }
-    for (std::int64_t i = 0; i < n; ++i) {
-      keys[i] = key_of(~(std::int64_t{labels[x.indices[first + i]]} * (std::int64_t{1} << 31) + i));
+    visit_by_label(x.indices + first, n, labels, keys, [=](std::int64_t i, std::int32_t label, std::int64_t at) {
+      indices[first + i] = label;
+      if (x.data) data[first + i] = x.data[first + at];
+    });
+  }
+}
+
+template <class Value>
+void write_entries(Rows rows, Csr<Value> x, const std::int32_t* labels, EntryLayout layout, double* keys,
+                   void* out) noexcept {
+  const auto write = [&](const auto& put) {
+    for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
+      const std::int64_t first = x.indptr[row], n = x.indptr[row + 1] - first;
+      visit_by_label(x.indices + first, n, labels, keys, [&](std::int64_t i, std::int32_t label, std::int64_t at) {
+        put(first + i, label, x.data[first + at]);
+      });
     }
-    if (n <= most_network_keys) {
-      sort_keys(keys, n);
-    } else {
-      std::sort(keys, keys + n, LargerFirst{});
-    }
-    for (std::int64_t i = 0; i < n; ++i) {
-      const std::int64_t label = ~number_of(keys[i]) >> 31, at = ~number_of(keys[i]) & 0x7fffffff;
-      indices[first + i] = static_cast<std::int32_t>(label << value_bits);
-      if (value_bits > 0) {
-        indices[first + i] |= static_cast<std::int32_t>(x.data[first + at]);
-      } else if (x.data) {
-        data[first + i] = x.data[first + at];
-      }
-    }
+  };
+  if (layout.value_bits > 0) {
+    write([=](std::int64_t at, std::int32_t label, Value value) {
+      static_cast<std::int32_t*>(out)[at] = label << layout.value_bits | static_cast<std::int32_t>(value);
+    });
+  } else if (layout.column_bytes == sizeof(std::uint16_t)) {
+    write([=](std::int64_t at, std::int32_t label, Value value) {
+      static_cast<StoredEntry<std::uint16_t, Value>*>(out)[at] = {static_cast<std::uint16_t>(label), value};
+    });
+  } else {
+    write([=](std::int64_t at, std::int32_t label, Value value) {
+      static_cast<StoredEntry<std::int32_t, Value>*>(out)[at] = {label, value};
+    });
   }
 }
 

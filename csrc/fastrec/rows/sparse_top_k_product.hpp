@@ -56,7 +56,7 @@ std::ptrdiff_t add_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>
   std::ptrdiff_t n_touched = 0;
   const std::int64_t first = a.indptr[row];
   const auto add_rows = [&](auto are_positive) {
-    visit_rows(a.indices + first, a.indptr[row + 1] - first, b.indptr, b.indptr + 1, b.indices, b.data,
+    visit_rows(a.indices + first, a.indptr[row + 1] - first, b.indptr, b.indptr + 1, b.indices, index_bytes, b.data,
                [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
                  const Sum<Value> x = static_cast<Sum<Value>>(a.data[first + i]);
                  n_touched = add_terms<are_positive.value>(x, begin, end, b, scratch, n_touched);
