@@ -10,8 +10,7 @@ import numpy.typing as npt
 from fastrec import _dispatch
 from fastrec._types import Csr, Ids, room
 
-_SHORT, _LONG = 2, 4  # bytes of a column
-_MOST_SHORT = 1 << 16  # columns; tests choose others
+LARGEST_SHORT = (1 << 16) - 1  # tests choose others
 
 
 def relabelled(x: Csr, labels: Ids, n_threads: int) -> Csr:
@@ -26,24 +25,21 @@ def relabelled(x: Csr, labels: Ids, n_threads: int) -> Csr:
 
 
 class Entries(NamedTuple):
-    """Columns and values of all rows, one entry after the other.
-
-    With ``value_bits`` an entry is one number of 32 bits, of which so many, the lowest, are its whole value.
-    """
+    """Columns and values of all rows, one entry after the other."""
 
     memory: npt.NDArray[np.uint8]
-    column_bytes: int
-    value_bits: int
+    short_columns: bool  # 16 bits, not 32
+    short_values: bool  # likewise, unsigned, and not what they are
 
     @classmethod
-    def of(cls, x: Csr, labels: Ids, value_bits: int, n_threads: int) -> Entries:
+    def of(cls, x: Csr, labels: Ids, short_values: bool, n_threads: int) -> Entries:
         """`relabelled` ones."""
-        column_bytes = _SHORT if not value_bits and x.shape[1] <= _MOST_SHORT else _LONG
-        entry_bytes = column_bytes + (0 if value_bits else x.data.itemsize)
+        short_columns = x.shape[1] - 1 <= LARGEST_SHORT
+        entry_bytes = (2 if short_columns else 4) + (2 if short_values else x.data.itemsize)
         memory = room(len(x.indices) * entry_bytes, np.uint8)
         kernel = _dispatch.kernel("write_entries", x.data.dtype)
-        kernel(*x[:3], labels, column_bytes, value_bits, memory, n_threads)
-        return cls(memory, column_bytes, value_bits)
+        kernel(*x[:3], labels, short_columns, short_values, memory, n_threads)
+        return cls(memory, short_columns, short_values)
 
 
-NO_ENTRIES = Entries(np.empty(0, np.uint8), _LONG, 0)
+NO_ENTRIES = Entries(np.empty(0, np.uint8), False, False)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from fastrec import _check, _dispatch, _threads
+from fastrec import _check, _dispatch, _relabel, _threads
 from fastrec._measures import Measure, Statistics
 from fastrec._near_scores import Values
 from fastrec._progress import kernel_bar
@@ -33,7 +33,6 @@ _LARGEST_INTEGER = np.iinfo(np.int32).max
 _NO_VALUES = np.empty(0, np.float32)
 _LEAST_FACTOR = 1e-150  # the product of two such is not rounded to zero
 _HEAD_ITEMS = -1  # whose common users are counted as bits: as many as pay; tests choose others
-_ENTRY_BITS = 31  # in which a rank and a whole number go together; tests choose others
 
 
 def item_similarity(
@@ -332,9 +331,10 @@ class _Pairs(NamedTuple):
         if len(user_values) or not len(kept.data):
             by_user, entries = relabelled(kept._replace(data=kept.data[:0]), rank_of_id, n_threads), NO_ENTRIES
         else:
-            value_bits = _value_bits(kept, smallest) if dtype == np.int32 else 0
-            by_user = kept if value_bits else kept._replace(data=kept.data.astype(dtype, copy=False))
-            entries = Entries.of(by_user, rank_of_id, value_bits, n_threads)
+            counts = dtype == np.int32 and smallest >= 0
+            short_values = counts and bool(kept.data.max() <= _relabel.LARGEST_SHORT)
+            by_user = kept if short_values else kept._replace(data=kept.data.astype(dtype, copy=False))
+            entries = Entries.of(by_user, rank_of_id, short_values, n_threads)
         own = own._replace(data=own.data.astype(dtype, copy=False))
         item_values, user_values = (each.astype(dtype, copy=False) for each in (item_values, user_values))
         return cls(
@@ -415,14 +415,6 @@ def _values_of_rows(
         return nothing, user_values, nothing.astype(np.float64)
     with np.errstate(over="ignore", under="ignore"):  # weights that lie so far apart are not used
         return nothing, user_values, user_values.astype(np.float64) ** 2
-
-
-def _value_bits(x: Csr, smallest: float) -> int:
-    """In how many bits whole values go with ranks into one number each; 0 if they do not fit."""
-    if smallest < 0:
-        return 0
-    value_bits = int(x.data.max()).bit_length()
-    return value_bits if value_bits + (x.shape[1] - 1).bit_length() <= _ENTRY_BITS else 0
 
 
 class _Side(NamedTuple):

@@ -349,33 +349,24 @@ def test_wherever_the_head_ends(monkeypatch, n_head):
         )
 
 
-@pytest.mark.parametrize("entry_bits", [31, 11, 10, 0])  # at 11 both just fit
-def test_ranks_and_whole_values_in_one_number_or_two(entry_bits, monkeypatch):
+@pytest.mark.parametrize("largest_short", [127, 126, 14, 13])  # value, and rank, that has 16 bits
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "below zero"])
+def test_ranks_and_values_of_16_and_of_more_bits(dtype, largest_short, monkeypatch):
     rng = np.random.default_rng(0)
-    user_items = csr_array(rng.integers(1, 128, (60, 15)) * (rng.random((60, 15)) < rng.random(15)))
-    user_items.data[:20] = 0
-    user_items.data[-1] = 127
-    monkeypatch.setattr("fastrec.similarity._ENTRY_BITS", entry_bits)
+    values = rng.integers(1, 128, (60, 15)) * (rng.random((60, 15)) < rng.random(15))
+    user_items = csr_array(values / 10 if "float" in dtype else values).astype(
+        "int64" if dtype == "below zero" else dtype
+    )
+    user_items.data[-1] = 12.7 if "float" in dtype else 127
+    user_items.data[:20] *= -1 if dtype == "below zero" else 0
+    monkeypatch.setattr("fastrec._relabel.LARGEST_SHORT", largest_short)
     for options in ({}, {"metric": "dot", "keep_diagonal": True}, {"min_support": 9}, {"candidates": [1, 4, 7]}):
         assert_same(
             fastrec.item_similarity(user_items, 9, **options), reference.item_similarity(user_items, 9, **options)
         )
 
 
-@pytest.mark.parametrize("most_short", [0, 15])
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])  # of values below zero, which no number has bits for
-def test_ranks_of_two_and_of_four_bytes_beside_values(dtype, most_short, monkeypatch):
-    rng = np.random.default_rng(0)
-    values = rng.normal(0, 30, (60, 15)).round(2 if "float" in dtype else 0)
-    user_items = csr_array((values * (rng.random((60, 15)) < rng.random(15))).astype(dtype))
-    monkeypatch.setattr("fastrec._relabel._MOST_SHORT", most_short)
-    for options in ({}, {"metric": "dot", "keep_diagonal": True}, {"min_support": 9}, {"candidates": [1, 4, 7]}):
-        assert_same(
-            fastrec.item_similarity(user_items, 9, **options), reference.item_similarity(user_items, 9, **options)
-        )
-
-
-@pytest.mark.parametrize("n_items", [1 << 15, (1 << 15) + 1])  # 31 bits are just enough, and are not
+@pytest.mark.parametrize("n_items", [1 << 16, (1 << 16) + 1])  # whose ranks 16 bits hold, and do not
 def test_the_largest_whole_values(n_items):
     first, other, most = n_items - 1, n_items - 2, 46_340
     pairs = csr_array(([3, most, 2, most], ([0, 0, 1, 1], [0, first, 0, other])), shape=(2, n_items))

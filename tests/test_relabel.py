@@ -25,13 +25,15 @@ def checked(matrix, seed, n_threads):
     np.testing.assert_array_equal(pattern.indices, expected.indices)
     assert len(pattern.data) == 0
     whole = x._replace(data=np.floor(np.abs(x.data) % 16).astype(x.data.dtype))
-    numbers = Entries.of(whole, labels, 4, n_threads)
-    values = by_scipy(whole.to_scipy(), labels).data.astype(np.int32)
-    np.testing.assert_array_equal(numbers.memory.view(np.int32), expected.indices * 16 + values)
-    entries = Entries.of(x, labels, 0, n_threads)
-    layout = np.dtype([("column", f"u{entries.column_bytes}"), ("value", x.data.dtype)])  # without gaps
-    np.testing.assert_array_equal(entries.memory.view(layout)["column"], expected.indices)
-    np.testing.assert_array_equal(entries.memory.view(layout)["value"], expected.data)
+    for values, short in ((x, False), (whole, True)):
+        entries = stored(Entries.of(values, labels, short, n_threads), x.data.dtype)
+        np.testing.assert_array_equal(entries["column"], expected.indices)
+        np.testing.assert_array_equal(entries["value"], by_scipy(values.to_scipy(), labels).data)
+
+
+def stored(entries, dtype):
+    column, value = "u2" if entries.short_columns else "i4", "u2" if entries.short_values else dtype
+    return entries.memory.view(np.dtype([("column", column), ("value", value)]))  # without gaps
 
 
 @given(sparse_matrices([*FLOATS, "int32"], forms=["csr_array"]), seeds, thread_counts)
@@ -40,13 +42,13 @@ def test_equals_scipy(matrix, seed, n_threads):
     checked(matrix, seed, n_threads)
 
 
-@pytest.mark.parametrize(("n_columns", "column_bytes"), [(1 << 16, 2), ((1 << 16) + 1, 4)])
-def test_columns_of_entries_have_two_bytes_where_they_fit(n_columns, column_bytes):
-    x = Csr.of_canonical(csr_array(([5.0, 7.0], ([0, 1], [0, n_columns - 1])), shape=(2, n_columns)))
-    entries = Entries.of(x, np.arange(n_columns, dtype=np.int32), 0, 1)
-    assert entries.column_bytes == column_bytes
-    layout = np.dtype([("column", f"u{column_bytes}"), ("value", x.data.dtype)])
-    assert entries.memory.view(layout).tolist() == [(0, 5.0), (n_columns - 1, 7.0)]
+@pytest.mark.parametrize("short_values", [False, True])
+@pytest.mark.parametrize(("n_columns", "short_columns"), [(1 << 16, True), ((1 << 16) + 1, False)])
+def test_columns_of_entries_are_short_where_they_fit(n_columns, short_columns, short_values):
+    x = Csr.of_canonical(csr_array(([5.0, 65_535.0], ([0, 1], [0, n_columns - 1])), shape=(2, n_columns)))
+    entries = Entries.of(x, np.arange(n_columns, dtype=np.int32), short_values, 1)
+    assert (entries.short_columns, entries.short_values) == (short_columns, short_values)
+    assert stored(entries, x.data.dtype).tolist() == [(0, 5), (n_columns - 1, 65_535)]
 
 
 @pytest.mark.parametrize("n", [7, 8, 9, 2047, 2048, 2049, 5000])

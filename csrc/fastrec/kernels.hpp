@@ -348,9 +348,9 @@ struct __attribute__((packed)) StoredEntry {
   Value value;
 };
 
-// Of which columns have 2 or 4 bytes; or one number of 32 bits, of which the lowest value_bits are a whole value.
+// Whether columns and values have 16 bits, or 32 and what they are.
 struct EntryLayout {
-  int column_bytes, value_bits;
+  bool short_columns, short_values;
 };
 
 template <class Value>

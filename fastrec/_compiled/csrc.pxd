@@ -54,7 +54,7 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
         double largest_norm
 
     cppclass EntryLayout:
-        int column_bytes, value_bits
+        bint short_columns, short_values
 
     cppclass Interactions[Value]:
         Csr[Value] item_users, user_items

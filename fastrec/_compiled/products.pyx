@@ -145,7 +145,7 @@ cdef csrc.NearMeasure near_measure(str form, const float[:, ::1] own, const floa
 def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
                     const Stored[::1] item_data, const int32_t[::1] item_users, const int64_t[::1] item_indptr,
                     const int32_t[::1] user_ranks, const int64_t[::1] user_indptr,
-                    const uint8_t[::1] user_entries, int column_bytes, int value_bits,
+                    const uint8_t[::1] user_entries, bint short_columns, bint short_values,
                     const Stored[::1] item_values, const Stored[::1] user_values,
                     const double[::1] user_weights, const int32_t[::1] rank_of_id, const int32_t[::1] id_of_rank,
                     const int64_t[::1] n_terms,
@@ -164,7 +164,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
         interactions.item_users.data = NULL
     interactions.entries = &user_entries[0] if user_entries.shape[0] else NULL
     interactions.ones = not item_data.shape[0] and not item_values.shape[0]
-    interactions.layout.column_bytes, interactions.layout.value_bits = column_bytes, value_bits
+    interactions.layout.short_columns, interactions.layout.short_values = short_columns, short_values
     interactions.item_values = &item_values[0] if item_values.shape[0] else NULL
     interactions.user_values = &user_values[0] if user_values.shape[0] else NULL
     interactions.user_weights = &user_weights[0] if user_weights.shape[0] else NULL
@@ -224,10 +224,10 @@ def relabel(const Stored[::1] data, const int32_t[::1] indices, const int64_t[::
 
 
 def write_entries(const Stored[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr,
-                  const int32_t[::1] labels, int column_bytes, int value_bits, uint8_t[::1] out, int n_threads):
+                  const int32_t[::1] labels, bint short_columns, bint short_values, uint8_t[::1] out, int n_threads):
     cdef csrc.Csr[Stored] x = csr(data, indices, indptr, labels.shape[0])
     cdef csrc.EntryLayout layout
-    layout.column_bytes, layout.value_bits = column_bytes, value_bits
+    layout.short_columns, layout.short_values = short_columns, short_values
     cdef csrc.Status status
     with nogil:
         status = csrc.write_entries(kernels[0], x, &labels[0], layout, &out[0], n_threads, poll)

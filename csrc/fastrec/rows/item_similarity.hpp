@@ -79,17 +79,19 @@ void give(Row from, const std::int32_t* list, std::ptrdiff_t n, Row to, NearOthe
   others.terms ? give_all(std::integral_constant<int, 1>{}) : give_all(std::integral_constant<int, 0>{});
 }
 
+// What a user's items bring: 1, the user's value, or each its own.
+enum class Terms { ones, of_users, of_entries };
+
 template <bool list>
 constexpr int added_together = list ? 2 : 4;  // terms; of more the registers do not hold what a list needs
 
 // Adds the items [at, end) of one user and returns how many ranks are listed now. Whether a rank is new moves the end
 // of the list and not the program: nobody could foretell it. A user has no item twice, so that sums of several items
 // are read before any is written.
-template <bool list, Terms terms, class Value, class Sum, bool counted>
-std::ptrdiff_t add_user(std::int64_t at, std::int64_t end, Sum own, Sum term, const Interactions<Value>& x,
+template <bool list, Terms terms, class Items, class Sum, bool counted>
+std::ptrdiff_t add_user(std::int64_t at, std::int64_t end, Sum own, Sum term, Items items,
                         const Sums<Sum, counted>& row, std::int32_t* touched, std::ptrdiff_t n_touched) noexcept {
-  const auto items = user_items<terms>(x);  // by name, since a byte might be part of all that is pointed to
-  Sum* sums = row.sums;
+  Sum* sums = row.sums;  // by name, since a byte might be part of all that is pointed to
   std::int32_t* counts = row.counts;
   const auto add = [&](auto n) {
     std::int32_t added[n];
@@ -101,7 +103,7 @@ std::ptrdiff_t add_user(std::int64_t at, std::int64_t end, Sum own, Sum term, co
       is_new[i] = counted ? counts[added[i]] == 0 : !(before[i] > 0);  // also of floats one compare
     }
     for (int i = 0; i < n; ++i) {
-      if constexpr (have_values(terms)) term = own * static_cast<Sum>(items.value(at + i));
+      if constexpr (terms == Terms::of_entries) term = own * static_cast<Sum>(items.value(at + i));
       sums[added[i]] = static_cast<Sum>(before[i] + term);
       if constexpr (counted) ++counts[added[i]];
     }
@@ -118,20 +120,19 @@ std::ptrdiff_t add_user(std::int64_t at, std::int64_t end, Sum own, Sum term, co
 
 // Adds the row of `item`, of each user the items from `starts` on, terms by ascending user, and returns how many ranks
 // were listed as touched, n_touched beforehand, if there is a list.
-template <bool list, Terms terms, class Value, class Sum, bool counted>
-std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, const std::int64_t* starts,
+template <bool list, Terms terms, class Items, class Value, class Sum, bool counted>
+std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, Items items, const std::int64_t* starts,
                         const Sums<Sum, counted>& row, std::int32_t* touched = nullptr,
                         std::ptrdiff_t n_touched = 0) noexcept {
   const std::int64_t first = x.item_users.indptr[item], n_users = x.item_users.indptr[item + 1] - first;
   const std::int32_t* users = x.item_users.indices + first;
   constexpr bool skips = terms == Terms::ones;  // users of a head may have no others
-  const auto items = user_items<terms>(x);
   constexpr const Value* no_values = nullptr;
   visit_rows<skips>(users, n_users, starts, x.user_items.indptr + 1, items.first, items.bytes, no_values,
                     [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
                       const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(item_value(x, item, first + i));
                       const Sum term = terms == Terms::of_users ? own * static_cast<Sum>(x.user_values[users[i]]) : own;
-                      n_touched = add_user<list, terms>(begin, end, own, term, x, row, touched, n_touched);
+                      n_touched = add_user<list, terms>(begin, end, own, term, items, row, touched, n_touched);
                     });
   return n_touched;
 }
@@ -434,15 +435,15 @@ std::ptrdiff_t start_from_head(std::int32_t own_rank, const Interactions<Value>&
 template <bool ones, class Value, class Sum, bool counted>
 std::ptrdiff_t add_terms(std::ptrdiff_t item, const Interactions<Value>& x, const std::int64_t* starts, bool whole,
                          const Sums<Sum, counted>& row, std::int32_t* touched, std::ptrdiff_t n_touched) noexcept {
-  const auto add = [&](auto terms) {
-    return whole ? add_item<false, terms.value>(item, x, starts, row)
-                 : add_item<true, terms.value>(item, x, starts, row, touched, n_touched);
+  const auto add = [&](auto terms, auto items) {
+    return whole ? add_item<false, terms.value>(item, x, items, starts, row)
+                 : add_item<true, terms.value>(item, x, items, starts, row, touched, n_touched);
   };
-  if constexpr (ones) return add(std::integral_constant<Terms, Terms::ones>{});
-  if (x.user_values) return add(std::integral_constant<Terms, Terms::of_users>{});
-  if (x.layout.value_bits > 0) return add(std::integral_constant<Terms, Terms::of_whole_entries>{});
-  if (x.layout.column_bytes == 2) return add(std::integral_constant<Terms, Terms::of_short_entries>{});
-  return add(std::integral_constant<Terms, Terms::of_entries>{});
+  const Ranks ranks{x.user_items.indices};
+  if constexpr (ones) return add(std::integral_constant<Terms, Terms::ones>{}, ranks);
+  if (x.user_values) return add(std::integral_constant<Terms, Terms::of_users>{}, ranks);
+  return with_entries(x,
+                      [&](auto entries) { return add(std::integral_constant<Terms, Terms::of_entries>{}, entries); });
 }
 
 // A row is scanned whole where it has as many terms as there are ranks, or with near scores a quarter, which go through

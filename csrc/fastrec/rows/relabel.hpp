@@ -77,19 +77,17 @@ void write_entries(Rows rows, Csr<Value> x, const std::int32_t* labels, EntryLay
       });
     }
   };
-  if (layout.value_bits > 0) {
+  const auto write_as = [&](auto column, auto stored) {
+    using Column = decltype(column);
+    using Stored = decltype(stored);
     write([=](std::int64_t at, std::int32_t label, Value value) {
-      static_cast<std::int32_t*>(out)[at] = label << layout.value_bits | static_cast<std::int32_t>(value);
+      static_cast<StoredEntry<Column, Stored>*>(out)[at] = {static_cast<Column>(label), static_cast<Stored>(value)};
     });
-  } else if (layout.column_bytes == sizeof(std::uint16_t)) {
-    write([=](std::int64_t at, std::int32_t label, Value value) {
-      static_cast<StoredEntry<std::uint16_t, Value>*>(out)[at] = {static_cast<std::uint16_t>(label), value};
-    });
-  } else {
-    write([=](std::int64_t at, std::int32_t label, Value value) {
-      static_cast<StoredEntry<std::int32_t, Value>*>(out)[at] = {label, value};
-    });
-  }
+  };
+  const auto write_columns = [&](auto column) {
+    layout.short_values ? write_as(column, std::uint16_t{}) : write_as(column, Value{});
+  };
+  layout.short_columns ? write_columns(std::uint16_t{}) : write_columns(std::int32_t{});
 }
 
 }  // namespace

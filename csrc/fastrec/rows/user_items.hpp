@@ -2,16 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "fastrec/kernels.hpp"
 
 namespace fastrec {
 namespace {
-
-// What a user's items bring: 1, the user's value, or each its own.
-enum class Terms { ones, of_users, of_entries, of_short_entries, of_whole_entries };
-
-constexpr bool have_values(Terms terms) noexcept { return terms != Terms::ones && terms != Terms::of_users; }
 
 struct Ranks {
   static constexpr std::int64_t bytes = sizeof(std::int32_t);
@@ -31,29 +27,20 @@ struct RanksAndValues {
   const StoredEntry<Column, Value>* first;
 };
 
-struct NumbersOfBoth {
-  static constexpr std::int64_t bytes = sizeof(std::int32_t);
-
-  std::int32_t rank(std::int64_t at) const noexcept { return first[at] >> value_bits; }
-  std::int32_t value(std::int64_t at) const noexcept { return first[at] & ((1 << value_bits) - 1); }
-
-  const std::int32_t* first;
-  int value_bits;
-};
-
-template <Terms terms, class Value>
-inline auto user_items(const Interactions<Value>& x) noexcept {
-  if constexpr (terms == Terms::of_whole_entries) {
-    return NumbersOfBoth{static_cast<const std::int32_t*>(x.entries), x.layout.value_bits};
-  } else if constexpr (terms == Terms::of_short_entries) {
-    using Entries = RanksAndValues<std::uint16_t, Value>;
-    return Entries{static_cast<const StoredEntry<std::uint16_t, Value>*>(x.entries)};
-  } else if constexpr (terms == Terms::of_entries) {
-    using Entries = RanksAndValues<std::int32_t, Value>;
-    return Entries{static_cast<const StoredEntry<std::int32_t, Value>*>(x.entries)};
-  } else {
-    return Ranks{x.user_items.indices};
+// Calls use(entries), RanksAndValues, and returns what that does.
+template <class Value, class Use>
+inline auto with_entries(const Interactions<Value>& x, const Use& use) {
+  const auto with_values = [&](auto value) {
+    const auto with_columns = [&](auto column) {
+      using Entries = RanksAndValues<decltype(column), decltype(value)>;
+      return use(Entries{static_cast<const StoredEntry<decltype(column), decltype(value)>*>(x.entries)});
+    };
+    return x.layout.short_columns ? with_columns(std::uint16_t{}) : with_columns(std::int32_t{});
+  };
+  if constexpr (std::is_integral_v<Value>) {
+    if (x.layout.short_values) return with_values(std::uint16_t{});
   }
+  return with_values(Value{});
 }
 
 }  // namespace
