@@ -218,7 +218,7 @@ def sparse_top_k_product(
     Flood, "Query evaluation: strategies and optimizations", 1995; with a threshold, Bayardo et al., "Scaling up all
     pairs similarity search", 2007): TF-IDF vectors and a small k take a third of the time or less. A value is the
     float64 sum of its terms by ascending inner index, rounded once, in any case. Memory is the result, 64 MiB, at most
-    36 bytes a column and thread, and ``b`` once more where terms may be skipped.
+    36 bytes a column and thread, and ``b`` once more where terms may be skipped or its rows are read often.
     """
     k = _check.integer(k, "k", 1)
     threads = _threads.resolve(n_threads)

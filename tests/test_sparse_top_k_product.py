@@ -299,17 +299,28 @@ def test_threshold_is_compared_in_float64():
 
 @pytest.mark.parametrize("values", [[-1.0, 0.5, 1.0], [0.5, 1.0], [1e-38, 1.0], [1.2e-38, 1.0]])
 @pytest.mark.parametrize("threshold", [None, 0.0, 1.5])
-@pytest.mark.parametrize(("n_columns", "a_row"), [(4097, 400), (20_000, 20), (20_000, 100), (20_000, 3000)])
-def test_more_columns_than_are_summed_together(n_columns, a_row, threshold, values):
+@pytest.mark.parametrize(
+    ("n_columns", "a_row", "n_rows"),
+    [
+        (4097, 400, 60),
+        (20_000, 20, 12),
+        (20_000, 100, 60),
+        (20_000, 3000, 12),
+        (1 << 16, 99, 60),
+        ((1 << 16) + 1, 99, 60),
+    ],
+)
+def test_more_columns_than_are_summed_together(n_columns, a_row, n_rows, threshold, values):
     """Blocks have as many columns as rows of B have some terms in, and 4,096 at least.
 
+    Many rows of A read a copy of B, of which columns have 16 bits and stand with the values.
     Float32 has 1.2e-38 in all digits and 1e-38 in some: below, a sum may become zero.
     """
     rng = np.random.default_rng(a_row)
     columns = np.sort(rng.random((50, n_columns)).argpartition(a_row)[:, :a_row])
     entries = rng.choice(values, columns.size).astype(np.float32)
     b = csr_array((entries, columns.ravel(), np.arange(0, columns.size + 1, a_row)), (50, n_columns))
-    a = csr_array(rng.choice([0, 1, 2], (30, 50), p=[0.5, 0.4, 0.1]).astype(np.float32))
+    a = csr_array(rng.choice([0, 1, 2], (n_rows, 50), p=[0.5, 0.4, 0.1]).astype(np.float32))
     for k in (1, 50, 5000):
         got = fastrec.sparse_top_k_product(a, b, k, threshold=threshold, n_threads=2)
         assert_same(got, reference.sparse_top_k_product(a, b, k, threshold=threshold))

@@ -29,6 +29,14 @@ struct Csr {  // sorted unique indices
   std::ptrdiff_t rows, columns;
 };
 
+// An entry with its value: where rows are read in an order that no cache could foretell, one stretch of memory instead
+// of two, and no more of it than it takes.
+template <class Column, class Value>
+struct __attribute__((packed)) StoredEntry {
+  Column column;
+  Value value;
+};
+
 struct Pattern {  // sorted unique ids of row r: ids[indptr[r * step]] up to ids[indptr[r * step + 1]]
   const std::int32_t* ids;
   const std::int64_t* indptr;  // nullptr: no pattern
@@ -276,10 +284,10 @@ struct PickScratch {
 
 template <class Value>
 struct SparseProductKernels {
-  // n_terms: multiply-adds of every row of A * B.
-  void (*rows)(Rows, Csr<Value> a, Csr<Value> b, const std::int64_t* n_terms, const ProductOptions<Value>&,
-               Pruning<Value>, ProductScratch<Sum<Value>>, PruningScratch<Value>, PickScratch<Value>, std::ptrdiff_t k,
-               SparseRows<Value>) noexcept;
+  // n_terms: multiply-adds of every row of A * B. entries: of B; or nullptr.
+  void (*rows)(Rows, Csr<Value> a, Csr<Value> b, const StoredEntry<std::uint16_t, Value>* entries,
+               const std::int64_t* n_terms, const ProductOptions<Value>&, Pruning<Value>, ProductScratch<Sum<Value>>,
+               PruningScratch<Value>, PickScratch<Value>, std::ptrdiff_t k, SparseRows<Value>) noexcept;
 };
 
 // ---- item_similarity ------------------------------------------------------------------------------------------------
@@ -340,14 +348,6 @@ struct WeightedHeadKernels {
 
 // The interactions from both sides. Items have their ids in item_users and their ranks in user_items: by number of
 // users, most first, so that what is often added to lies together. What has no rank is nobody's neighbour.
-// An entry with its value: where rows are read in an order that no cache could foretell, one stretch of memory instead
-// of two, and no more of it than it takes.
-template <class Column, class Value>
-struct __attribute__((packed)) StoredEntry {
-  Column column;
-  Value value;
-};
-
 // Whether columns and values have 16 bits, or 32 and what they are.
 struct EntryLayout {
   bool short_columns, short_values;

@@ -8,6 +8,36 @@
 
 namespace fastrec {
 
+// B's entries, columns with values, where a product of floats reads them so often that this pays and there is memory
+// for them; else nothing.
+template <class Value>
+class EntriesOfB {
+ public:
+  using Column = std::uint16_t;
+
+  EntriesOfB(const Csr<Value>& b, double n_terms, int n_threads, Poll poll) {
+    constexpr double times_read = 16;
+    const std::int64_t n = b.indptr[b.rows];
+    const bool is_short = b.columns <= std::ptrdiff_t{std::numeric_limits<Column>::max()} + 1;
+    if (!std::is_floating_point_v<Value> || !is_short || n_terms < times_read * static_cast<double>(n)) return;
+    entries_ = Scratch<StoredEntry<Column, Value>>(1, n, Fill::nothing);
+    if (!entries_) return;
+    entries_.in_large_pages();
+    status_ = for_sparse_rows(b.indptr, b.rows, n_threads, poll, [&](int, std::ptrdiff_t row) noexcept {
+      for (std::int64_t at = b.indptr[row]; at < b.indptr[row + 1]; ++at) {
+        entries_[0][at] = {static_cast<Column>(b.indices[at]), b.data[at]};
+      }
+    });
+  }
+
+  Status status() const noexcept { return status_; }
+  const StoredEntry<Column, Value>* first() const noexcept { return entries_ ? entries_[0] : nullptr; }
+
+ private:
+  Scratch<StoredEntry<Column, Value>> entries_;
+  Status status_ = Status::done;
+};
+
 // `n_terms`: multiply-adds of every row of A * B. The threshold is that of the options, whose type bindings cannot
 // spell.
 template <class Value>
@@ -35,6 +65,8 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   if (!sums || !marks || !touched || !cursors || !pick || !terms || !inner || !spread || !partial || !met || !history) {
     return Status::out_of_memory;
   }
+  const EntriesOfB<Value> entries(b, pruned ? 0.0 : cost.total, n_threads, progress.poll);
+  if (entries.status() != Status::done) return entries.status();
   for (int worker = 0; pruned && worker < n_threads; ++worker) {
     std::fill(partial[worker], partial[worker] + b.columns, -std::numeric_limits<Value>::infinity());
   }
@@ -42,7 +74,7 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   const Status status = parallel_for_rows(
       rows.first, rows.last, length, n_threads, progress,
       [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-        kernels.rows({first, last}, a, b, n_terms, options, pruning,
+        kernels.rows({first, last}, a, b, entries.first(), n_terms, options, pruning,
                      {sums[worker], marks[worker], touched[worker], cursors[worker]},
                      {terms[worker], inner[worker], spread[worker], partial[worker], met[worker], history[worker]},
                      pick[worker], k, out);

@@ -12,7 +12,7 @@
 #include "fastrec/rows/near_scores.hpp"
 #include "fastrec/rows/needed_counts.hpp"
 #include "fastrec/rows/sparse_rows.hpp"
-#include "fastrec/rows/user_items.hpp"
+#include "fastrec/rows/stored_entries.hpp"
 #include "fastrec/rows/visit.hpp"
 #include "fastrec/rows/weighted_head.hpp"
 
@@ -98,7 +98,7 @@ std::ptrdiff_t add_user(std::int64_t at, std::int64_t end, Sum own, Sum term, It
     bool is_new[n];
     Sum before[n];
     for (int i = 0; i < n; ++i) {
-      added[i] = items.rank(at + i);
+      added[i] = items.column(at + i);
       before[i] = sums[added[i]];
       is_new[i] = counted ? counts[added[i]] == 0 : !(before[i] > 0);  // also of floats one compare
     }
@@ -127,8 +127,7 @@ std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, Items
   const std::int64_t first = x.item_users.indptr[item], n_users = x.item_users.indptr[item + 1] - first;
   const std::int32_t* users = x.item_users.indices + first;
   constexpr bool skips = terms == Terms::ones;  // users of a head may have no others
-  constexpr const Value* no_values = nullptr;
-  visit_rows<skips>(users, n_users, starts, x.user_items.indptr + 1, items.first, items.bytes, no_values,
+  visit_rows<skips>(users, n_users, starts, x.user_items.indptr + 1, items,
                     [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
                       const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(item_value(x, item, first + i));
                       const Sum term = terms == Terms::of_users ? own * static_cast<Sum>(x.user_values[users[i]]) : own;
@@ -325,9 +324,10 @@ bool ranked_by_needs(std::ptrdiff_t item, const Interactions<Value>& x, const Le
   std::ptrdiff_t n = 0;
   const std::int64_t* indptr = x.user_items.indptr;
   const std::int64_t first = x.item_users.indptr[item], n_users = x.item_users.indptr[item + 1] - first;
-  visit_rows<true>(x.item_users.indices + first, n_users, indptr, indptr + 1, x.user_items.indices, index_bytes,
-                   x.user_items.data, [&](std::ptrdiff_t, std::int64_t begin, std::int64_t end) {
-                     n = count_to_end(x.user_items.indices + begin, end - begin, counts, list, n);
+  const Columns ranks{x.user_items.indices};
+  visit_rows<true>(x.item_users.indices + first, n_users, indptr, indptr + 1, ranks,
+                   [&](std::ptrdiff_t, std::int64_t begin, std::int64_t end) {
+                     n = count_to_end(ranks.first + begin, end - begin, counts, list, n);
                    });
   left_out.visit([&](std::int32_t rank) { counts[rank] = needs.start_of(rank); });
   float* near_scores = ranking.scratch.near_scores;
@@ -439,7 +439,7 @@ std::ptrdiff_t add_terms(std::ptrdiff_t item, const Interactions<Value>& x, cons
     return whole ? add_item<false, terms.value>(item, x, items, starts, row)
                  : add_item<true, terms.value>(item, x, items, starts, row, touched, n_touched);
   };
-  const Ranks ranks{x.user_items.indices};
+  const Columns ranks{x.user_items.indices};
   if constexpr (ones) return add(std::integral_constant<Terms, Terms::ones>{}, ranks);
   if (x.user_values) return add(std::integral_constant<Terms, Terms::of_users>{}, ranks);
   return with_entries(x,

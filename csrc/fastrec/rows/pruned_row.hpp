@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fastrec/rows/sparse_rows.hpp"
+#include "fastrec/rows/stored_entries.hpp"
 #include "fastrec/rows/visit.hpp"
 
 namespace fastrec {
@@ -121,7 +122,7 @@ class ExactEntries {
   }
 
   void offer() noexcept {
-    visit_rows(found_, n_, columns_.indptr, columns_.indptr + 1, columns_.indices, index_bytes, columns_.data,
+    visit_rows(found_, n_, columns_.indptr, columns_.indptr + 1, ColumnsBesideValues(columns_),
                [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
                  const Value score = static_cast<Value>(entry(row_, columns_, begin, end));
                  if (score >= least_) selector_.offer(score, found_[i]);
@@ -177,7 +178,7 @@ std::ptrdiff_t add_up(const Split& split, const Csr<Value>& b, std::uint8_t want
   using Limits = std::numeric_limits<Value>;
   for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.inner[t] = spare.terms[t].inner;
   const auto add = [&](std::ptrdiff_t first, std::ptrdiff_t last, const auto& add_row) {
-    visit_rows(spare.inner + first, last - first, b.indptr, b.indptr + 1, b.indices, index_bytes, b.data,
+    visit_rows(spare.inner + first, last - first, b.indptr, b.indptr + 1, ColumnsBesideValues(b),
                [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
                  add_row(static_cast<Value>(spare.terms[first + i].value), begin, end);
                });
