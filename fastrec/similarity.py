@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from fastrec import _check, _dispatch, _relabel, _threads
+from fastrec import _check, _dispatch, _threads
+from fastrec._entries import NO_ENTRIES, Entries
 from fastrec._measures import Measure, Statistics
 from fastrec._near_scores import Values
 from fastrec._progress import kernel_bar
-from fastrec._relabel import NO_ENTRIES, Entries, relabelled
+from fastrec._relabel import relabelled
 from fastrec._row_facts import terms_of_rows, value_of_rows
 from fastrec._transpose import transposed
 from fastrec._types import (
@@ -300,8 +301,8 @@ class _Pairs(NamedTuple):
 
     by_item: Csr  # item ids by user ids; no values where all are 1, or all of an item's the same, then these:
     item_values: Array
-    by_user: Csr  # user ids by ranks of the second items, ascending, without values: where all of a user's are the same
-    user_values: Array  # these, else the ranks are with the values
+    by_user: Csr  # user ids by ranks of the second items, ascending; no values where all of a user's are the same,
+    user_values: Array  # then these; else they are with the ranks,
     entries: Entries  # here
     user_weights: Array  # where what a user adds to a sum is his weight, times what depends on its item only; or empty
     id_of_rank: Ids
@@ -331,8 +332,7 @@ class _Pairs(NamedTuple):
         if len(user_values) or not len(kept.data):
             by_user, entries = relabelled(kept._replace(data=kept.data[:0]), rank_of_id, n_threads), NO_ENTRIES
         else:
-            counts = dtype == np.int32 and smallest >= 0
-            short_values = counts and bool(kept.data.max() <= _relabel.LARGEST_SHORT)
+            short_values = dtype == np.int32 and smallest >= 0  # their squares have 31 bits
             by_user = kept if short_values else kept._replace(data=kept.data.astype(dtype, copy=False))
             entries = Entries.of(by_user, rank_of_id, short_values, n_threads)
         own = own._replace(data=own.data.astype(dtype, copy=False))

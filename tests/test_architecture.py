@@ -53,6 +53,7 @@ LAYERS = [
         "_progress",
         "_transpose",
         "_relabel",
+        "_entries",
         "_row_facts",
         "_measures",
         "_near_scores",

@@ -475,7 +475,6 @@ struct RelabelKernels {
   // keys: (twice the longest row and fewest_keys); bits: (columns / 64), rounded up.
   void (*relabel)(Rows, Csr<Value>, const std::int32_t* labels, double* keys, std::uint64_t* bits,
                   std::int32_t* indices, Value* data) noexcept;
-  void (*write_entries)(Rows, Csr<Value>, const std::int32_t* labels, EntryLayout, double* keys, void* out) noexcept;
 };
 
 // ---- dense products -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// Drivers of relabel and write_entries.
+// Driver of relabel.
 #pragma once
 
 #include "fastrec/kernels.hpp"
@@ -8,9 +8,12 @@
 
 namespace fastrec {
 
-// Calls visit(rows, keys, bits) for blocks of rows, with what a worker needs.
-template <class Value, class Visit>
-Status by_label(Csr<Value> x, int n_threads, Poll poll, const Visit& visit) {
+// labels: of every column, below their number, no two the same. What is written has the row pointers of x; data may be
+// null on both sides.
+template <class Value>
+Status relabel(const Kernels& table, Csr<Value> x, const std::int32_t* labels, std::int32_t* indices, Value* data,
+               int n_threads, Poll poll) {
+  const RelabelKernels<Value>& kernels = table;
   const std::int64_t longest = longest_row(x.indptr, x.rows);
   constexpr double operations_of_key = 8;
   const double n_stored = static_cast<double>(x.indptr[x.rows]);
@@ -22,29 +25,8 @@ Status by_label(Csr<Value> x, int n_threads, Poll poll, const Visit& visit) {
   const std::ptrdiff_t length = block_length(x.rows, n_threads, 1 << 12, row_operations);
   return parallel_for_rows(0, x.rows, length, n_threads, poll,
                            [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
-                             visit(Rows{first, last}, keys[worker], bits[worker]);
+                             kernels.relabel({first, last}, x, labels, keys[worker], bits[worker], indices, data);
                            });
-}
-
-// labels: of every column, below their number, no two the same. What is written has the row pointers of x; data may be
-// null on both sides.
-template <class Value>
-Status relabel(const Kernels& table, Csr<Value> x, const std::int32_t* labels, std::int32_t* indices, Value* data,
-               int n_threads, Poll poll) {
-  const RelabelKernels<Value>& kernels = table;
-  return by_label(x, n_threads, poll, [&](Rows rows, double* keys, std::uint64_t* bits) noexcept {
-    kernels.relabel(rows, x, labels, keys, bits, indices, data);
-  });
-}
-
-// The same as entries.
-template <class Value>
-Status write_entries(const Kernels& table, Csr<Value> x, const std::int32_t* labels, EntryLayout layout, void* out,
-                     int n_threads, Poll poll) {
-  const RelabelKernels<Value>& kernels = table;
-  return by_label(x, n_threads, poll, [&](Rows rows, double* keys, std::uint64_t*) noexcept {
-    kernels.write_entries(rows, x, labels, layout, keys, out);
-  });
 }
 
 }  // namespace fastrec

@@ -5,6 +5,7 @@
 #include "fastrec/parallel.hpp"
 #include "fastrec/selection_scratch.hpp"
 #include "fastrec/sparse_rows.hpp"
+#include "fastrec/write_entries.hpp"
 
 namespace fastrec {
 
@@ -23,11 +24,8 @@ class EntriesOfB {
     entries_ = Scratch<StoredEntry<Column, Value>>(1, n, Fill::nothing);
     if (!entries_) return;
     entries_.in_large_pages();
-    status_ = for_sparse_rows(b.indptr, b.rows, n_threads, poll, [&](int, std::ptrdiff_t row) noexcept {
-      for (std::int64_t at = b.indptr[row]; at < b.indptr[row + 1]; ++at) {
-        entries_[0][at] = {static_cast<Column>(b.indices[at]), b.data[at]};
-      }
-    });
+    const auto itself = [](std::int32_t column) { return column; };
+    status_ = write_entries(b, itself, entries_[0], n_threads, poll);
   }
 
   Status status() const noexcept { return status_; }

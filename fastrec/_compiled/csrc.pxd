@@ -220,8 +220,10 @@ cdef extern from "fastrec/transpose.hpp" namespace "fastrec" nogil:
 cdef extern from "fastrec/relabel.hpp" namespace "fastrec" nogil:
     Status relabel[Value](const Kernels&, Csr[Value], const int32_t* labels, int32_t* indices, Value* data,
                           int n_threads, Poll) noexcept
-    Status write_entries[Value](const Kernels&, Csr[Value], const int32_t* labels, EntryLayout, void* out,
-                                int n_threads, Poll) noexcept
+
+cdef extern from "fastrec/write_entries.hpp" namespace "fastrec" nogil:
+    Status write_entries[Value](const Csr[Value]&, const int32_t* labels, EntryLayout, void* out, int n_threads,
+                                Poll) noexcept
 
 cdef extern from "fastrec/dense.hpp" namespace "fastrec" nogil:
     Status multiply[Value](const Kernels&, ptrdiff_t n_rows, const Value* rows, ptrdiff_t depth, const Value* matrix,

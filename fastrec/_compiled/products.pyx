@@ -230,7 +230,7 @@ def write_entries(const Stored[::1] data, const int32_t[::1] indices, const int6
     layout.short_columns, layout.short_values = short_columns, short_values
     cdef csrc.Status status
     with nogil:
-        status = csrc.write_entries(kernels[0], x, &labels[0], layout, &out[0], n_threads, poll)
+        status = csrc.write_entries(x, &labels[0], layout, &out[0], n_threads, poll)
     finish(status)
 
 
