@@ -1,6 +1,9 @@
 // Driver of sparse_top_k_product.
 #pragma once
 
+#include <limits>
+#include <type_traits>
+
 #include "fastrec/kernels.hpp"
 #include "fastrec/parallel.hpp"
 #include "fastrec/selection_scratch.hpp"
@@ -9,8 +12,8 @@
 
 namespace fastrec {
 
-// B's entries, columns with values, where a product of floats reads them so often that this pays and there is memory
-// for them; else nothing.
+// The entries of B, columns with values, where a product of floats has so many more terms that this pays and there is
+// memory for them; else nothing.
 template <class Value>
 class EntriesOfB {
  public:
@@ -18,9 +21,10 @@ class EntriesOfB {
 
   EntriesOfB(const Csr<Value>& b, double n_terms, int n_threads, Poll poll) {
     constexpr double times_read = 16;
+    constexpr std::ptrdiff_t most_columns = std::ptrdiff_t{std::numeric_limits<Column>::max()} + 1;
     const std::int64_t n = b.indptr[b.rows];
-    const bool is_short = b.columns <= std::ptrdiff_t{std::numeric_limits<Column>::max()} + 1;
-    if (!std::is_floating_point_v<Value> || !is_short || n_terms < times_read * static_cast<double>(n)) return;
+    const bool pays = n_terms >= times_read * static_cast<double>(n);
+    if (!std::is_floating_point_v<Value> || !pays || b.columns > most_columns) return;
     entries_ = Scratch<StoredEntry<Column, Value>>(1, n, Fill::nothing);
     if (!entries_) return;
     entries_.in_large_pages();
@@ -63,7 +67,7 @@ Status sparse_top_k_product(const Kernels& table, Rows rows, Csr<Value> a, Csr<V
   if (!sums || !marks || !touched || !cursors || !pick || !terms || !inner || !spread || !partial || !met || !history) {
     return Status::out_of_memory;
   }
-  const EntriesOfB<Value> entries(b, pruned ? 0.0 : cost.total, n_threads, progress.poll);
+  const EntriesOfB<Value> entries(b, cost.total, n_threads, progress.poll);
   if (entries.status() != Status::done) return entries.status();
   for (int worker = 0; pruned && worker < n_threads; ++worker) {
     std::fill(partial[worker], partial[worker] + b.columns, -std::numeric_limits<Value>::infinity());

@@ -78,24 +78,24 @@ void split_below(double skipped, double unlisted, const Pruning<Value>& pruning,
 
 // Adds x times the entries [at, end) of B, lists the columns that had no sum, which is -inf, and returns how many are
 // listed now.
-template <class Value>
-std::ptrdiff_t list_terms(Value x, std::int64_t at, std::int64_t end, const Csr<Value>& b, Value* sums,
-                          std::int32_t* listed, std::ptrdiff_t n_listed) noexcept {
+template <class Value, class Stored>
+std::ptrdiff_t list_terms(Value x, std::int64_t at, std::int64_t end, Stored entries, Value* sums, std::int32_t* listed,
+                          std::ptrdiff_t n_listed) noexcept {
   for (; at < end; ++at) {
-    const std::int32_t column = b.indices[at];
+    const std::int32_t column = entries.column(at);
     const Value before = sums[column];
     const bool is_new = before == -std::numeric_limits<Value>::infinity();
     listed[n_listed] = column;
     n_listed += is_new;
-    sums[column] = x * b.data[at] + (is_new ? Value{0} : before);
+    sums[column] = x * entries.value(at) + (is_new ? Value{0} : before);
   }
   return n_listed;
 }
 
 // Adds x times the entries [at, end) of B to the sums that there are.
-template <class Value>
-void add_to_listed(Value x, std::int64_t at, std::int64_t end, const Csr<Value>& b, Value* sums) noexcept {
-  for (; at < end; ++at) sums[b.indices[at]] += x * b.data[at];
+template <class Value, class Stored>
+void add_to_listed(Value x, std::int64_t at, std::int64_t end, Stored entries, Value* sums) noexcept {
+  for (; at < end; ++at) sums[entries.column(at)] += x * entries.value(at);
 }
 
 // The row of A, spread out, times the entries [at, end) of one column of B: the terms of add_row, and zeros between
@@ -171,23 +171,24 @@ bool pays(const Split& split, const Csr<Value>& b, std::int64_t n_terms, std::pt
 
 // Adds up the terms that are not skipped, in every column that one of the cheapest lists: sums[i] in columns[i], NaN
 // where the column is not wanted. Returns how many there are.
-template <class Value>
-std::ptrdiff_t add_up(const Split& split, const Csr<Value>& b, std::uint8_t wanted, bool all_wanted,
+template <class Value, class Stored>
+std::ptrdiff_t add_up(const Split& split, const Csr<Value>& b, Stored entries, std::uint8_t wanted, bool all_wanted,
                       const std::uint8_t* marks, const PruningScratch<Value>& spare, std::int32_t* columns,
                       Value* sums) noexcept {
   using Limits = std::numeric_limits<Value>;
   for (std::ptrdiff_t t = 0; t < split.n; ++t) spare.inner[t] = spare.terms[t].inner;
   const auto add = [&](std::ptrdiff_t first, std::ptrdiff_t last, const auto& add_row) {
-    visit_rows(spare.inner + first, last - first, b.indptr, b.indptr + 1, ColumnsBesideValues(b),
+    visit_rows(spare.inner + first, last - first, b.indptr, b.indptr + 1, entries,
                [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
                  add_row(static_cast<Value>(spare.terms[first + i].value), begin, end);
                });
   };
   std::ptrdiff_t n = 0;
-  add(split.n_unlisted, split.n,
-      [&](Value x, std::int64_t begin, std::int64_t end) { n = list_terms(x, begin, end, b, spare.sums, columns, n); });
+  add(split.n_unlisted, split.n, [&](Value x, std::int64_t begin, std::int64_t end) {
+    n = list_terms(x, begin, end, entries, spare.sums, columns, n);
+  });
   add(split.n_skipped, split.n_unlisted,
-      [&](Value x, std::int64_t begin, std::int64_t end) { add_to_listed(x, begin, end, b, spare.sums); });
+      [&](Value x, std::int64_t begin, std::int64_t end) { add_to_listed(x, begin, end, entries, spare.sums); });
   for (std::ptrdiff_t i = 0; i < n; ++i) {
     sums[i] = spare.sums[columns[i]];
     spare.sums[columns[i]] = -Limits::infinity();
@@ -202,8 +203,8 @@ std::ptrdiff_t add_up(const Split& split, const Csr<Value>& b, std::uint8_t want
 // otherwise, and has offered nothing. The cheapest terms list columns, and what has the largest sums of these is scored
 // exactly, which tells what an entry must reach: more than the skipped terms add up to where nothing is listed, and
 // where a sum falls short of it by more (Turtle & Flood 1995; with a threshold Bayardo et al. 2007).
-template <class Value>
-bool offer_pruned(Split& split, const Csr<Value>& b, std::int64_t n_terms, std::uint8_t wanted,
+template <class Value, class Stored>
+bool offer_pruned(Split& split, const Csr<Value>& b, Stored entries, std::int64_t n_terms, std::uint8_t wanted,
                   const ProductOptions<Value>& options, const Pruning<Value>& pruning, std::ptrdiff_t k,
                   const ProductScratch<double>& scratch, const PruningScratch<Value>& spare,
                   const PickScratch<Value>& pick, Selector<Value>& selector) noexcept {
@@ -225,7 +226,7 @@ bool offer_pruned(Split& split, const Csr<Value>& b, std::int64_t n_terms, std::
   const RowTerm* const terms = spare.terms;
   const std::int32_t* const columns = scratch.touched;
   Value* const sums = pick.scores;
-  const std::ptrdiff_t n = add_up(split, b, wanted, all_wanted, scratch.marks, spare, scratch.touched, sums);
+  const std::ptrdiff_t n = add_up(split, b, entries, wanted, all_wanted, scratch.marks, spare, scratch.touched, sums);
 
   const auto least_sum = [&](double entry) {
     return static_cast<Value>((entry - rounding - split.skipped) * (1 - 1e-6));

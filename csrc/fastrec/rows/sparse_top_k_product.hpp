@@ -202,7 +202,8 @@ void offer_row(std::ptrdiff_t row, const Csr<Value>& a, const Csr<Value>& b, Sto
   if constexpr (std::is_floating_point_v<Value>) {
     if (next_row_is_pruned(pruning, spare)) {
       Split split = terms_of_row(row, a, b, pruning, spare.terms);
-      const bool pruned = offer_pruned(split, b, n_terms, wanted, options, pruning, k, scratch, spare, pick, selector);
+      const bool pruned =
+          offer_pruned(split, b, entries, n_terms, wanted, options, pruning, k, scratch, spare, pick, selector);
       if (!pruned) offer_unpruned(row, a, b, entries, n_terms, wanted, options, k, scratch, pick, selector);
       return remember(pruned, split.most, static_cast<double>(selector.tighten().score), *spare.history);
     }
