@@ -356,7 +356,7 @@ def test_ctrl_c(driver, tmp_path):
                 found = kernel(*operation)
                 if operation[0] != "item_similarity":
                     return found
-                return lambda *args: found(*args[:7], ranks, indptr, *args[9:])
+                return lambda *args: found(*args[:6], ranks, indptr, *args[8:])
             with (mock.patch.object(_dispatch, "kernel", of_many_users),
                   mock.patch.object(fastrec.similarity, "_HEAD_ITEMS", n_head)):
                 yield
