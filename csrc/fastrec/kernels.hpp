@@ -346,13 +346,13 @@ struct WeightedHeadKernels {
   void (*near_sums)(Rows blocks, WeightedHead, float* sums) noexcept;
 };
 
-// The interactions from both sides. Items have their ids in item_users and their ranks in user_items: by number of
-// users, most first, so that what is often added to lies together. What has no rank is nobody's neighbour.
 // Whether columns and values have 16 bits, or 32 and what they are.
 struct EntryLayout {
   bool short_columns, short_values;
 };
 
+// The interactions from both sides. Items have their ids in item_users and their ranks in user_items: by number of
+// users, most first, so that what is often added to lies together. What has no rank is nobody's neighbour.
 template <class Value>
 struct Interactions {
   Csr<Value> item_users, user_items;
