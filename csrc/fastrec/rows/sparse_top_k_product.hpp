@@ -279,7 +279,11 @@ void sparse_top_k_product(Rows rows, Csr<Value> a, Csr<Value> b, const StoredEnt
       write_sparse_row(selector, pick.entries, row, out);
       if (!options.best_first) order_as_met(row, a, pruning.columns, spare.row, spare.met, out);
     };
-    stored ? write(ColumnsWithValues<std::uint16_t, Value>{stored}) : write(ColumnsBesideValues(b));
+    if constexpr (std::is_floating_point_v<Value>) {  // only of such there are stored ones
+      stored ? write(ColumnsWithValues<std::uint16_t, Value>{stored}) : write(ColumnsBesideValues(b));
+    } else {
+      write(ColumnsBesideValues(b));
+    }
     if (candidates.indptr) unmark(candidates, row, scratch.marks);
     if (exclude.indptr) unmark(exclude, row, scratch.marks);
   }
