@@ -21,6 +21,8 @@ _ALIGNMENT = 64
 _MOST_BLOCKS = 64
 _LEAST_IN_CELL = 8192  # interactions, on average: less would not be worth a task
 _LEAST_ITEMS, _LEAST_USERS = 64, 8  # in a block: fewer would leave few negatives to draw
+_MOST_IN_LAYER = 4  # interactions of a user in a layer of a cell, in the mean
+_MOST_LAYERS = 32
 
 
 class Blocks:
@@ -43,6 +45,7 @@ class Blocks:
         n_users, n_items = rows.shape
         n_stored = len(rows.indices)
         self.n_blocks = blocks_for(n_stored, n_users, n_items)
+        self._n_layers = layers_for(n_stored, n_users * self.n_blocks * n_parts)
         self._rows, self._key, self._draws = rows, key, times_drawn is not None
         self._times_drawn = np.zeros(n_items, np.int64) if times_drawn is None else times_drawn
         self._n_parts, self._n_threads = n_parts, n_threads
@@ -56,7 +59,7 @@ class Blocks:
         self._pools = np.empty((n_parts, int(self._times_drawn.sum())), np.int32)
         self._pool_starts = np.empty((n_parts, self.n_blocks + 1), np.int64)
         self._pairs, self._pair_values = np.empty(n_stored, np.uint64), np.empty_like(self._values)
-        self._cell_starts = np.empty((self.n_blocks, n_parts * self.n_blocks + 1), np.int64)
+        self._layer_starts = np.empty((self.n_blocks, n_parts * self.n_blocks * self._n_layers + 1), np.int64)
 
     def run_epoch(self, epoch: int, learn: Callable[..., float], *args: Any) -> float:
         """Let the kernel ``learn`` work on every cell; the sum of what it answers, in one order."""
@@ -92,7 +95,7 @@ class Blocks:
 
     def _cell(self, part: int, of_users: int, of_items: int) -> tuple[Any, ...]:
         """Where the interactions of a cell begin and end, and what its kernel needs beside its own."""
-        starts, pool_starts = self._cell_starts[of_users], self._pool_starts[part]
+        starts, pool_starts = self._layer_starts[of_users, :: self._n_layers], self._pool_starts[part]
         first = part * self.n_blocks + of_items
         place = (part * self.n_blocks + of_users) * self.n_blocks + of_items
         samples = int(starts[first]), int(starts[first + 1]), place, self._pairs, self._pair_values
@@ -112,7 +115,7 @@ class Blocks:
         first, last = self._user_bounds[of_users : of_users + 2].tolist()
         _dispatch.kernel("sort_into_cells")(
             first, last, self._rows.indices, self._rows.indptr, self._values, self._key, epoch, self._block_of,
-            self.n_blocks, self._pairs, self._pair_values, self._cell_starts[of_users],
+            self.n_blocks, self._n_layers, self._pairs, self._pair_values, self._layer_starts[of_users],
         )  # fmt: skip
 
 
@@ -127,6 +130,14 @@ def blocks_for(n_stored: int, n_users: int, n_items: int) -> int:
     ):
         n_blocks *= 2
     return n_blocks
+
+
+def layers_for(n_stored: int, n_rows: int) -> int:
+    """Number of layers that keep a user's interactions in a cell apart, a power of two; all cells have ``n_rows``."""
+    n_layers = 1
+    while n_layers < _MOST_LAYERS and n_stored >= _MOST_IN_LAYER * n_layers * n_rows:
+        n_layers *= 2
+    return n_layers
 
 
 def cells_in_order(n_parts: int, n_blocks: int) -> list[tuple[int, int, int]]:

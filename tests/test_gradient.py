@@ -520,6 +520,10 @@ class TestBlocks:
         assert _blocks.blocks_for(10**7, 10**6, 100) == 1
         assert _blocks.blocks_for(10**12, 10**9, 10**9) == 64
 
+    def test_a_layer_has_few_interactions_of_a_user(self):
+        layers = [_blocks.layers_for(n_stored, 100) for n_stored in (0, 399, 400, 799, 800, 6_400, 10**9)]
+        assert layers == [1, 1, 2, 2, 4, 32, 32]
+
     @pytest.mark.parametrize("n_blocks", [1, 2, 8])
     def test_cells_of_a_block_of_items_stand_together_and_after_what_they_need(self, n_blocks):
         cells = _blocks.cells_in_order(2, n_blocks)

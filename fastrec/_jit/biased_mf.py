@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastrec._jit.blocks import AHEAD, SLOT, SLOTS, Words, ask_for, first_word, stream, take_pair
+from fastrec._jit.blocks import BATCH, STRETCH, Words, ask_for, batch, stream, stretches
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, load, pointer, store
+from fastrec._jit.lanes import LANES, fused, keep, load, pointer, prefetch, store
 from fastrec._jit.steps import adapt, adapt_number, product
 from fastrec._types import Array, Ids, Offsets
 
@@ -22,50 +22,54 @@ def rating_cell(
     user_biases: Array, item_biases: Array, user_squares: Array, item_squares: Array, adaptive: bool, rate: float,
     penalty: float, mean: float,
 ) -> float:  # fmt: skip
-    """Learn from the ratings [first, last) of a cell, each once, in random order; the sum of their squared errors."""
+    """Learn from the ratings [first, last) of a cell, each once, in random order of stretches.
+
+    The answer sums their squared errors.
+    """
     stride = users.shape[1]
     width = stride // 2 if adaptive else stride
     biased = len(user_biases) > 0
-    pairs_, ratings_, x, y = pointer(pairs), pointer(ratings), pointer(users), pointer(items)
+    pairs_, ratings_, x, y = pointer(pairs[first:last]), pointer(ratings[first:]), pointer(users), pointer(items)
     b_x, b_y, b_x_squares, b_y_squares = (
         pointer(user_biases), pointer(item_biases), pointer(user_squares), pointer(item_squares),
     )  # fmt: skip
-    words = np.empty(SLOTS, np.uint64)
+    n = last - first
 
-    key = stream(seed, epoch, place)
+    order = stretches(n, stream(seed, epoch, place))
+    order_ = pointer(order)
+    begin, end = np.int64(0), np.int64(0)
     squares = np.float64(0)
-    for now in range(first, last + 2 * AHEAD):
-        # A sample has three stages, AHEAD samples apart: what each needs, the one before has asked of memory.
-        if now < last:
-            words[now & SLOT] = first_word(now, first, last, key, pairs_)
-        at = now - AHEAD
-        if first <= at < last:
-            pair = take_pair(at, last, words[at & SLOT], pairs_, ratings_, True)
+    for number in range(STRETCH // BATCH * (len(order) - 2) + 1):
+        # Samples have two stages, and go through each in batches: what the second needs, the first asks of memory.
+        begin_before, end_before = begin, end
+        begin, end = batch(number, order_, n)
+        prefetch(pairs_, batch(number + STRETCH // BATCH, order_, n)[0])
+        for at in range(begin, end):
+            pair = pairs_[at]
             ask_for(x, np.int64(pair >> _U32) * stride, stride)
             ask_for(y, np.int64(pair & _LOW) * stride, stride)
-        at = now - 2 * AHEAD
-        if at < first:
-            continue
-        pair = pairs_[at]
-        user, item = np.int64(pair >> _U32), np.int64(pair & _LOW)
-        of_user, of_item = user * stride, item * stride
-        error = ratings_[at] - mean - product(x, of_user, y, of_item, width)
-        if biased:
-            error -= b_x[user] + b_y[item]
-            adapt_number(b_x, b_x_squares, adaptive, user, error - penalty * b_x[user], rate)
-            adapt_number(b_y, b_y_squares, adaptive, item, error - penalty * b_y[item], rate)
-        if adaptive:
-            for column in range(0, width, LANES):
-                u, i = load(x, of_user + column), load(y, of_item + column)
-                adapt(x, of_user + column, width, u, error * i - penalty * u, rate)
-                adapt(y, of_item + column, width, i, error * u - penalty * i, rate)
-        else:
-            step, keep = rate * error, _ONE - rate * penalty
-            for column in range(0, width, LANES):
-                u, i = load(x, of_user + column), load(y, of_item + column)
-                store(x, of_user + column, fused(step, i, keep * u))
-                store(y, of_item + column, fused(step, u, keep * i))
-        squares += np.float64(error) * error
+        for at in range(begin_before, end_before):
+            pair = pairs_[at]
+            user, item = np.int64(pair >> _U32), np.int64(pair & _LOW)
+            of_user, of_item = user * stride, item * stride
+            error = ratings_[at] - mean - product(x, of_user, y, of_item, width)
+            if biased:
+                error -= b_x[user] + b_y[item]
+                adapt_number(b_x, b_x_squares, adaptive, user, error - penalty * b_x[user], rate)
+                adapt_number(b_y, b_y_squares, adaptive, item, error - penalty * b_y[item], rate)
+            if adaptive:
+                for column in range(0, width, LANES):
+                    u, i = load(x, of_user + column), load(y, of_item + column)
+                    adapt(x, of_user + column, width, u, error * i - penalty * u, rate)
+                    adapt(y, of_item + column, width, i, error * u - penalty * i, rate)
+            else:
+                step, kept = rate * error, _ONE - rate * penalty
+                for column in range(0, width, LANES):
+                    u, i = load(x, of_user + column), load(y, of_item + column)
+                    store(x, of_user + column, fused(step, i, kept * u))
+                    store(y, of_item + column, fused(step, u, kept * i))
+            squares += np.float64(error) * error
+    keep(order)
     return squares
 
 

@@ -22,9 +22,10 @@ _U27, _U30, _U31, _U32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(
 _U1, _U8, _U14, _U20, _U26, _U63 = (np.uint64(number) for number in (1, 8, 14, 20, 26, 63))
 _LOW = np.uint64(0xFFFFFFFF)
 
-AHEAD = 8  # samples that are worked on while memory brings what one needs; a power of two
-SLOTS = 4 * AHEAD  # samples whose draws are kept
-SLOT = SLOTS - 1  # the bits of a sample's number that say where
+STRETCH = 64  # interactions of a cell that stay neighbours, so that a user's factors are near when they are met again
+BATCH = 8  # samples that are worked on while memory brings what the next need; STRETCH is an even number of them
+SLOTS = 2 * BATCH  # samples whose draws are kept
+SLOT = SLOTS - 1  # the bits of a sample's place that say where
 TRIES = 16  # draws of a negative; a sample that finds none is left out
 
 
@@ -50,6 +51,14 @@ def stream(seed: Any, epoch: Any, place: Any) -> Any:
 def below(word: Any, n: Any) -> Any:
     """A number in [0, n) from 32 random bits."""
     return np.int64(((word & _LOW) * np.uint64(n)) >> _U32)
+
+
+@kernel(part=True)
+def shuffle(order: Any, n: Any, key: Any) -> None:
+    """Put ``n`` numbers into random order (Fisher and Yates). Takes an array or a pointer."""
+    for at in range(n - 1):
+        other = at + below(mixed(key + np.uint64(at)), n - at)
+        order[at], order[other] = order[other], order[at]
 
 
 @kernel()
@@ -134,9 +143,7 @@ def partition_items(
     key = stream(seed, epoch, -1 - part)
     order = np.arange(n_items)
     order_, counts_, block_of_, pool_ = pointer(order), pointer(counts), pointer(block_of), pointer(pool)
-    for at in range(n_items - 1):
-        other = at + below(mixed(key + np.uint64(at)), n_items - at)
-        order_[at], order_[other] = order_[other], order_[at]
+    shuffle(order_, n_items, key)
     filled = 0
     for block in range(n_blocks):
         pool_starts[block] = filled
@@ -153,11 +160,12 @@ def partition_items(
 @kernel()
 def sort_into_cells(
     first: int, last: int, indices: Ids, indptr: Offsets, weights: Array, seed: Any, epoch: int, blocks: Array,
-    n_blocks: int, pairs: Words, pair_weights: Array, starts: Offsets,
+    n_blocks: int, n_layers: int, pairs: Words, pair_weights: Array, starts: Offsets,
 ) -> None:  # fmt: skip
-    """Gather the interactions of a block of users by part of the epoch and block of items.
+    """Gather the interactions of a block of users by part of the epoch, block of items, layer and user.
 
-    ``blocks[p]`` are those of part p. Cell ``part * n_blocks + block`` of them begins at ``starts[cell]``.
+    ``blocks[p]`` are those of part p. Cell ``part * n_blocks + block`` of them begins at ``starts[cell * n_layers]``;
+    layers are a power of two.
     """
     n_parts, n_items, weighted = len(blocks), blocks.shape[1], len(weights) > 0
     indices_, indptr_, weights_, blocks_ = pointer(indices), pointer(indptr), pointer(weights), pointer(blocks)
@@ -165,19 +173,20 @@ def sort_into_cells(
     starts[:] = 0
     for at in range(indptr_[first], indptr_[last]):
         part = part_of(at, n_parts, seed, epoch)
-        starts_[part * n_blocks + blocks_[part * n_items + indices_[at]] + 1] += 1
+        block = np.int64(blocks_[part * n_items + indices_[at]])
+        starts_[(part * n_blocks + block) * n_layers + (at & n_layers - 1) + 1] += 1
     starts[0] = indptr[first]
-    for cell in range(n_parts * n_blocks):
-        starts[cell + 1] += starts[cell]
+    for layer in range(n_parts * n_blocks * n_layers):
+        starts[layer + 1] += starts[layer]
     ends = starts[:-1].copy()
     ends_ = pointer(ends)
     for user in range(first, last):
         for at in range(indptr_[user], indptr_[user + 1]):
             item = indices_[at]
             part = part_of(at, n_parts, seed, epoch)
-            cell = part * n_blocks + blocks_[part * n_items + item]
-            place = ends_[cell]
-            ends_[cell] = place + 1
+            layer = (part * n_blocks + np.int64(blocks_[part * n_items + item])) * n_layers + (at & n_layers - 1)
+            place = ends_[layer]
+            ends_[layer] = place + 1
             pairs_[place] = (np.uint64(user) << _U32) | np.uint64(item)
             if weighted:
                 pair_weights_[place] = weights_[at]
@@ -193,39 +202,36 @@ def part_of(at: Any, n_parts: Any, seed: Any, epoch: Any) -> Any:
 
 
 @kernel(part=True)
-def partner(at: Any, last: Any, word: Any) -> Any:
-    """With which one, not taken before, interaction ``at`` of a cell changes places."""
-    return at + below(word >> _U32, last - at)
+def stretches(n: Any, key: Any) -> Any:
+    """The stretches of a cell of ``n`` interactions in random order, and two that have none. To `keep`."""
+    n_stretches = (n + STRETCH - 1) // STRETCH
+    order = np.arange(n_stretches + 2)
+    shuffle(order, n_stretches, mixed(key))
+    return order
 
 
 @kernel(part=True)
-def first_word(now: Any, first: Any, last: Any, key: Any, pairs: Any) -> Any:
-    """The random bits of a sample of a cell; what it will be exchanged for is asked of memory. Takes a pointer."""
-    word = mixed(key + np.uint64(now - first))
-    prefetch(pairs, partner(now, last, word))
-    return word
+def place_of(number: Any, order: Any) -> Any:
+    """Which interaction of a cell is taken as number so many; not one of them where the last stretch is short.
 
-
-@kernel(part=True)
-def take_pair(at: Any, last: Any, word: Any, pairs: Any, weights: Any, weighted: Any) -> Any:
-    """Exchange interaction ``at`` of a cell with a random one of those not taken before (Fisher and Yates).
-
-    Takes pointers, as all that follow.
+    Takes a pointer to its stretches.
     """
-    other = partner(at, last, word)
-    taken = pairs[other]
-    pairs[other] = pairs[at]
-    pairs[at] = taken
-    if weighted:
-        weight = weights[other]
-        weights[other] = weights[at]
-        weights[at] = weight
-    return taken
+    return order[number // STRETCH] * STRETCH + number % STRETCH
+
+
+@kernel(part=True)
+def batch(number: Any, order: Any, n: Any) -> Any:
+    """Where a batch of a cell of ``n`` interactions begins and ends. Takes a pointer to its stretches."""
+    begin = place_of(number * BATCH, order)
+    return min(begin, n), min(begin + BATCH, n)
 
 
 @kernel(part=True)
 def draw(word: Any, pool: Any, n_pool: Any, n_items: Any) -> Any:
-    """An item of the pool, or of all where that is empty: a look into one that holds all would wait for memory."""
+    """An item of the pool, or of all where that is empty: a look into one that holds all would wait for memory.
+
+    Takes a pointer, as all that follow.
+    """
     return np.int64(pool[below(word, n_pool)]) if n_pool else below(word, n_items)
 
 

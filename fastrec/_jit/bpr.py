@@ -7,22 +7,23 @@ from typing import Any
 import numpy as np
 
 from fastrec._jit.blocks import (
-    AHEAD,
+    BATCH,
     SLOT,
     SLOTS,
+    STRETCH,
     Words,
     ask_for,
+    batch,
     draw,
     draw_negative,
     filter_word,
-    first_word,
     mixed,
     stream,
-    take_pair,
+    stretches,
     unseen,
 )
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, load, logistic, pointer, prefetch, store
+from fastrec._jit.lanes import LANES, fused, keep, load, logistic, pointer, prefetch, store
 from fastrec._jit.steps import descend, descend_biases, margin
 from fastrec._types import Array, Ids, Offsets
 
@@ -36,43 +37,52 @@ def bpr_cell(
     pool_first: int, pool_last: int, indices: Ids, indptr: Offsets, filters: Words, users: Array, items: Array,
     biases: Array, bias_squares: Array, adaptive: bool, rate: float, penalty: float,
 ) -> float:  # fmt: skip
-    """Learn from the interactions [first, last) of a cell, each once, in random order.
+    """Learn from the interactions [first, last) of a cell, each once, in random order of stretches.
 
     The answer sums, over them, the probability that the model gave the pair the other order.
     """
     stride = users.shape[1]
     width = stride // 2 if adaptive else stride
     weighted, biased = len(pair_weights) > 0, len(biases) > 0
-    pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool[pool_first:pool_last])
-    indices_, indptr_, filters_ = pointer(indices), pointer(indptr), pointer(filters)
-    x, y, b, b_squares = pointer(users), pointer(items), pointer(biases), pointer(bias_squares)
-    drawn = np.empty((3, SLOTS), np.int64)  # user, positive, negative
-    words, n_pool, n_items = np.empty(SLOTS, np.uint64), pool_last - pool_first, len(items)
+    pairs_, weights_ = pointer(pairs[first:last]), pointer(pair_weights[first:])
+    pool_, indices_, indptr_ = pointer(pool[pool_first:pool_last]), pointer(indices), pointer(indptr)
+    filters_, x, y, b, b_squares = (
+        pointer(filters), pointer(users), pointer(items), pointer(biases), pointer(bias_squares),
+    )  # fmt: skip
+    drawn = np.empty((4, SLOTS), np.int64)  # user, positive, negative, the filter's word of user and negative
+    words = np.empty((2, SLOTS), np.uint64)  # random bits, those of the negative in the filter
+    n, n_pool, n_items = last - first, pool_last - pool_first, len(items)
 
     key = stream(seed, epoch, place)
+    order = stretches(n, key)
+    order_ = pointer(order)
+    begin, end = np.int64(0), np.int64(0)
     wrong = np.float64(0)
-    for batch in range(first, last + 2 * AHEAD, AHEAD):
-        # Samples have three stages, and go through each in batches of AHEAD: what one needs, the one before has asked
-        # of memory.
-        for at in range(batch, min(batch + AHEAD, last)):
-            words[at & SLOT] = first_word(at, first, last, key, pairs_)
-        for at in range(max(batch - AHEAD, first), min(batch, last)):
+    for number in range(STRETCH // BATCH * (len(order) - 2) + 1):
+        # Samples have two stages, and go through each in batches: what the second needs, the first asks of memory.
+        begin_before, end_before = begin, end
+        begin, end = batch(number, order_, n)
+        prefetch(pairs_, batch(number + STRETCH // BATCH, order_, n)[0])
+        for at in range(begin, end):
             slot = at & SLOT
-            word = words[slot]
-            pair = take_pair(at, last, word, pairs_, weights_, weighted)
+            word = mixed(key + np.uint64(at))
+            pair = pairs_[at]
             user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
             negative = draw(word, pool_, n_pool, n_items)  # it will seldom have to be another
-            drawn[0, slot], drawn[1, slot], drawn[2, slot] = user, positive, negative
+            filter_at, bits = filter_word(user, negative, indptr_)
+            words[0, slot], words[1, slot] = word, bits
+            drawn[0, slot], drawn[1, slot], drawn[2, slot], drawn[3, slot] = user, positive, negative, filter_at
             ask_for(x, user * stride, stride)
             ask_for(y, positive * stride, stride)
             ask_for(y, negative * stride, stride)
-            prefetch(filters_, filter_word(user, negative, indptr_)[0])
-        for at in range(max(batch - 2 * AHEAD, first), min(batch - AHEAD, last)):
+            prefetch(filters_, filter_at)
+        for at in range(begin_before, end_before):
             slot = at & SLOT
-            user, positive = drawn[0, slot], drawn[1, slot]
-            negative = unseen(drawn[2, slot], user, words[slot], pool_, n_pool, n_items, indices_, indptr_, filters_)
-            if negative < 0:
-                continue
+            user, positive, negative, bits = drawn[0, slot], drawn[1, slot], drawn[2, slot], words[1, slot]
+            if filters_[drawn[3, slot]] & bits == bits:
+                negative = unseen(negative, user, words[0, slot], pool_, n_pool, n_items, indices_, indptr_, filters_)
+                if negative < 0:
+                    continue
             of_user, above, below = user * stride, positive * stride, negative * stride
             apart = margin(x, of_user, y, above, below, width)
             if biased:
@@ -83,6 +93,7 @@ def bpr_cell(
             if biased:
                 descend_biases(b, b_squares, positive, negative, pull, adaptive, rate, penalty)
             wrong += doubt
+    keep(order)
     return wrong
 
 

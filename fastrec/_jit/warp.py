@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 
 from fastrec._jit.blocks import (
-    SLOT,
-    SLOTS,
+    BATCH,
+    STRETCH,
     Words,
     ask_for,
     below,
     draw,
     filter_start,
-    first_word,
     has,
     mixed,
+    place_of,
     stream,
-    take_pair,
+    stretches,
 )
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, load, pointer, prefetch
+from fastrec._jit.lanes import LANES, keep, load, pointer, prefetch
 from fastrec._jit.steps import adapt, descend, descend_biases, margin
 from fastrec._types import Array, Ids, Offsets
 
@@ -44,44 +44,48 @@ def warp_cell(
     pool_first: int, pool_last: int, indices: Ids, indptr: Offsets, filters: Words, users: Array, items: Array,
     biases: Array, bias_squares: Array, adaptive: bool, rate: float, penalty: float, n_items: int, max_draws: int,
 ) -> float:  # fmt: skip
-    """Learn from the interactions [first, last) of a cell, each once, in random order.
+    """Learn from the interactions [first, last) of a cell, each once, in random order of stretches.
 
     The answer sums their losses: weighted by rank, what the negative that was found lacks to a margin of 1.
     """
     stride = users.shape[1]
     width = stride // 2 if adaptive else stride
     weighted, biased = len(pair_weights) > 0, len(biases) > 0
-    pairs_, weights_, pool_ = pointer(pairs), pointer(pair_weights), pointer(pool[pool_first:pool_last])
-    indices_, indptr_, filters_ = pointer(indices), pointer(indptr), pointer(filters)
-    x, y, b, b_squares = pointer(users), pointer(items), pointer(biases), pointer(bias_squares)
-    words, n_pool = np.empty(SLOTS, np.uint64), pool_last - pool_first
+    pairs_, weights_ = pointer(pairs[first:last]), pointer(pair_weights[first:])
+    pool_, indices_, indptr_ = pointer(pool[pool_first:pool_last]), pointer(indices), pointer(indptr)
+    filters_, x, y, b, b_squares = (
+        pointer(filters), pointer(users), pointer(items), pointer(biases), pointer(bias_squares),
+    )  # fmt: skip
+    n, n_pool = last - first, pool_last - pool_first
 
     key = stream(seed, epoch, place)
+    order = stretches(n, key)
+    order_ = pointer(order)
     losses = np.float64(0)
-    for now in range(first, last + 2 * _AHEAD):
-        # A sample has three stages, _AHEAD samples apart: what each needs, the one before has asked of memory.
-        if now < last:
-            words[now & SLOT] = first_word(now, first, last, key, pairs_)
-        at = now - _AHEAD
-        if first <= at < last:
-            word = words[at & SLOT]
-            pair = take_pair(at, last, word, pairs_, weights_, weighted)
+    for number in range(STRETCH * (len(order) - 2) + _AHEAD):
+        # A sample has two stages, _AHEAD samples apart: what the second needs, the first asks of memory.
+        if number % BATCH == 0:
+            prefetch(pairs_, place_of(number + STRETCH, order_))
+        at = place_of(number, order_)
+        if at < n:
+            word = mixed(key + np.uint64(at))
+            pair = pairs_[at]
             user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
             ask_for(x, user * stride, stride)
+            prefetch(filters_, filter_start(user, indptr_))  # most end within a line
             ask_for(y, positive * stride, stride)
             if biased:
                 prefetch(b, positive)
-            prefetch(filters_, filter_start(user, indptr_))  # most end within a line
             for _ in range(min(_ASKED_FOR, max_draws)):
                 negative = np.int64(pool_[below(word, n_pool)])
                 ask_for(y, negative * stride, width)
                 if biased:
                     prefetch(b, negative)
                 word = mixed(word)
-        at = now - 2 * _AHEAD
-        if at < first:
+        at = place_of(max(number - _AHEAD, 0), order_)
+        if number < _AHEAD or at >= n:
             continue
-        pair, word = pairs_[at], words[at & SLOT]
+        pair, word = pairs_[at], mixed(key + np.uint64(at))
         user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
         of_user, above = user * stride, positive * stride
         for n_draws in range(1, max_draws + 1):
@@ -101,6 +105,7 @@ def warp_cell(
                 descend_biases(b, b_squares, positive, negative, pull, adaptive, rate, penalty)
             losses += pull * (_ONE - apart)
             break
+    keep(order)
     return losses
 
 

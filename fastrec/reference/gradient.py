@@ -17,6 +17,7 @@ from fastrec.reference._operands import sparse
 
 _WORD = 2**64 - 1
 _TRIES = 16
+_STRETCH = 64
 
 
 class Positive(NamedTuple):
@@ -233,6 +234,8 @@ def positives(
     times = np.bincount(rows.indices, minlength=n_items) if negative_sampling == "popularity" else np.ones(n_items, int)
     bounds = np.searchsorted(rows.indptr, np.arange(n_blocks + 1) * n_stored // n_blocks)
     bounds[0], bounds[-1] = 0, rows.shape[0]
+    in_cell = n_stored / max(rows.shape[0] * n_blocks * n_parts, 1)  # of a user, in the mean
+    n_layers = next(n for n in (1, 2, 4, 8, 16, 32) if in_cell < 4 * n or n == 32)
     for part in range(n_parts):
         order = shuffled(n_items, stream(key, epoch, -1 - part))
         blocks = [order[b * n_items // n_blocks : (b + 1) * n_items // n_blocks] for b in range(n_blocks)]
@@ -246,15 +249,14 @@ def positives(
                     for at in range(rows.indptr[user], rows.indptr[user + 1])
                     if rows.indices[at] in block and part_of(at, n_parts, key, epoch) == part
                 ]
+                cell.sort(key=lambda entry: entry[1] % n_layers)  # users stay in their order
                 place = stream(key, epoch, (part * n_blocks + of_users) * n_blocks + of_items)
-                for number in range(len(cell)):
-                    word = mixed(place + number)
-                    other = number + (word >> 32) * (len(cell) - number) // 2**32
-                    cell[number], cell[other] = cell[other], cell[number]
-                    user, at = cell[number]
-                    seen = rows.indices[rows.indptr[user] : rows.indptr[user + 1]]
-                    pool = np.repeat(block, times[block])
-                    yield Positive(user, int(rows.indices[at]), float(rows.data[at]), word, pool, seen)
+                for stretch in shuffled(-(-len(cell) // _STRETCH), mixed(place)).tolist():
+                    for number in range(stretch * _STRETCH, min((stretch + 1) * _STRETCH, len(cell))):
+                        user, at = cell[number]
+                        seen = rows.indices[rows.indptr[user] : rows.indptr[user + 1]]
+                        pool, word = np.repeat(block, times[block]), mixed(place + number)
+                        yield Positive(user, int(rows.indices[at]), float(rows.data[at]), word, pool, seen)
 
 
 def draw_negative(word: int, pool: Array, seen: Array) -> int | None:

@@ -384,14 +384,20 @@ def share_of_own_half(model, user_items):
 
 
 @needs_original
-def test_bpr_is_as_good_and_goes_on(theirs):
-    user_items = two_blocks(np.random.default_rng(0))
-    options = {"factors": 8, "learning_rate": 0.1, "iterations": 60, "random_state": 1, "num_threads": 1}
-    mine, other = (cls(**options) for cls in (BayesianPersonalizedRanking, theirs.cpu.bpr.BayesianPersonalizedRanking))
-    told = []
+def test_bpr_is_as_good(theirs):
+    user_items, shares = two_blocks(np.random.default_rng(0)), []
+    for cls in (BayesianPersonalizedRanking, theirs.cpu.bpr.BayesianPersonalizedRanking):
+        models = [cls(8, learning_rate=0.1, iterations=60, random_state=seed, num_threads=1) for seed in range(5)]
+        for model in models:
+            model.fit(user_items, **QUIET)
+        shares.append(np.mean([share_of_own_half(model, user_items) for model in models]))
+    assert shares[0] >= shares[1] - 0.025  # those of one model's seeds deviate by .007
+
+
+def test_bpr_goes_on():
+    user_items, told = two_blocks(np.random.default_rng(0)), []
+    mine = BayesianPersonalizedRanking(8, learning_rate=0.1, iterations=60, random_state=1, num_threads=1)
     mine.fit(user_items, callback=lambda *said: told.append((*said, mine.item_factors.copy())), **QUIET)
-    other.fit(user_items, **QUIET)
-    assert share_of_own_half(mine, user_items) >= share_of_own_half(other, user_items) - 0.02
     assert [said[0] for said in told] == list(range(60))
     assert told[0][2] < told[-1][2] <= user_items.nnz
     assert {said[3] for said in told} == {0}
