@@ -387,11 +387,11 @@ def share_of_own_half(model, user_items):
 def test_bpr_is_as_good(theirs):
     user_items, shares = two_blocks(np.random.default_rng(0)), []
     for cls in (BayesianPersonalizedRanking, theirs.cpu.bpr.BayesianPersonalizedRanking):
-        models = [cls(8, learning_rate=0.1, iterations=60, random_state=seed, num_threads=1) for seed in range(5)]
+        models = [cls(8, learning_rate=0.1, iterations=60, random_state=seed, num_threads=1) for seed in range(30)]
         for model in models:
             model.fit(user_items, **QUIET)
         shares.append(np.mean([share_of_own_half(model, user_items) for model in models]))
-    assert shares[0] >= shares[1] - 0.025  # those of one model's seeds deviate by .007
+    assert shares[0] >= shares[1] - 0.02  # single seeds deviate by .007
 
 
 def test_bpr_goes_on():
