@@ -112,6 +112,6 @@ class SourceArchive(sdist):
 
 setup(
     libraries=[kernel_library(isa, flags) for isa, flags in ISAS.get(MACHINE, {}).items()],
-    ext_modules=[binding(name) for name in ("isa", "selection", "products", "factorization")],
+    ext_modules=[binding(name) for name in ("isa", "selection", "products", "factorization", "descent")],
     cmdclass={"build_clib": BuildKernels, "build_ext": BuildBindings, "sdist": SourceArchive},
 )

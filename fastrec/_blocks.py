@@ -21,6 +21,8 @@ _ALIGNMENT = 64
 _MOST_BLOCKS = 64
 _LEAST_IN_CELL = 8192  # interactions, on average: less would not be worth a task
 _LEAST_ITEMS, _LEAST_USERS = 64, 8  # in a block: fewer would leave few negatives to draw
+_STRETCH = 64  # interactions of a cell that stay neighbours
+_EMPTY_STRETCHES = 2  # into which kernels look ahead
 _MOST_IN_LAYER = 4  # interactions of a user in a layer of a cell, in the mean
 _MOST_LAYERS = 32
 
@@ -74,8 +76,8 @@ class Blocks:
                 self._sort(epoch, number - n_parts)
             else:
                 part, step, of_users = cells[number - n_before]
-                cell = self._cell(part, of_users, (of_users + step) % n_blocks)
-                answers[part, step, of_users] = learn(*cell[:2], self._key, epoch, *cell[2:], *args)
+                cell = self._cell(epoch, part, of_users, (of_users + step) % n_blocks)
+                answers[part, step, of_users] = learn(*cell, *args)
 
         def needs(number: int) -> Iterable[int]:
             if number < n_parts:
@@ -93,18 +95,19 @@ class Blocks:
         _threads.run_in_order(task, needs, n_before + len(cells), min(self._n_threads, n_blocks))
         return float(answers.sum())
 
-    def _cell(self, part: int, of_users: int, of_items: int) -> tuple[Any, ...]:
-        """Where the interactions of a cell begin and end, and what its kernel needs beside its own."""
-        starts, pool_starts = self._layer_starts[of_users, :: self._n_layers], self._pool_starts[part]
-        first = part * self.n_blocks + of_items
-        place = (part * self.n_blocks + of_users) * self.n_blocks + of_items
-        samples = int(starts[first]), int(starts[first + 1]), place, self._pairs, self._pair_values
+    def _cell(self, epoch: int, part: int, of_users: int, of_items: int) -> tuple[Any, ...]:
+        """What its kernel needs of a cell, beside its own."""
+        at, starts = part * self.n_blocks + of_items, self._layer_starts[of_users, :: self._n_layers]
+        stored = slice(starts[at], starts[at + 1])
+        pairs, values = self._pairs[stored], self._pair_values[stored]
+        n_stretches = -(-len(pairs) // _STRETCH)
+        order = np.empty(n_stretches + _EMPTY_STRETCHES, np.int64)
+        cell = (part * self.n_blocks + of_users) * self.n_blocks + of_items
+        place = _dispatch.kernel("order_stretches")(order, n_stretches, self._key, epoch, cell)
         if not self._draws:
-            return samples
-        return (
-            *samples, self._pools[part], int(pool_starts[of_items]), int(pool_starts[of_items + 1]),
-            self._rows.indices, self._rows.indptr, self._filters,
-        )  # fmt: skip
+            return order, pairs, values
+        pool = self._pools[part, slice(*self._pool_starts[part, of_items : of_items + 2])]
+        return order, pairs, values, np.uint64(place), pool, self._rows.indices, self._rows.indptr, self._filters
 
     def _partition(self, epoch: int, part: int) -> None:
         _dispatch.kernel("partition_items")(
@@ -183,8 +186,7 @@ def padded(n_columns: int) -> int:
 
 def uniform_start(rows: Array, ids: Array, n_columns: int, key: np.uint64, deviation: float, n_threads: int) -> None:
     """Fill columns with numbers of mean 0, keyed by each row's id: uniform, for that is drawn ten times as fast."""
-    kernel = _dispatch.kernel("uniform_rows")
-    _threads.run_blocks(kernel, len(rows), n_threads, rows, ids, n_columns, key, deviation)
+    _dispatch.kernel("uniform_rows")(rows, ids, n_columns, key, deviation, n_threads)
 
 
 def pool_of(counts: Offsets, by_popularity: bool) -> Ids:
@@ -197,6 +199,5 @@ def filters_of(rows: Csr, n_threads: int) -> npt.NDArray[np.uint64]:
     """Filters of what users have."""
     n_users = rows.shape[0]
     filters = np.empty(len(rows.indices) // 4 + n_users, np.uint64)
-    kernel = _dispatch.kernel("fill_filters")
-    _threads.run_blocks(kernel, n_users, n_threads, rows.indices, rows.indptr, filters)
+    _dispatch.kernel("fill_filters")(rows.indices, rows.indptr, filters, n_threads)
     return filters

@@ -1,6 +1,6 @@
 # The drivers of csrc/fastrec and the structs that they take.
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libcpp cimport bool
 
 cdef extern from "Python.h" nogil:
@@ -240,6 +240,27 @@ cdef extern from "fastrec/als_half_step.hpp" namespace "fastrec" nogil:
                                Poll) noexcept
     Status nonnegative_solve[Value](const Kernels&, HalfStep[Value], ptrdiff_t n_bounded, Value* solutions,
                                     uint8_t* unsolved, int n_threads, Poll) noexcept
+
+cdef extern from "fastrec/descent_blocks.hpp" namespace "fastrec" nogil:
+    cppclass Cells:
+        const uint8_t* block_of
+        ptrdiff_t n_parts, n_items, n_blocks, n_layers
+
+    cppclass SortedPairs:
+        uint64_t* pairs
+        float* values
+        int64_t* starts
+
+    Status uniform_rows(float* out, ptrdiff_t n_rows, ptrdiff_t stride, const int64_t* ids, ptrdiff_t n_columns,
+                        uint64_t key, double deviation, int n_threads, Poll) noexcept
+    Status fill_filters(const int32_t* indices, const int64_t* indptr, ptrdiff_t n_users, uint64_t* filters, int n_threads,
+                        Poll) noexcept
+    Status partition_items(const int64_t* times_drawn, ptrdiff_t n_items, uint64_t key, int64_t epoch, int64_t part,
+                           uint8_t* block_of, int32_t* pool, int64_t* pool_starts, ptrdiff_t n_blocks) noexcept
+    void sort_into_cells(Rows users, const int32_t* indices, const int64_t* indptr, const float* values, uint64_t key,
+                         int64_t epoch, const Cells&, SortedPairs) noexcept
+    uint64_t order_stretches(int64_t* order, ptrdiff_t n_stretches, ptrdiff_t n_empty, uint64_t key, int64_t epoch,
+                             int64_t cell) noexcept
 
 cdef extern from "fastrec/isa/list.hpp" namespace "fastrec":
     cppclass InstructionSet:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from fastrec._jit.blocks import BATCH, STRETCH, Words, ask_for, batch, stream, stretches
+from fastrec._jit.blocks import BATCH, STRETCH, Words, ask_for, batch, n_places
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, keep, load, pointer, prefetch, store
+from fastrec._jit.lanes import LANES, fused, load, pointer, prefetch, store
 from fastrec._jit.steps import adapt, adapt_number, product
 from fastrec._types import Array, Ids, Offsets
 
@@ -18,28 +16,25 @@ _ONE = np.float32(1)
 
 @kernel()
 def rating_cell(
-    first: int, last: int, seed: Any, epoch: int, place: int, pairs: Words, ratings: Array, users: Array, items: Array,
-    user_biases: Array, item_biases: Array, user_squares: Array, item_squares: Array, adaptive: bool, rate: float,
-    penalty: float, mean: float,
+    order: Offsets, pairs: Words, ratings: Array, users: Array, items: Array, user_biases: Array, item_biases: Array,
+    user_squares: Array, item_squares: Array, adaptive: bool, rate: float, penalty: float, mean: float,
 ) -> float:  # fmt: skip
-    """Learn from the ratings [first, last) of a cell, each once, in random order of stretches.
+    """Learn from the ratings of a cell, each once, in the order of its stretches.
 
     The answer sums their squared errors.
     """
     stride = users.shape[1]
     width = stride // 2 if adaptive else stride
     biased = len(user_biases) > 0
-    pairs_, ratings_, x, y = pointer(pairs[first:last]), pointer(ratings[first:]), pointer(users), pointer(items)
+    order_, pairs_, ratings_, x, y = pointer(order), pointer(pairs), pointer(ratings), pointer(users), pointer(items)
     b_x, b_y, b_x_squares, b_y_squares = (
         pointer(user_biases), pointer(item_biases), pointer(user_squares), pointer(item_squares),
     )  # fmt: skip
-    n = last - first
+    n = len(pairs)
 
-    order = stretches(n, stream(seed, epoch, place))
-    order_ = pointer(order)
     begin, end = np.int64(0), np.int64(0)
     squares = np.float64(0)
-    for number in range(STRETCH // BATCH * (len(order) - 2) + 1):
+    for number in range(n_places(n) // BATCH + 1):
         # Samples have two stages, and go through each in batches: what the second needs, the first asks of memory.
         begin_before, end_before = begin, end
         begin, end = batch(number, order_, n)
@@ -69,7 +64,6 @@ def rating_cell(
                     store(x, of_user + column, fused(step, i, kept * u))
                     store(y, of_item + column, fused(step, u, kept * i))
             squares += np.float64(error) * error
-    keep(order)
     return squares
 
 

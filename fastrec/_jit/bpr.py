@@ -18,12 +18,12 @@ from fastrec._jit.blocks import (
     draw_negative,
     filter_word,
     mixed,
+    n_places,
     stream,
-    stretches,
     unseen,
 )
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, keep, load, logistic, pointer, prefetch, store
+from fastrec._jit.lanes import LANES, fused, load, local, logistic, pointer, prefetch, store
 from fastrec._jit.steps import descend, descend_biases, margin
 from fastrec._types import Array, Ids, Offsets
 
@@ -33,54 +33,51 @@ _ONE = np.float32(1)
 
 @kernel()
 def bpr_cell(
-    first: int, last: int, seed: Any, epoch: int, place: int, pairs: Words, pair_weights: Array, pool: Ids,
-    pool_first: int, pool_last: int, indices: Ids, indptr: Offsets, filters: Words, users: Array, items: Array,
-    biases: Array, bias_squares: Array, adaptive: bool, rate: float, penalty: float,
+    order: Offsets, pairs: Words, pair_weights: Array, place: Any, pool: Ids, indices: Ids, indptr: Offsets,
+    filters: Words, users: Array, items: Array, biases: Array, bias_squares: Array, adaptive: bool, rate: float,
+    penalty: float,
 ) -> float:  # fmt: skip
-    """Learn from the interactions [first, last) of a cell, each once, in random order of stretches.
+    """Learn from the interactions of a cell, each once, in the order of its stretches.
 
     The answer sums, over them, the probability that the model gave the pair the other order.
     """
     stride = users.shape[1]
     width = stride // 2 if adaptive else stride
     weighted, biased = len(pair_weights) > 0, len(biases) > 0
-    pairs_, weights_ = pointer(pairs[first:last]), pointer(pair_weights[first:])
-    pool_, indices_, indptr_ = pointer(pool[pool_first:pool_last]), pointer(indices), pointer(indptr)
+    order_, pairs_, weights_ = pointer(order), pointer(pairs), pointer(pair_weights)
+    pool_, indices_, indptr_ = pointer(pool), pointer(indices), pointer(indptr)
     filters_, x, y, b, b_squares = (
         pointer(filters), pointer(users), pointer(items), pointer(biases), pointer(bias_squares),
     )  # fmt: skip
-    drawn = np.empty((4, SLOTS), np.int64)  # user, positive, negative, the filter's word of user and negative
-    words = np.empty((2, SLOTS), np.uint64)  # random bits, those of the negative in the filter
-    n, n_pool, n_items = last - first, pool_last - pool_first, len(items)
+    drawn_users, positives, negatives = local(np.int64, SLOTS), local(np.int64, SLOTS), local(np.int64, SLOTS)
+    words, filters_at, filter_bits = local(np.uint64, SLOTS), local(np.int64, SLOTS), local(np.uint64, SLOTS)
+    n, n_pool, n_items = len(pairs), len(pool), len(items)
 
-    key = stream(seed, epoch, place)
-    order = stretches(n, key)
-    order_ = pointer(order)
     begin, end = np.int64(0), np.int64(0)
     wrong = np.float64(0)
-    for number in range(STRETCH // BATCH * (len(order) - 2) + 1):
+    for number in range(n_places(n) // BATCH + 1):
         # Samples have two stages, and go through each in batches: what the second needs, the first asks of memory.
         begin_before, end_before = begin, end
         begin, end = batch(number, order_, n)
         prefetch(pairs_, batch(number + STRETCH // BATCH, order_, n)[0])
         for at in range(begin, end):
             slot = at & SLOT
-            word = mixed(key + np.uint64(at))
+            word = mixed(place + np.uint64(at))
             pair = pairs_[at]
             user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
             negative = draw(word, pool_, n_pool, n_items)  # it will seldom have to be another
             filter_at, bits = filter_word(user, negative, indptr_)
-            words[0, slot], words[1, slot] = word, bits
-            drawn[0, slot], drawn[1, slot], drawn[2, slot], drawn[3, slot] = user, positive, negative, filter_at
+            words[slot], filters_at[slot], filter_bits[slot] = word, filter_at, bits
+            drawn_users[slot], positives[slot], negatives[slot] = user, positive, negative
             ask_for(x, user * stride, stride)
             ask_for(y, positive * stride, stride)
             ask_for(y, negative * stride, stride)
             prefetch(filters_, filter_at)
         for at in range(begin_before, end_before):
             slot = at & SLOT
-            user, positive, negative, bits = drawn[0, slot], drawn[1, slot], drawn[2, slot], words[1, slot]
-            if filters_[drawn[3, slot]] & bits == bits:
-                negative = unseen(negative, user, words[0, slot], pool_, n_pool, n_items, indices_, indptr_, filters_)
+            user, positive, negative, bits = drawn_users[slot], positives[slot], negatives[slot], filter_bits[slot]
+            if filters_[filters_at[slot]] & bits == bits:
+                negative = unseen(negative, user, words[slot], pool_, n_pool, n_items, indices_, indptr_, filters_)
                 if negative < 0:
                     continue
             of_user, above, below = user * stride, positive * stride, negative * stride
@@ -93,7 +90,6 @@ def bpr_cell(
             if biased:
                 descend_biases(b, b_squares, positive, negative, pull, adaptive, rate, penalty)
             wrong += doubt
-    keep(order)
     return wrong
 
 

@@ -97,6 +97,19 @@ def keep(typing: Any, arrays: Any) -> Any:
     return types.void(arrays), lowered
 
 
+@intrinsic(prefer_literal=True)
+def local(typing: Any, kind: Any, n: Any) -> Any:
+    """Where the kernel itself keeps ``n`` numbers of a kind, a constant: nothing is allocated, or to be kept."""
+
+    def lowered(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        room = ir.ArrayType(context.get_data_type(kind.dtype), n.literal_value)
+        start = cgutils.alloca_once(builder, room)
+        start.align = _ALIGNMENT
+        return builder.bitcast(start, room.element.as_pointer())
+
+    return types.CPointer(kind.dtype)(kind, n), lowered
+
+
 @intrinsic
 def load(typing: Any, start: Any, at: Any) -> Any:
     """Sixteen numbers, from number ``at`` on, which is a multiple of sixteen."""

@@ -17,12 +17,12 @@ from fastrec._jit.blocks import (
     filter_start,
     has,
     mixed,
+    n_places,
     place_of,
     stream,
-    stretches,
 )
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, keep, load, pointer, prefetch
+from fastrec._jit.lanes import LANES, load, pointer, prefetch
 from fastrec._jit.steps import adapt, descend, descend_biases, margin
 from fastrec._types import Array, Ids, Offsets
 
@@ -40,35 +40,32 @@ def rank_weight(n_items: Any, n_draws: Any) -> Any:
 
 @kernel()
 def warp_cell(
-    first: int, last: int, seed: Any, epoch: int, place: int, pairs: Words, pair_weights: Array, pool: Ids,
-    pool_first: int, pool_last: int, indices: Ids, indptr: Offsets, filters: Words, users: Array, items: Array,
-    biases: Array, bias_squares: Array, adaptive: bool, rate: float, penalty: float, n_items: int, max_draws: int,
+    order: Offsets, pairs: Words, pair_weights: Array, place: Any, pool: Ids, indices: Ids, indptr: Offsets,
+    filters: Words, users: Array, items: Array, biases: Array, bias_squares: Array, adaptive: bool, rate: float,
+    penalty: float, n_items: int, max_draws: int,
 ) -> float:  # fmt: skip
-    """Learn from the interactions [first, last) of a cell, each once, in random order of stretches.
+    """Learn from the interactions of a cell, each once, in the order of its stretches.
 
     The answer sums their losses: weighted by rank, what the negative that was found lacks to a margin of 1.
     """
     stride = users.shape[1]
     width = stride // 2 if adaptive else stride
     weighted, biased = len(pair_weights) > 0, len(biases) > 0
-    pairs_, weights_ = pointer(pairs[first:last]), pointer(pair_weights[first:])
-    pool_, indices_, indptr_ = pointer(pool[pool_first:pool_last]), pointer(indices), pointer(indptr)
+    order_, pairs_, weights_ = pointer(order), pointer(pairs), pointer(pair_weights)
+    pool_, indices_, indptr_ = pointer(pool), pointer(indices), pointer(indptr)
     filters_, x, y, b, b_squares = (
         pointer(filters), pointer(users), pointer(items), pointer(biases), pointer(bias_squares),
     )  # fmt: skip
-    n, n_pool = last - first, pool_last - pool_first
+    n, n_pool = len(pairs), len(pool)
 
-    key = stream(seed, epoch, place)
-    order = stretches(n, key)
-    order_ = pointer(order)
     losses = np.float64(0)
-    for number in range(STRETCH * (len(order) - 2) + _AHEAD):
+    for number in range(n_places(n) + _AHEAD):
         # A sample has two stages, _AHEAD samples apart: what the second needs, the first asks of memory.
         if number % BATCH == 0:
             prefetch(pairs_, place_of(number + STRETCH, order_))
         at = place_of(number, order_)
         if at < n:
-            word = mixed(key + np.uint64(at))
+            word = mixed(place + np.uint64(at))
             pair = pairs_[at]
             user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
             ask_for(x, user * stride, stride)
@@ -85,7 +82,7 @@ def warp_cell(
         at = place_of(max(number - _AHEAD, 0), order_)
         if number < _AHEAD or at >= n:
             continue
-        pair, word = pairs_[at], mixed(key + np.uint64(at))
+        pair, word = pairs_[at], mixed(place + np.uint64(at))
         user, positive = np.int64(pair >> _U32), np.int64(pair & _LOW)
         of_user, above = user * stride, positive * stride
         for n_draws in range(1, max_draws + 1):
@@ -105,7 +102,6 @@ def warp_cell(
                 descend_biases(b, b_squares, positive, negative, pull, adaptive, rate, penalty)
             losses += pull * (_ONE - apart)
             break
-    keep(order)
     return losses
 
 
