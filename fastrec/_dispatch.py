@@ -48,6 +48,9 @@ _COMPILED = {
     "partition_items": "descent",
     "sort_into_cells": "descent",
     "order_stretches": "descent",
+    "count_partners": "descent",
+    "item_products": "descent",
+    "elastic_nets": "descent",
 }
 _JIT = {
     "count_columns": "weighting",
@@ -64,9 +67,6 @@ _JIT = {
     "gram_triangle": "linear",
     "inverse_by_users": "linear",
     "scores_by_weights": "linear",
-    "count_partners": "slim",
-    "item_products": "slim",
-    "slim_weights": "slim",
     "products_of_rows": "nmf",
     "nonnegative_rows": "nmf",
     "nonnegative_entries": "nmf",

@@ -10,7 +10,7 @@ from sklearn.base import clone
 import fastrec
 from equality import assert_close, assert_rejects, assert_same, digest, fewer
 from fastrec import _cholesky, reference
-from fastrec._jit import slim
+from fastrec._compiled.descent import most_together
 from fastrec.models import linear
 from fastrec.reference import linear as definitions
 
@@ -323,10 +323,19 @@ def test_slim_whose_coordinates_descend_a_few_at_a_time(seed, density, positive)
 
 
 def test_slim_with_more_weights_than_descend_together():
-    rows = sp.csr_array(np.random.default_rng(0).standard_normal((40, slim._MOST_TOGETHER + 40)))
+    rows = sp.csr_array(np.random.default_rng(0).standard_normal((40, most_together + 40)))
     weights = fastrec.SLIM(0.0, 50.0, positive=False, tol=1e-3).fit(rows).similarity_.toarray()
-    assert (weights != 0).sum(axis=0).max() > slim._MOST_TOGETHER
+    assert (weights != 0).sum(axis=0).max() > most_together
     assert_optimal(rows, weights, 0.0, 50.0, False, 1e-3)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("scale", [2.0**-400, 2.0**400])
+def test_slim_of_values_whose_squares_have_no_square(scale):
+    rows = sp.random_array((60, 90), density=0.3, rng=np.random.default_rng(0), format="csr")
+    penalties = np.array([0.5, 1.0])
+    scaled = fastrec.SLIM(*penalties * scale**2).fit(rows * scale).similarity_.toarray()
+    assert np.array_equal(scaled, fastrec.SLIM(*penalties).fit(rows).similarity_.toarray())
 
 
 @given(seed=st.integers(0, 2**16), positive=st.booleans())

@@ -486,6 +486,43 @@ struct DenseKernels {
   void (*add_gram)(Rows, const Value* from, std::ptrdiff_t width, Rows columns, double* out) noexcept;
 };
 
+// ---- elastic nets ---------------------------------------------------------------------------------------------------
+
+// Products of all pairs of items, an item's in a row: in full, or only those that it has, in any order.
+template <class Value>
+struct ItemProducts {
+  const std::int64_t* full;  // (items): the number of its row among the full ones, or -1
+  const Value* rows;         // of the full ones, C order
+  const Value* data;
+  const std::int32_t* indices;
+  const std::int64_t* indptr;
+  std::ptrdiff_t n_items;
+};
+
+struct ElasticNet {
+  const double* squares;  // (items): each one's product with itself
+  double l1, l2;
+  bool positive;  // no weight is negative
+  double tol;     // by how much of an item's largest product a condition of optimality may be missed
+  std::int64_t n_epochs;
+};
+
+constexpr std::ptrdiff_t most_together = 512;  // coordinates that descend together: their products are 2 MiB
+
+struct ElasticNetScratch {
+  double *slopes, *weights, *gains;   // (items)
+  std::int32_t* places;               // (items): where it is among the members, or -1
+  std::int32_t* members;              // (most_together): whose coordinates descend now
+  double *slopes_of_members, *found;  // (most_together): what is known of each, and its weight
+  double* products;                   // (most_together, most_together), of the members
+};
+
+template <class Value>
+struct ElasticNetKernels {
+  // Weights for the items of Rows, a row each; says for how many n_epochs ended it.
+  std::int64_t (*solve)(Rows, ItemProducts<Value>, ElasticNet, ElasticNetScratch, Value* out) noexcept;
+};
+
 // ---- als_half_step --------------------------------------------------------------------------------------------------
 
 template <class Value>
@@ -603,6 +640,8 @@ struct Kernels : TopKKernels<float>,
                  RelabelKernels<std::int32_t>,
                  DenseKernels<float>,
                  DenseKernels<double>,
+                 ElasticNetKernels<float>,
+                 ElasticNetKernels<double>,
                  HalfStepKernels<float>,
                  HalfStepKernels<double> {};
 

@@ -262,6 +262,30 @@ cdef extern from "fastrec/descent_blocks.hpp" namespace "fastrec" nogil:
     uint64_t order_stretches(int64_t* order, ptrdiff_t n_stretches, ptrdiff_t n_empty, uint64_t key, int64_t epoch,
                              int64_t cell) noexcept
 
+cdef extern from "fastrec/slim.hpp" namespace "fastrec" nogil:
+    const ptrdiff_t most_together
+
+    cppclass ItemProducts[Value]:
+        const int64_t* full
+        const Value* rows
+        const Value* data
+        const int32_t* indices
+        const int64_t* indptr
+        ptrdiff_t n_items
+
+    cppclass ElasticNet:
+        const double* squares
+        double l1, l2, tol
+        bint positive
+        int64_t n_epochs
+
+    Status count_partners[Value](const Csr[Value]& item_users, const Csr[Value]& user_items, int64_t* counts, int n_threads,
+                                 Poll) noexcept
+    Status item_products[Value](const Csr[Value]& item_users, const Csr[Value]& user_items, const int64_t* full, Value* rows,
+                                const int64_t* indptr, int32_t* indices, Value* data, int n_threads, Poll) noexcept
+    Status elastic_nets[Value](const Kernels&, Rows items, const ItemProducts[Value]&, const ElasticNet&, Value* out,
+                               int64_t& n_unsolved) noexcept
+
 cdef extern from "fastrec/isa/list.hpp" namespace "fastrec":
     cppclass InstructionSet:
         const char* name

@@ -23,3 +23,46 @@ def sort_into_cells(
     starts: Offsets,
 ) -> None: ...
 def order_stretches(order: Offsets, n_stretches: int, key: Any, epoch: int, cell: int) -> int: ...
+
+most_together: int
+
+def count_partners(
+    user_data: Array,
+    users: Ids,
+    user_indptr: Offsets,
+    item_data: Array,
+    items: Ids,
+    item_indptr: Offsets,
+    counts: Offsets,
+    n_threads: int,
+) -> None: ...
+def item_products(
+    user_data: Array,
+    users: Ids,
+    user_indptr: Offsets,
+    item_data: Array,
+    items: Ids,
+    item_indptr: Offsets,
+    full: Offsets,
+    rows: Array,
+    data: Array,
+    indices: Ids,
+    indptr: Offsets,
+    n_threads: int,
+) -> None: ...
+def elastic_nets(
+    first: int,
+    last: int,
+    full: Offsets,
+    rows: Array,
+    data: Array,
+    indices: Ids,
+    indptr: Offsets,
+    squares: Array,
+    l1: float,
+    l2: float,
+    positive: bool,
+    tol: float,
+    n_epochs: int,
+    out: Array,
+) -> int: ...

@@ -1,8 +1,13 @@
-"""Bindings of what gradient descent in blocks goes through."""
+"""Bindings of what gradient descent in blocks goes through, and of SLIM, by coordinate descent."""
 
 from fastrec._compiled cimport csrc
+from fastrec._compiled.isa cimport kernels
 from fastrec._compiled.running cimport finish, poll
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+
+ctypedef fused Value:
+    float
+    double
 
 
 def uniform_rows(float[:, ::1] out, const int64_t[::1] ids, ptrdiff_t n_columns, uint64_t key, double deviation,
@@ -51,3 +56,56 @@ def order_stretches(int64_t[::1] order, ptrdiff_t n_stretches, uint64_t key, int
     with nogil:
         place = csrc.order_stretches(&order[0], n_stretches, order.shape[0] - n_stretches, key, epoch, cell)
     return place
+
+
+most_together = csrc.most_together
+
+
+cdef csrc.Csr[Value] csr(const Value[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr,
+                         ptrdiff_t n_columns) noexcept:
+    cdef csrc.Csr[Value] result
+    result.data, result.indices, result.indptr = &data[0], &indices[0], &indptr[0]
+    result.rows, result.columns = indptr.shape[0] - 1, n_columns
+    return result
+
+
+def count_partners(const Value[::1] user_data, const int32_t[::1] users, const int64_t[::1] user_indptr,
+                   const Value[::1] item_data, const int32_t[::1] items, const int64_t[::1] item_indptr,
+                   int64_t[::1] counts, int n_threads):
+    cdef csrc.Csr[Value] item_users = csr(user_data, users, user_indptr, item_indptr.shape[0] - 1)
+    cdef csrc.Csr[Value] user_items = csr(item_data, items, item_indptr, counts.shape[0])
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.count_partners(item_users, user_items, &counts[0], n_threads, poll)
+    finish(status)
+
+
+def item_products(const Value[::1] user_data, const int32_t[::1] users, const int64_t[::1] user_indptr,
+                  const Value[::1] item_data, const int32_t[::1] items, const int64_t[::1] item_indptr,
+                  const int64_t[::1] full, Value[:, ::1] rows, Value[::1] data, int32_t[::1] indices,
+                  const int64_t[::1] indptr, int n_threads):
+    cdef csrc.Csr[Value] item_users = csr(user_data, users, user_indptr, item_indptr.shape[0] - 1)
+    cdef csrc.Csr[Value] user_items = csr(item_data, items, item_indptr, full.shape[0])
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.item_products(item_users, user_items, &full[0], &rows[0, 0], &indptr[0], &indices[0], &data[0],
+                                    n_threads, poll)
+    finish(status)
+
+
+def elastic_nets(ptrdiff_t first, ptrdiff_t last, const int64_t[::1] full, const Value[:, ::1] rows,
+                 const Value[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr, const double[::1] squares,
+                 double l1, double l2, bint positive, double tol, int64_t n_epochs, Value[:, ::1] out):
+    cdef csrc.Rows items
+    items.first, items.last = first, last
+    cdef csrc.ItemProducts[Value] products
+    products.full, products.rows, products.data = &full[0], &rows[0, 0], &data[0]
+    products.indices, products.indptr, products.n_items = &indices[0], &indptr[0], full.shape[0]
+    cdef csrc.ElasticNet net
+    net.squares, net.l1, net.l2, net.positive, net.tol, net.n_epochs = &squares[0], l1, l2, positive, tol, n_epochs
+    cdef csrc.Status status
+    cdef int64_t n_unsolved = 0
+    with nogil:
+        status = csrc.elastic_nets(kernels[0], items, products, net, &out[0, 0], n_unsolved)
+    finish(status)
+    return n_unsolved

@@ -99,7 +99,7 @@ def keep(typing: Any, arrays: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def local(typing: Any, kind: Any, n: Any) -> Any:
-    """Where the kernel itself keeps ``n`` numbers of a kind, a constant: nothing is allocated, or to be kept."""
+    """Where the kernel itself has room for ``n`` numbers of a kind, a constant by name: nothing is there to `keep`."""
 
     def lowered(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         room = ir.ArrayType(context.get_data_type(kind.dtype), n.literal_value)

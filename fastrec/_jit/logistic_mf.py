@@ -8,11 +8,12 @@ import numpy as np
 
 from fastrec._jit.blocks import Words, ask_for, draw_negative, mixed, stream
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, aligned, fused, keep, load, logistic, pointer, store, total, zeros
+from fastrec._jit.lanes import LANES, aligned, fused, keep, load, local, logistic, pointer, store, total, zeros
 from fastrec._jit.steps import adapt, adapt_number
 from fastrec._types import Array, Ids, Offsets
 
 _ONE, _ZERO = np.float32(1), np.float32(0)
+_TWO = 2 * LANES  # of samples: those that are learned from, and those that memory brings
 
 
 @kernel()
@@ -31,14 +32,12 @@ def logistic_rows(
     row_stride = rows.shape[1]
     width = row_stride // 2 if adaptive else row_stride
     weighted, biased = len(weights) > 0, len(biases) > 0
-    of_sums, of_targets, of_counts, of_pulls = (
-        np.empty(width + LANES, np.float32), np.empty(3 * LANES, np.float32), np.empty(3 * LANES, np.float32),
-        np.empty(2 * LANES, np.float32),
+    of_sums = np.empty(width + LANES, np.float32)
+    sums, pulls = aligned(of_sums), local(np.float32, LANES)
+    targets, counts, others = local(np.float32, _TWO), local(np.float32, _TWO), local(np.int64, _TWO)
+    weights_, indices_, indptr_, filters_, pool_ = (
+        pointer(weights), pointer(indices), pointer(indptr), pointer(filters), pointer(pool),
     )  # fmt: skip
-    of_others = np.zeros(2 * LANES, np.int64)
-    sums, targets, counts, pulls = aligned(of_sums), aligned(of_targets), aligned(of_counts), aligned(of_pulls)
-    others, weights_ = pointer(of_others), pointer(weights)
-    indices_, indptr_, filters_, pool_ = pointer(indices), pointer(indptr), pointer(filters), pointer(pool)
     x, y, other_biases = pointer(rows), pointer(fixed), pointer(fixed_biases)
 
     place, n_pool, end = stream(seed, epoch, side), len(pool), bounds[last]
@@ -97,7 +96,7 @@ def logistic_rows(
                     adapt_number(biases, bias_squares, adaptive, row, bias_sum - penalty * bias, rate)
                 losses[row] = wrong
         if next_row >= end:
-            keep((of_sums, of_targets, of_counts, of_pulls, of_others))
+            keep(of_sums)
             return
         if next_row != row:
             bias, bias_sum, wrong = biases[next_row] if biased else _ZERO, _ZERO, np.float64(0)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastrec._jit.decorator import kernel
-from fastrec._jit.lanes import LANES, fused, keep, load, maximum, pointer, store, zeros
+from fastrec._jit.lanes import LANES, aligned, fused, keep, load, local, maximum, pointer, store, zeros
 from fastrec._jit.steps import product
 from fastrec._types import Array, Ids, Offsets
 
@@ -22,10 +22,8 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 
 @kernel()
 def vectors(n: int) -> Array:
-    """So many vectors of zeros, aligned."""
-    numbers = np.zeros((n + 1) * LANES, np.float32)
-    first = (-numbers.ctypes.data & 63) >> 2
-    return numbers[first : first + n * LANES]
+    """Room for so many vectors, once it is `aligned`."""
+    return np.empty((n + 1) * LANES, np.float32)
 
 
 # ---- products -------------------------------------------------------------------------------------------------------
@@ -125,27 +123,30 @@ def nonnegative_rows(
     The diagonal of ``gram`` has the L2 penalty, ``inverse`` its inverses, 0 where it is 0.
     """
     width = fixed.shape[1]
-    data_, indices_, fixed_ = pointer(data), pointer(indices), pointer(fixed)
+    data_, indices_, fixed_, out_ = pointer(data), pointer(indices), pointer(fixed), pointer(out)
     gram_, inverse_ = pointer(gram), pointer(inverse)
-    sums, right, x, active, worst = vectors(width), vectors(width), vectors(width), vectors(1), vectors(1)
-    sums_, right_, x_, active_, worst_ = pointer(sums), pointer(right), pointer(x), pointer(active), pointer(worst)
-    limit = np.empty(LANES, np.float32)
+    of_sums, of_right, of_x = vectors(width), vectors(width), vectors(width)
+    sums, right, x = aligned(of_sums), aligned(of_right), aligned(of_x)
+    active, worst, limit = local(np.float32, LANES), local(np.float32, LANES), local(np.float32, LANES)
     for group in range(first, last, LANES):
         n = min(LANES, last - group)
-        x[:] = 0
-        right[:] = 0
-        active[:] = 0
+        store(active, 0, zeros())
+        for t in range(width):
+            store(x, t * LANES, zeros())
+            store(right, t * LANES, zeros())
         for lane in range(n):
             row = group + lane
-            add_up(indptr[row], indptr[row + 1], data_, indices_, fixed_, width, sums_, lane * width)
+            begin, end = indptr[row], indptr[row + 1]
+            add_up(begin, end, data_, indices_, fixed_, width, sums, lane * width)
             active[lane], limit[lane] = _ONE, _ZERO
             for t in range(width):
-                limit[lane] = max(limit[lane], tol * sums[lane * width + t])
-                right[t * LANES + lane] = sums[lane * width + t] - l1
-                x[t * LANES + lane] = out[row, t] if indptr[row] < indptr[row + 1] else _ZERO
+                value = sums[lane * width + t]
+                limit[lane] = max(limit[lane], tol * value)
+                right[t * LANES + lane] = value - l1
+                x[t * LANES + lane] = out_[row * width + t] if begin < end else _ZERO
         for _ in range(most_sweeps):
-            worst[:] = 0
-            sweep(x_, right_, gram_, inverse_, width, load(active_, 0), worst_)
+            store(worst, 0, zeros())
+            sweep(x, right, gram_, inverse_, width, load(active, 0), worst)
             n_active = 0
             for lane in range(n):
                 if worst[lane] <= limit[lane]:
@@ -155,8 +156,8 @@ def nonnegative_rows(
                 break
         for lane in range(n):
             for t in range(width):
-                out[group + lane, t] = x[t * LANES + lane]
-    keep((sums, right, x, active, worst))
+                out_[(group + lane) * width + t] = x[t * LANES + lane]
+    keep((of_sums, of_right, of_x))
 
 
 # ---- cells without an entry are not known ---------------------------------------------------------------------------
@@ -179,8 +180,8 @@ def nonnegative_entries(
     for row in range(first, last):
         most = max(most, indptr[row + 1] - indptr[row])
     n_vectors = -(-most // LANES)
-    columns, residuals = vectors(width * n_vectors), vectors(n_vectors)
-    columns_, residuals_ = pointer(columns), pointer(residuals)
+    of_columns, of_residuals = vectors(width * n_vectors), vectors(n_vectors)
+    columns, residuals = aligned(of_columns), aligned(of_residuals)
     curvatures = np.empty(width, np.float32)
     for row in range(first, last):
         begin, n_entries, x = indptr[row], indptr[row + 1] - indptr[row], out[row]
@@ -198,21 +199,21 @@ def nonnegative_entries(
                 columns[t * n + at] = 0
         limit = _ZERO
         for t in range(width):
-            curvatures[t] = product(columns_, t * n, columns_, t * n, n) + l2
-            limit = max(limit, tol * product(columns_, t * n, residuals_, 0, n))
+            curvatures[t] = product(columns, t * n, columns, t * n, n) + l2
+            limit = max(limit, tol * product(columns, t * n, residuals, 0, n))
         for t in range(width):
             if x[t] != 0:
-                subtract(x[t], columns_, t * n, residuals_, n)
+                subtract(x[t], columns, t * n, residuals, n)
         for _ in range(most_sweeps):
             worst = _ZERO
             for t in range(width):
                 if curvatures[t] > 0:
-                    slope = product(columns_, t * n, residuals_, 0, n) - l1 - l2 * x[t]
+                    slope = product(columns, t * n, residuals, 0, n) - l1 - l2 * x[t]
                     change = max(x[t] + slope / curvatures[t], _ZERO) - x[t]
                     if change != 0:
                         worst = max(worst, curvatures[t] * abs(change))
                         x[t] += change
-                        subtract(change, columns_, t * n, residuals_, n)
+                        subtract(change, columns, t * n, residuals, n)
             if worst <= limit:
                 break
-    keep((columns, residuals))
+    keep((of_columns, of_residuals))

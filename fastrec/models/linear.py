@@ -208,7 +208,7 @@ class SLIM(ItemSimilarityModel):
         products = _Products.of(ratings, threads)
         blocks: dict[int, _Weights] = {}
         told = threading.Lock()
-        kernel = _dispatch.kernel("slim_weights")
+        kernel = _dispatch.kernel("elastic_nets", ratings.data.dtype)
 
         def solve(first: int, last: int) -> None:
             weights = np.empty((last - first, n_items), ratings.data.dtype)
@@ -228,7 +228,10 @@ _MOST_EPOCHS = np.iinfo(np.int32).max
 
 
 class _Products(NamedTuple):
-    """``user_items' user_items``, a row an item, as `fastrec._jit.slim` describes it."""
+    """``user_items' user_items``: a row an item, in full where it has more than half of them, else those it has.
+
+    ``full`` has the number of an item's row among the full ones, or -1.
+    """
 
     full: Offsets
     rows: Array
@@ -240,10 +243,7 @@ class _Products(NamedTuple):
     def of(cls, ratings: Csr, n_threads: int) -> _Products:
         columns, n_items, dtype = transposed(ratings, n_threads), ratings.shape[1], ratings.data.dtype
         counts = np.zeros(n_items, np.int64)
-        _threads.run_blocks(
-            _dispatch.kernel("count_partners"), n_items, n_threads, *columns[1:3], *ratings[1:3], counts,
-            rows_a_block=_ITEMS_A_BLOCK,
-        )  # fmt: skip
+        _dispatch.kernel("count_partners", dtype)(*columns[:3], *ratings[:3], counts, n_threads)
         is_full = counts > n_items // 2
         lengths = np.where(is_full, 0, counts)
         n_bytes = float(is_full.sum()) * n_items * dtype.itemsize + float(lengths.sum()) * (dtype.itemsize + 4)
@@ -255,10 +255,7 @@ class _Products(NamedTuple):
             np.empty(lengths.sum(), np.int32),
             np.concatenate([[0], np.cumsum(lengths)]),
         )
-        _threads.run_blocks(
-            _dispatch.kernel("item_products"), n_items, n_threads, *columns[:3], *ratings[:3], *room,
-            rows_a_block=_ITEMS_A_BLOCK,
-        )  # fmt: skip
+        _dispatch.kernel("item_products", dtype)(*columns[:3], *ratings[:3], *room, n_threads)
         return room
 
 

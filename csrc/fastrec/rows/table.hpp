@@ -1,6 +1,7 @@
 // Fills the table of one instruction set. A file of isa/ defines FASTREC_TABLE, the table's name, and includes this.
 #include "fastrec/rows/dense.hpp"
 #include "fastrec/rows/direct_solve.hpp"
+#include "fastrec/rows/elastic_net.hpp"
 #include "fastrec/rows/exact_scores.hpp"
 #include "fastrec/rows/half_step.hpp"
 #include "fastrec/rows/head_counts.hpp"
@@ -41,6 +42,8 @@ const Kernels FASTREC_TABLE = {
     {relabel<std::int32_t>},
     {multiply<float>, add_gram<float>},
     {multiply<double>, add_gram<double>},
+    {elastic_nets<float>},
+    {elastic_nets<double>},
     {half_step<float>, entries_of_a_step, usual_steps_of<float>, add_sums<float>, sum_matrix<float>,
      direct_solve<float>, nonnegative_solve<float>, row_losses<float>},
     {half_step<double>, entries_of_a_step, usual_steps_of<double>, add_sums<double>, sum_matrix<double>,
