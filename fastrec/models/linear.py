@@ -203,7 +203,8 @@ class SLIM(ItemSimilarityModel):
         k = n_items if self.k is None else _check.integer(self.k, "k", 1)
         threads = _threads.resolve(self.n_threads)
         with np.errstate(over="ignore"):
-            squares = np.bincount(ratings.indices, np.square(ratings.data, dtype=np.float64), n_items)
+            of_entries = np.square(ratings.data, dtype=np.float64)
+            squares = np.bincount(ratings.indices, of_entries, n_items).astype(np.float64)  # of nothing: integers
             _check.finite(squares.astype(ratings.data.dtype), "squares of user_items")
         products = _Products.of(ratings, threads)
         blocks: dict[int, _Weights] = {}
