@@ -2,7 +2,7 @@
 
 from fastrec._compiled cimport csrc
 from fastrec._compiled.isa cimport kernels
-from fastrec._compiled.running cimport finish, poll
+from fastrec._compiled.running cimport csr, finish, poll, rows_between
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 ctypedef fused Value:
@@ -39,16 +39,14 @@ def sort_into_cells(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] indices,
                     const float[::1] values, uint64_t key, int64_t epoch, const uint8_t[:, ::1] block_of,
                     ptrdiff_t n_blocks, ptrdiff_t n_layers, uint64_t[::1] pairs, float[::1] pair_values,
                     int64_t[::1] starts):
-    cdef csrc.Rows users
-    users.first, users.last = first, last
     cdef csrc.Cells cells
     cells.block_of, cells.n_parts, cells.n_items = &block_of[0, 0], block_of.shape[0], block_of.shape[1]
     cells.n_blocks, cells.n_layers = n_blocks, n_layers
     cdef csrc.SortedPairs out
     out.pairs, out.values, out.starts = &pairs[0], &pair_values[0], &starts[0]
     with nogil:
-        csrc.sort_into_cells(users, &indices[0], &indptr[0], &values[0] if values.shape[0] else NULL, key, epoch, cells,
-                             out)
+        csrc.sort_into_cells(rows_between(first, last), &indices[0], &indptr[0],
+                             &values[0] if values.shape[0] else NULL, key, epoch, cells, out)
 
 
 def order_stretches(int64_t[::1] order, ptrdiff_t n_stretches, uint64_t key, int64_t epoch, int64_t cell):
@@ -59,14 +57,6 @@ def order_stretches(int64_t[::1] order, ptrdiff_t n_stretches, uint64_t key, int
 
 
 most_together = csrc.most_together
-
-
-cdef csrc.Csr[Value] csr(const Value[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr,
-                         ptrdiff_t n_columns) noexcept:
-    cdef csrc.Csr[Value] result
-    result.data, result.indices, result.indptr = &data[0], &indices[0], &indptr[0]
-    result.rows, result.columns = indptr.shape[0] - 1, n_columns
-    return result
 
 
 def count_partners(const Value[::1] user_data, const int32_t[::1] users, const int64_t[::1] user_indptr,
@@ -96,8 +86,6 @@ def item_products(const Value[::1] user_data, const int32_t[::1] users, const in
 def elastic_nets(ptrdiff_t first, ptrdiff_t last, const int64_t[::1] full, const Value[:, ::1] rows,
                  const Value[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr, const double[::1] squares,
                  double l1, double l2, bint positive, double tol, int64_t n_epochs, Value[:, ::1] out):
-    cdef csrc.Rows items
-    items.first, items.last = first, last
     cdef csrc.ItemProducts[Value] products
     products.full, products.rows, products.data = &full[0], &rows[0, 0], &data[0]
     products.indices, products.indptr, products.n_items = &indices[0], &indptr[0], full.shape[0]
@@ -106,6 +94,6 @@ def elastic_nets(ptrdiff_t first, ptrdiff_t last, const int64_t[::1] full, const
     cdef csrc.Status status
     cdef int64_t n_unsolved = 0
     with nogil:
-        status = csrc.elastic_nets(kernels[0], items, products, net, &out[0, 0], n_unsolved)
+        status = csrc.elastic_nets(kernels[0], rows_between(first, last), products, net, &out[0, 0], n_unsolved)
     finish(status)
     return n_unsolved

@@ -2,15 +2,9 @@
 
 from fastrec._compiled cimport csrc
 from fastrec._compiled.isa cimport kernels
-from fastrec._compiled.running cimport finish, pattern, poll, watched
+from fastrec._compiled.running cimport Number, csr, finish, pattern, poll, rows_between, watched
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libcpp.vector cimport vector
-
-ctypedef fused Number:
-    float
-    double
-    int32_t
-    int64_t
 
 ctypedef fused Stored:
     float
@@ -30,24 +24,10 @@ ctypedef fused Pointer:
     int64_t
 
 
-cdef csrc.Csr[Number] csr(const Number[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr,
-                          ptrdiff_t n_columns) noexcept:
-    cdef csrc.Csr[Number] result
-    result.data, result.indices, result.indptr = &data[0], &indices[0], &indptr[0]
-    result.rows, result.columns = indptr.shape[0] - 1, n_columns
-    return result
-
-
 cdef csrc.SparseRows[Number] sparse_rows(int32_t[::1] indices, Number[::1] data, const int64_t[::1] starts,
                                          int64_t[::1] indptr) noexcept:
     cdef csrc.SparseRows[Number] result
     result.indices, result.data, result.starts, result.lengths = &indices[0], &data[0], &starts[0], &indptr[1]
-    return result
-
-
-cdef csrc.Rows rows_between(ptrdiff_t first, ptrdiff_t last) noexcept:
-    cdef csrc.Rows result
-    result.first, result.last = first, last
     return result
 
 

@@ -1,9 +1,16 @@
-# What every binding does around a driver: asks for Ctrl-C during it, and turns its status into an exception after it.
+# What every binding does around a driver: describes operands to it, asks for Ctrl-C during it, and turns its status into
+# an exception after it.
 
 from cpython.ref cimport Py_XDECREF, PyObject
-from fastrec._compiled.csrc cimport Pattern, PyErr_CheckSignals, Progress, Status
+from fastrec._compiled.csrc cimport Csr, Pattern, PyErr_CheckSignals, Progress, Rows, Status
 from libc.stdint cimport int32_t, int64_t
 from libcpp cimport bool
+
+ctypedef fused Number:
+    float
+    double
+    int32_t
+    int64_t
 
 cdef extern from "Python.h":
     PyObject* PyObject_CallFunction(PyObject*, const char* form, ...) noexcept
@@ -44,4 +51,18 @@ cdef inline Pattern pattern(const int32_t[::1] ids, const int64_t[::1] indptr, b
     result.ids = &ids[0]
     result.indptr = &indptr[0] if indptr.shape[0] else NULL
     result.step = 0 if shared else 1
+    return result
+
+
+cdef inline Csr[Number] csr(const Number[::1] data, const int32_t[::1] indices, const int64_t[::1] indptr,
+                            ptrdiff_t n_columns) noexcept:
+    cdef Csr[Number] result
+    result.data, result.indices, result.indptr = &data[0], &indices[0], &indptr[0]
+    result.rows, result.columns = indptr.shape[0] - 1, n_columns
+    return result
+
+
+cdef inline Rows rows_between(ptrdiff_t first, ptrdiff_t last) noexcept nogil:
+    cdef Rows result
+    result.first, result.last = first, last
     return result
