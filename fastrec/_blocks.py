@@ -7,7 +7,7 @@ block (i + s) mod n_blocks of items. Random numbers belong to a place in a cell 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ _ALIGNMENT = 64
 _MOST_BLOCKS = 64
 _LEAST_IN_CELL = 8192  # interactions, on average: less would not be worth a task
 _LEAST_ITEMS, _LEAST_USERS = 64, 8  # in a block: fewer would leave few negatives to draw
-_STRETCH = 64  # as in fastrec._jit.blocks
-_EMPTY_STRETCHES = 2  # into which kernels look ahead
+_STRETCH, _NEXT_STRETCHES = 64, 2  # as in fastrec._jit.blocks
+_AT_ONCE = 2048  # stretches, between which Ctrl-C is looked for
 _MOST_IN_LAYER = 4  # interactions of a user in a layer of a cell, in the mean
 _MOST_LAYERS = 32
 
@@ -69,15 +69,18 @@ class Blocks:
         n_before, cells, task_of = n_parts + n_blocks, self._cells, self._task_of
         answers = np.zeros((n_parts, n_blocks, n_blocks))
 
-        def task(number: int) -> None:
+        def task(number: int) -> Iterator[None]:
             if number < n_parts:
                 self._partition(epoch, number)
             elif number < n_before:
                 self._sort(epoch, number - n_parts)
             else:
                 part, step, of_users = cells[number - n_before]
-                cell = self._cell(epoch, part, of_users, (of_users + step) % n_blocks)
-                answers[part, step, of_users] = learn(*cell, *args)
+                order, *cell = self._cell(epoch, part, of_users, (of_users + step) % n_blocks)
+                for first in range(0, len(order) - _NEXT_STRETCHES, _AT_ONCE):
+                    stretches = order[first : first + _AT_ONCE + _NEXT_STRETCHES]
+                    answers[part, step, of_users] += learn(stretches, *cell, *args)
+                    yield
 
         def needs(number: int) -> Iterable[int]:
             if number < n_parts:
@@ -101,7 +104,7 @@ class Blocks:
         stored = slice(starts[at], starts[at + 1])
         pairs, values = self._pairs[stored], self._pair_values[stored]
         n_stretches = -(-len(pairs) // _STRETCH)
-        order = np.empty(n_stretches + _EMPTY_STRETCHES, np.int64)
+        order = np.empty(n_stretches + _NEXT_STRETCHES, np.int64)
         cell = (part * self.n_blocks + of_users) * self.n_blocks + of_items
         place = _dispatch.kernel("order_stretches")(order, n_stretches, self._key, epoch, cell)
         if not self._draws:

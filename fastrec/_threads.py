@@ -44,13 +44,13 @@ def run_blocks(
 
 
 def run_in_order(
-    task: Callable[[int], None], needs: Callable[[int], Iterable[int]], n_tasks: int, n_threads: int
+    task: Callable[[int], Iterable[None]], needs: Callable[[int], Iterable[int]], n_tasks: int, n_threads: int
 ) -> None:
-    """Call ``task(number)`` for all numbers, each when those that ``needs(number)`` names, all lower, have ended.
+    """Go through ``task(number)`` for all numbers, each when those that ``needs(number)`` names, all lower, have ended.
 
     The lowest that may begin is always the next, on this thread or on others that live for this call. The lowest that
     has not ended waits for nobody, so that no number of threads waits for ever. After an exception, Ctrl-C included, no
-    further task is begun and every thread has ended before it is raised again.
+    further task is begun, others are left where they yield, and every thread has ended before it is raised again.
     """
     n_missing = [0] * n_tasks
     followers: list[list[int]] = [[] for _ in range(n_tasks)]
@@ -75,7 +75,9 @@ def run_in_order(
                     return
                 number = heapq.heappop(due)
                 n_begun += 1
-            task(number)
+            for _ in task(number):
+                if stopped:
+                    return
             with changed:
                 for follower in followers[number]:
                     n_missing[follower] -= 1
@@ -93,7 +95,10 @@ def run_in_order(
 
 
 def _together(work: Callable[[], None], stop: Callable[[], None], n_threads: int) -> None:
-    """Run ``work`` on this thread and others that live for this call; ``stop`` is called where one raises."""
+    """Run ``work`` on this thread and others that live for this call; ``stop`` is called where one raises.
+
+    Where the system refuses threads, those that there are do it all.
+    """
 
     def stopping() -> None:
         try:
@@ -106,8 +111,13 @@ def _together(work: Callable[[], None], stop: Callable[[], None], n_threads: int
         stopping()
         return
     pool = ThreadPoolExecutor(n_threads - 1)
+    others = []
     try:
-        others = [pool.submit(stopping) for _ in range(n_threads - 1)]
+        for _ in range(n_threads - 1):
+            try:
+                others.append(pool.submit(stopping))
+            except RuntimeError:
+                break
         stopping()
         pool.shutdown()
     except BaseException:  # also Ctrl-C while the others are waited for

@@ -97,6 +97,21 @@ class TestDefinition:
             model.fit(rows)
         assert is_same(model, by_definition(model, rows, n_blocks))
 
+    def test_new_users_equal_definition(self, model_of):
+        model, new = model_of().fit(ratings()), ratings(8)
+        every = model.recommend(None, new, new.shape[1], exclude_seen=False)
+        scores = np.take_along_axis(every.scores, np.argsort(every.items), axis=1)
+        options = {name: getattr(model, name) for name in ("learning_rate", "regularization", "optimizer", "biases")}
+
+        def defined(n_passes=3, **others):
+            fixed = model.item_factors_, model.item_biases_, model.mean_
+            x, biases = reference.rating_fold_in(new, *fixed, n_passes=n_passes, **{**options, **others})
+            return model.mean_ + biases[:, None] + model.item_biases_ + x @ model.item_factors_.T
+
+        np.testing.assert_allclose(scores, defined(), **SAME)
+        for others in ({"regularization": 0.5}, {"learning_rate": 0.021}, {"n_passes": 2}):
+            assert not np.allclose(scores, defined(**others), **SAME)
+
     def test_the_comparison_can_fail(self, blocks_of):
         blocks_of(2)
         rows = ratings()

@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import re
+import threading
 import time
 
 import numpy as np
@@ -67,7 +68,19 @@ def is_same(model, defined):
     )
 
 
+def scores_of_new(model, rows):
+    """Of all items, for users with these rows."""
+    every = model.recommend(None, rows, rows.shape[1], exclude_seen=False)
+    return np.take_along_axis(every.scores, np.argsort(every.items), axis=1)
+
+
+def drawn(rows, negative_sampling):
+    """How often each item is among those that negatives are drawn from."""
+    return np.bincount(rows.indices, minlength=rows.shape[1]) if negative_sampling == "popularity" else np.ones(40, int)
+
+
 DEFINITIONS = {fastrec.BPR: reference.bpr_epochs, fastrec.WARP: reference.warp_epochs}
+FOLD_INS = {fastrec.BPR: reference.bpr_fold_in, fastrec.WARP: reference.warp_fold_in}
 RATES = {fastrec.BPR: {}, fastrec.WARP: {"learning_rate": 0.02}}  # at which rounding does not decide what violates
 
 
@@ -103,6 +116,24 @@ class TestDefinition:
             patch.setattr(_blocks, "blocks_for", lambda *_: n_blocks)
             model.fit(rows)
         assert is_same(model, by_definition(model, rows, seed, 2, n_blocks))
+
+    @pytest.mark.parametrize("negative_sampling", ["uniform", "popularity"])
+    @pytest.mark.parametrize("item_bias", [False, True])
+    @pytest.mark.parametrize("sample_weight", [None, "value"])
+    def test_new_users_equal_definition(self, kind, negative_sampling, item_bias, sample_weight):
+        options = {"learning_rate": 0.02, "regularization": 0.01, "sample_weight": sample_weight}
+        model = kind(5, negative_sampling=negative_sampling, item_bias=item_bias, n_epochs=3, random_state=7, **options)
+        rows, new = ratings(), ratings(8)
+        scores = scores_of_new(model.fit(rows), new)
+        biases = model.item_biases_ if item_bias else np.zeros(40)
+
+        def defined(**others):
+            fixed = model.item_factors_, biases, drawn(rows, negative_sampling)
+            return FOLD_INS[kind](new, *fixed, **{**options, **others}) @ model.item_factors_.T + biases
+
+        np.testing.assert_allclose(scores, defined(), **SAME)
+        for others in ({"regularization": 0.02}, {"learning_rate": 0.021}, {"n_passes": 29}):
+            assert not np.allclose(scores, defined(**others), **SAME)
 
     def test_the_comparison_can_fail(self, kind, in_blocks):
         rows = ratings()
@@ -194,6 +225,24 @@ class TestAll:
         blocks_of(4)
         rows = ratings(1, 200, 150)
         assert_same_learned(model_of(n_threads=1).fit(rows), model_of(n_threads=n_threads).fit(rows))
+
+    def test_same_bits_however_often_it_could_be_stopped(self, model_of, in_blocks, monkeypatch):
+        rows = ratings(1, 200, 150)
+        expected = model_of().fit(rows)
+        monkeypatch.setattr(_blocks, "_AT_ONCE", 3)
+        assert_same_learned(model_of().fit(rows), expected)
+
+    @pytest.mark.parametrize("n_users", [30, 34])
+    def test_partial_fit_of_more_rows(self, model_of, n_users):
+        """Who is new starts as in a fit of all."""
+        rows = ratings(2, n_users, 40)
+        model = model_of(n_epochs=2).fit(rows[:30]).partial_fit(rows, n_epochs=0)
+        start = model_of(n_epochs=0).fit(rows)
+        assert model.user_factors_.shape[0] == n_users
+        np.testing.assert_array_equal(model.user_factors_[30:], start.user_factors_[30:])
+        model.partial_fit(rows, n_epochs=3)
+        assert (model.user_factors_[30:] != start.user_factors_[30:]).any(axis=1).all()
+        model._check_learned()
 
     def test_learns(self, model_of):
         rows, own = clusters()
@@ -446,6 +495,25 @@ class TestLogisticMF:
         for options in ({"learning_rate": 0.31}, {"regularization": 0.7}, {"n_negatives": 3}, {"optimizer": "sgd"}):
             assert not self.is_same(model, self.by_definition(**options))
 
+    @pytest.mark.parametrize("optimizer", ["sgd", "adagrad"])
+    @pytest.mark.parametrize("negative_sampling", ["uniform", "popularity"])
+    @pytest.mark.parametrize("biases", [False, True])
+    @pytest.mark.parametrize("sample_weight", [None, "value"])
+    def test_new_users_equal_definition(self, optimizer, negative_sampling, biases, sample_weight):
+        options = {"optimizer": optimizer, "biases": biases, "sample_weight": sample_weight, "learning_rate": 0.02,
+                   "regularization": 0.5}  # fmt: skip
+        rows, new = ratings(), ratings(8)
+        model = self.fitted(rows, negative_sampling=negative_sampling, **options).partial_fit(new, users=range(30))
+        of_items = model.item_biases_ if biases else np.zeros(40)
+        fixed = model.item_factors_, of_items, drawn(rows, negative_sampling), -(-2 * rows.nnz // 30)
+        factors, own = reference.logistic_fold_in(new, *fixed, **options)
+        np.testing.assert_allclose(model.user_factors_, factors, **SAME)
+        if biases:
+            np.testing.assert_allclose(model.user_biases_, own, **SAME)
+        for other in ({"regularization": 0.51}, {"learning_rate": 0.021}, {"n_passes": 29}):
+            factors, _ = reference.logistic_fold_in(new, *fixed, **{**options, **other})
+            assert not np.allclose(model.user_factors_, factors, **SAME)
+
     def test_scores_are_log_odds(self):
         model = self.fitted()
         top = model.recommend(4, None, 40, exclude_seen=False)
@@ -460,6 +528,18 @@ class TestLogisticMF:
         model = self.fitted(optimizer="sgd", learning_rate=0.01).set_params(learning_rate=1e30)
         with pytest.raises(ValueError, match="learning_rate"):
             model.recommend(None, ratings(), 3)
+
+    def test_a_rate_that_diverges_in_the_last_pass_is_told(self):
+        """The loss, which is that of before each pass, is a number in all thirty."""
+        model = self.fitted(optimizer="sgd", learning_rate=0.01, biases=False)
+        for rate in np.geomspace(10, 30, 200):
+            model.set_params(learning_rate=float(rate), regularization=1.0)
+            try:
+                found = model.recommend(None, ratings(), 3)
+            except ValueError:
+                return
+            assert np.isfinite(found.scores).all(), rate
+        raise AssertionError("no rate diverges")
 
     def test_an_optimizer_may_change(self):
         rows = ratings()
@@ -544,6 +624,7 @@ class TestBlocks:
 
         def task(number):
             wrong.extend(n for n in needs(number) if n not in ended)
+            yield
             ended.add(number)
 
         _threads.run_in_order(task, needs, 500, n_threads)
@@ -559,10 +640,25 @@ class TestBlocks:
             begun.append(number)
             if number == 20:
                 raise error
+            yield
 
         with pytest.raises(error):
             _threads.run_in_order(task, lambda n: range(max(0, n - 1), n), 10**6, n_threads)
         assert len(begun) < 1000
+
+    def test_what_a_task_raises_ends_others_where_they_yield(self):
+        endless = threading.Event()
+
+        def task(number):
+            if number == 0:
+                for _ in itertools.count():
+                    endless.set()
+                    yield
+            endless.wait()
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            _threads.run_in_order(task, lambda n: (), 2, 2)
 
     def test_a_missed_need_is_found(self):
         """The order above would be broken without waiting: a task that sleeps is overtaken."""
@@ -571,6 +667,7 @@ class TestBlocks:
         def task(number):
             time.sleep(0.05 if number == 0 else 0)
             order.append(number)
+            yield
 
         _threads.run_in_order(task, lambda n: (), 4, 2)
         assert order[0] != 0

@@ -1,10 +1,13 @@
 """How the operations run: any number of threads, several callers, forks, Ctrl-C, and the GIL released."""
 
 import contextlib
+import itertools
 import os
+import shutil
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ import pytest
 import fastrec
 import processes
 from equality import digest
-from fastrec import _dispatch, _threads
+from fastrec import _blocks, _dispatch, _threads
 from workloads import AT_ANY_THREADS, factors, operands, ratings
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -451,6 +454,55 @@ def test_a_kernel_is_compiled_where_no_cache_can_be_written(monkeypatch):
         return 2 * x
 
     assert kernel()(twice)(3) == 6
+
+
+def test_a_package_that_cannot_be_written_to_has_its_cache_elsewhere(tmp_path):
+    """A file stands where its folder would be made: not even root may."""
+    package = tmp_path / "read-only" / "fastrec"
+    shutil.copytree(Path(fastrec.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "_jit" / "__pycache__").touch()
+    counts = [
+        processes.run(
+            """
+            import numpy as np
+            import fastrec
+            from fastrec._jit.weighting import count_columns
+
+            counts = np.zeros(3, np.int64)
+            count_columns(np.array([2, 0, 2], np.int32), counts)
+            assert counts.tolist() == [1, 0, 2]
+            print(fastrec.__file__, count_columns.stats.cache_hits.total(), count_columns.stats.cache_misses.total())
+            """,
+            tmp_path,
+            PYTHONPATH=str(package.parent),
+            HOME=str(tmp_path),
+            XDG_CACHE_HOME=None,
+            NUMBA_CACHE_DIR=None,
+        ).split()
+        for _ in range(2)
+    ]
+    assert counts == [[str(package / "__init__.py"), "0", "1"], [str(package / "__init__.py"), "1", "0"]]
+
+
+@pytest.mark.parametrize("n_given", [0, 2])
+def test_a_system_that_gives_fewer_threads(monkeypatch, n_given):
+    """Those that there are do it all."""
+    start, n_started = threading.Thread.start, itertools.count()
+
+    def start_few(thread):
+        if next(n_started) >= n_given:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def fitted(n_threads):
+        model = fastrec.BPR(8, n_epochs=2, random_state=0, n_threads=n_threads).fit(ratings())
+        return digest(model.user_factors_, model.item_factors_)
+
+    monkeypatch.setattr(_blocks, "blocks_for", lambda *_: 8)
+    expected = fitted(1)
+    monkeypatch.setattr(threading.Thread, "start", start_few)
+    assert fitted(8) == expected
+    assert next(n_started) > n_given
 
 
 @needs_fork

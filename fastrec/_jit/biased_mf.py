@@ -19,7 +19,7 @@ def rating_cell(
     order: Offsets, pairs: Words, ratings: Array, users: Array, items: Array, user_biases: Array, item_biases: Array,
     user_squares: Array, item_squares: Array, adaptive: bool, rate: float, penalty: float, mean: float,
 ) -> float:  # fmt: skip
-    """Learn from the ratings of a cell, each once, in the order of its stretches.
+    """Learn from the ratings of some stretches of a cell, each once, in their order.
 
     The answer sums their squared errors.
     """
@@ -34,7 +34,7 @@ def rating_cell(
 
     begin, end = np.int64(0), np.int64(0)
     squares = np.float64(0)
-    for number in range(n_places(n) // BATCH + 1):
+    for number in range(n_places(len(order)) // BATCH + 1):
         # Samples have two stages, and go through each in batches: what the second needs, the first asks of memory.
         begin_before, end_before = begin, end
         begin, end = batch(number, order_, n)

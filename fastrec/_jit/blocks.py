@@ -23,6 +23,7 @@ _U1, _U8, _U14, _U20, _U26, _U63 = (np.uint64(number) for number in (1, 8, 14, 2
 _LOW = np.uint64(0xFFFFFFFF)
 
 STRETCH = 64  # interactions of a cell that stay neighbours, so that a user's factors are near when they are met again
+NEXT_STRETCHES = 2  # behind those to learn from, for who looks ahead
 BATCH = 8  # samples that are worked on while memory brings what the next need; STRETCH is an even number of them
 SLOTS = 2 * BATCH  # samples whose draws are kept
 SLOT = SLOTS - 1  # the bits of a sample's place that say where
@@ -99,9 +100,12 @@ def has(user: Any, item: Any, indices: Any, indptr: Any, filters: Any) -> Any:
 
 
 @kernel(part=True)
-def n_places(n: Any) -> Any:
-    """How many interactions the stretches of a cell of ``n`` would have were the last as long as the others."""
-    return (n + STRETCH - 1) // STRETCH * STRETCH
+def n_places(n_stretches: Any) -> Any:
+    """How many interactions some stretches of a cell would have were its last as long as the others.
+
+    Takes the number of all that a kernel is given.
+    """
+    return (n_stretches - NEXT_STRETCHES) * STRETCH
 
 
 @kernel(part=True)

@@ -37,7 +37,7 @@ def bpr_cell(
     filters: Words, users: Array, items: Array, biases: Array, bias_squares: Array, adaptive: bool, rate: float,
     penalty: float,
 ) -> float:  # fmt: skip
-    """Learn from the interactions of a cell, each once, in the order of its stretches.
+    """Learn from the interactions of some stretches of a cell, each once, in their order.
 
     The answer sums, over them, the probability that the model gave the pair the other order.
     """
@@ -55,7 +55,7 @@ def bpr_cell(
 
     begin, end = np.int64(0), np.int64(0)
     wrong = np.float64(0)
-    for number in range(n_places(n) // BATCH + 1):
+    for number in range(n_places(len(order)) // BATCH + 1):
         # Samples have two stages, and go through each in batches: what the second needs, the first asks of memory.
         begin_before, end_before = begin, end
         begin, end = batch(number, order_, n)

@@ -44,7 +44,7 @@ def warp_cell(
     filters: Words, users: Array, items: Array, biases: Array, bias_squares: Array, adaptive: bool, rate: float,
     penalty: float, n_items: int, max_draws: int,
 ) -> float:  # fmt: skip
-    """Learn from the interactions of a cell, each once, in the order of its stretches.
+    """Learn from the interactions of some stretches of a cell, each once, in their order.
 
     The answer sums their losses: weighted by rank, what the negative that was found lacks to a margin of 1.
     """
@@ -59,7 +59,7 @@ def warp_cell(
     n, n_pool = len(pairs), len(pool)
 
     losses = np.float64(0)
-    for number in range(n_places(n) + _AHEAD):
+    for number in range(n_places(len(order)) + _AHEAD):
         # A sample has two stages, _AHEAD samples apart: what the second needs, the first asks of memory.
         if number % BATCH == 0:
             prefetch(pairs_, place_of(number + STRETCH, order_))

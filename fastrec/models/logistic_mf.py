@@ -21,6 +21,7 @@ from fastrec.models.descent import (
     SAMPLINGS,
     Callback,
     Side,
+    check_converging,
     check_memory,
     interactions,
     run_epochs,
@@ -251,6 +252,7 @@ class LogisticMF(FactorModel):
         for number in range(FOLD_IN_PASSES):
             lost = half.step(users, fixed, options, np.uint64(0), number, _USERS, by_row=False)
             _check.converging(lost, "folding in")
+        check_converging("folding in", users.factors, users.biases)
         return users
 
     def _ranked_items(self) -> Array:

@@ -6,7 +6,7 @@ Which samples there are, and in what order, is part of the definition. Random nu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,6 +76,16 @@ class Pairwise:
             self.b.ascend(i, pull - self.regularization * b_i)
             self.b.ascend(j, -pull - self.regularization * b_j)
 
+    @classmethod
+    def of_new_users(
+        cls, n_users: int, items: Array, item_biases: Array, learning_rate: float, regularization: float, optimizer: str
+    ) -> Pairwise:
+        """Users from zero on; items stay as they are."""
+        model = cls(np.zeros((n_users, items.shape[1])), items, learning_rate, regularization, optimizer, False)
+        model.y.learning_rate = 0.0
+        model.b.values[:] = item_biases
+        return model
+
     def learned(self) -> tuple[Array, Array, Array]:
         """Users, items, biases."""
         return self.x.values, self.y.values, self.b.values
@@ -99,12 +109,35 @@ def bpr_epochs(
     """What `fastrec.BPR` makes of these factors: users, items and biases."""
     model = Pairwise(users, items, learning_rate, regularization, optimizer, item_bias)
     for epoch in epochs:
-        for user, i, weight, word, pool, seen in positives(user_items, key, epoch, n_blocks, 1, negative_sampling):
-            j = draw_negative(word, pool, seen)
-            if j is not None:
-                pull = 1 / (1 + np.exp(model.margin(user, i, j)))
-                model.pull_apart(user, i, j, pull * (weight if sample_weight == "value" else 1))
+        learn_bpr(model, positives(user_items, key, epoch, n_blocks, 1, negative_sampling), sample_weight)
     return model.learned()
+
+
+def bpr_fold_in(
+    user_items: Any,
+    items: Array,
+    item_biases: Array,
+    times_drawn: Array,
+    *,
+    n_passes: int = 30,
+    learning_rate: float = 0.05,
+    regularization: float = 0.002,
+    sample_weight: str | None = None,
+) -> Array:
+    """Factors that `fastrec.BPR` gives new users."""
+    rows = sparse(user_items)
+    model = Pairwise.of_new_users(rows.shape[0], items, item_biases, learning_rate, regularization, "sgd")
+    learn_bpr(model, of_new_users(rows, times_drawn, n_passes), sample_weight)
+    return model.x.values
+
+
+def learn_bpr(model: Pairwise, samples: Iterable[Positive], sample_weight: str | None) -> None:
+    """One step for each sample."""
+    for user, i, weight, word, pool, seen in samples:
+        j = draw_negative(word, pool, seen)
+        if j is not None:
+            pull = 1 / (1 + np.exp(model.margin(user, i, j)))
+            model.pull_apart(user, i, j, pull * (weight if sample_weight == "value" else 1))
 
 
 def warp_epochs(
@@ -126,15 +159,40 @@ def warp_epochs(
     """What `fastrec.WARP` makes of these factors: users, items and biases."""
     model = Pairwise(users, items, learning_rate, regularization, optimizer, item_bias)
     for epoch in epochs:
-        for user, i, weight, word, pool, seen in positives(user_items, key, epoch, n_blocks, 4, negative_sampling):
-            for n_draws in range(1, max_draws + 1):
-                j = int(pool[below(word, len(pool))])
-                word = mixed(word)
-                if model.margin(user, i, j) < 1 and j not in seen:
-                    pull = np.log(max(1, (len(items) - 1) // n_draws))
-                    model.pull_apart(user, i, j, pull * (weight if sample_weight == "value" else 1))
-                    break
+        learn_warp(model, positives(user_items, key, epoch, n_blocks, 4, negative_sampling), max_draws, sample_weight)
     return model.learned()
+
+
+def warp_fold_in(
+    user_items: Any,
+    items: Array,
+    item_biases: Array,
+    times_drawn: Array,
+    *,
+    n_passes: int = 30,
+    learning_rate: float = 0.05,
+    regularization: float = 0.0,
+    max_draws: int = 10,
+    sample_weight: str | None = None,
+) -> Array:
+    """Factors that `fastrec.WARP` gives new users, by Adagrad whatever the epochs had."""
+    rows = sparse(user_items)
+    model = Pairwise.of_new_users(rows.shape[0], items, item_biases, learning_rate, regularization, "adagrad")
+    learn_warp(model, of_new_users(rows, times_drawn, n_passes), max_draws, sample_weight)
+    return model.x.values
+
+
+def learn_warp(model: Pairwise, samples: Iterable[Positive], max_draws: int, sample_weight: str | None) -> None:
+    """At most one step for each sample, on the first item drawn that violates."""
+    n_items = len(model.y.values)
+    for user, i, weight, word, pool, seen in samples:
+        for n_draws in range(1, max_draws + 1):
+            j = int(pool[below(word, len(pool))])
+            word = mixed(word)
+            if model.margin(user, i, j) < 1 and j not in seen:
+                pull = np.log(max(1, (n_items - 1) // n_draws))
+                model.pull_apart(user, i, j, pull * (weight if sample_weight == "value" else 1))
+                break
 
 
 def logistic_epochs(
@@ -160,30 +218,77 @@ def logistic_epochs(
     ]
     for epoch in epochs:
         for side, matrix in enumerate((rows, csr_array(rows.T))):
-            (x, b_x), (y, b_y) = sides[side], sides[1 - side]
             times = np.bincount(matrix.indices, minlength=matrix.shape[1])
             pool = np.repeat(np.arange(len(times)), times if negative_sampling == "popularity" else 1)
             n_drawn = -(-n_negatives * matrix.nnz // matrix.shape[0])
             for row in np.flatnonzero(np.diff(matrix.indptr)).tolist():
-                stored = slice(matrix.indptr[row], matrix.indptr[row + 1])
-                seen, counts = matrix.indices[stored], matrix.data[stored]
-                weights = counts if sample_weight == "value" else np.ones(len(seen))
-                samples = [(int(i), float(weight), 1) for i, weight in zip(seen, weights, strict=True)]
                 place = mixed(stream(key, epoch, side) ^ row)
-                for number in range(len(seen), len(seen) + n_drawn):
-                    j = draw_negative(mixed((place + number) & _WORD), pool, seen)
-                    samples += [] if j is None else [(j, 1.0, 0)]
-                ascent, bias_ascent = -regularization * x.values[row], -regularization * b_x.values[row]
-                for other, weight, has in samples:
-                    score = x.values[row] @ y.values[other] + b_x.values[row] + b_y.values[other]
-                    pull = weight * (has - 1 / (1 + np.exp(-score)))
-                    ascent = ascent + pull * y.values[other]
-                    bias_ascent = bias_ascent + pull
-                x.ascend(row, ascent)
-                if biases:
-                    b_x.ascend(row, bias_ascent)
+                samples = logistic_samples(matrix, row, place, pool, n_drawn, sample_weight)
+                learn_logistic(sides[side], sides[1 - side], row, samples, regularization, biases)
     (x, b_x), (y, b_y) = sides
     return x.values, y.values, b_x.values, b_y.values
+
+
+def logistic_fold_in(
+    user_items: Any,
+    items: Array,
+    item_biases: Array,
+    times_drawn: Array,
+    n_drawn: int,
+    *,
+    n_passes: int = 30,
+    learning_rate: float = 0.3,
+    regularization: float = 0.6,
+    optimizer: str = "adagrad",
+    biases: bool = True,
+    sample_weight: str | None = None,
+) -> tuple[Array, Array]:
+    """Factors and biases that `fastrec.LogisticMF` gives new users, each with so many negatives a pass."""
+    rows = sparse(user_items)
+    starts = np.zeros((rows.shape[0], items.shape[1])), np.zeros(rows.shape[0])
+    users = [Parameters(values, learning_rate, adagrad=optimizer == "adagrad") for values in starts]
+    fixed = [Parameters(values, 0.0) for values in (items, item_biases)]
+    pool = np.repeat(np.arange(len(items)), times_drawn)
+    for number in range(n_passes):
+        for row in np.flatnonzero(np.diff(rows.indptr)).tolist():
+            samples = logistic_samples(rows, row, mixed(stream(0, number, 0)), pool, n_drawn, sample_weight)
+            learn_logistic(users, fixed, row, samples, regularization, biases)
+    return users[0].values, users[1].values
+
+
+def logistic_samples(
+    matrix: csr_array, row: int, place: int, pool: Array, n_drawn: int, sample_weight: str | None
+) -> Iterator[tuple[int, float, int]]:
+    """What a row is paired with, its weight, and 1 for an interaction, 0 for what was drawn."""
+    stored = slice(matrix.indptr[row], matrix.indptr[row + 1])
+    seen, counts = matrix.indices[stored], matrix.data[stored]
+    for other, count in zip(seen.tolist(), counts.tolist(), strict=True):
+        yield other, count if sample_weight == "value" else 1.0, 1
+    for number in range(len(seen), len(seen) + n_drawn):
+        j = draw_negative(mixed(place + number), pool, seen)
+        if j is not None:
+            yield j, 1.0, 0
+
+
+def learn_logistic(
+    own: list[Parameters],
+    others: list[Parameters],
+    row: int,
+    samples: Iterable[tuple[int, float, int]],
+    regularization: float,
+    biases: bool,
+) -> None:
+    """One step of a row by all of its samples."""
+    (x, b_x), (y, b_y) = own, others
+    ascent, bias_ascent = -regularization * x.values[row], -regularization * b_x.values[row]
+    for other, weight, has in samples:
+        score = x.values[row] @ y.values[other] + b_x.values[row] + b_y.values[other]
+        pull = weight * (has - 1 / (1 + np.exp(-score)))
+        ascent = ascent + pull * y.values[other]
+        bias_ascent = bias_ascent + pull
+    x.ascend(row, ascent)
+    if biases:
+        b_x.ascend(row, bias_ascent)
 
 
 def rating_epochs(
@@ -200,22 +305,55 @@ def rating_epochs(
     biases: bool = True,
 ) -> tuple[Array, Array, Array, Array]:
     """What `fastrec.BiasedMF` makes of these factors: users, items, and the biases of both."""
-    x, y, b_u, b_i = (
+    sides = [
         Parameters(values, learning_rate, adagrad=optimizer == "adagrad")
         for values in (users, items, np.zeros(len(users)), np.zeros(len(items)))
-    )
+    ]
     stored = sparse(ratings, keep_zeros=True)
     mean = stored.data.mean(dtype=np.float64) if biases and stored.nnz else 0.0
     for epoch in epochs:
-        for user, item, rating, *_ in positives(ratings, key, epoch, n_blocks, keep_zeros=True):
-            predicted = mean + b_u.values[user] + b_i.values[item] + x.values[user] @ y.values[item]
-            error, of_user = rating - predicted, x.values[user].copy()
-            x.ascend(user, error * y.values[item] - regularization * of_user)
-            y.ascend(item, error * of_user - regularization * y.values[item])
-            if biases:
-                b_u.ascend(user, error - regularization * b_u.values[user])
-                b_i.ascend(item, error - regularization * b_i.values[item])
-    return x.values, y.values, b_u.values, b_i.values
+        samples = positives(ratings, key, epoch, n_blocks, keep_zeros=True)
+        learn_ratings(sides, samples, mean, regularization, biases)
+    x, y, b_u, b_i = (side.values for side in sides)
+    return x, y, b_u, b_i
+
+
+def rating_fold_in(
+    ratings: Any,
+    items: Array,
+    item_biases: Array,
+    mean: float,
+    *,
+    n_passes: int,
+    learning_rate: float = 0.005,
+    regularization: float = 0.02,
+    optimizer: str = "sgd",
+    biases: bool = True,
+) -> tuple[Array, Array]:
+    """Factors and biases that `fastrec.BiasedMF` gives new users, in as many passes as there were epochs."""
+    rows = sparse(ratings, keep_zeros=True)
+    starts = np.zeros((rows.shape[0], items.shape[1])), np.zeros(rows.shape[0])
+    x, b_u = (Parameters(values, learning_rate, adagrad=optimizer == "adagrad") for values in starts)
+    y, b_i = (Parameters(values, 0.0) for values in (items, item_biases))
+    learn_ratings(
+        [x, y, b_u, b_i], of_new_users(rows, np.ones(len(items), int), n_passes), mean, regularization, biases
+    )
+    return x.values, b_u.values
+
+
+def learn_ratings(
+    sides: list[Parameters], samples: Iterable[Positive], mean: float, regularization: float, biases: bool
+) -> None:
+    """One step for each rating, of the factors and biases of users and items."""
+    x, y, b_u, b_i = sides
+    for user, item, rating, *_ in samples:
+        predicted = mean + b_u.values[user] + b_i.values[item] + x.values[user] @ y.values[item]
+        error, of_user = rating - predicted, x.values[user].copy()
+        x.ascend(user, error * y.values[item] - regularization * of_user)
+        y.ascend(item, error * of_user - regularization * y.values[item])
+        if biases:
+            b_u.ascend(user, error - regularization * b_u.values[user])
+            b_i.ascend(item, error - regularization * b_i.values[item])
 
 
 def positives(
@@ -257,6 +395,18 @@ def positives(
                         seen = rows.indices[rows.indptr[user] : rows.indptr[user + 1]]
                         pool, word = np.repeat(block, times[block]), mixed(place + number)
                         yield Positive(user, int(rows.indices[at]), float(rows.data[at]), word, pool, seen)
+
+
+def of_new_users(rows: csr_array, times_drawn: Array, n_passes: int) -> Iterator[Positive]:
+    """What new users learn from, each by passes over the row; what is drawn does not know whose it is."""
+    pool = np.repeat(np.arange(rows.shape[1]), times_drawn)
+    for user in range(rows.shape[0]):
+        stored = slice(rows.indptr[user], rows.indptr[user + 1])
+        seen = rows.indices[stored]
+        for number in range(n_passes):
+            place = stream(0, number, 0)
+            for item, weight in zip(seen.tolist(), rows.data[stored].tolist(), strict=True):
+                yield Positive(user, item, weight, mixed(place + item), pool, seen)
 
 
 def draw_negative(word: int, pool: Array, seen: Array) -> int | None:
