@@ -8,6 +8,7 @@
     python benchmarks/quality.py --tune 2048                         # ImplicitALS, up to so many factors; 18 minutes
     python benchmarks/quality.py --blocks 1 16                       # BPR, WARP, BiasedMF: blocks; minutes
     python benchmarks/quality.py --weights 0 .5 1 --data ml_1m       # BPR: users' weights, any data; minutes
+    python benchmarks/quality.py --epochs 10 20                      # BPR, WARP beside rusket, LightFM; some minutes
 
 gowalla is the LightGCN split: fit on the training part, every user's unseen items ranked. ml_1m is that of the NCF
 paper: one item of every user is hidden, and ranked among 99 that the user never had. implicit's cell of value c weighs
@@ -42,7 +43,7 @@ from fastrec import _blocks
 from fastrec.evaluation import ndcg_at_k, recall_at_k, rmse
 
 PUBLISHED = "gowalla", "ml_1m", "ml_100k"
-SEEDS = 3  # of --blocks and --weights
+SEEDS = 3  # of --blocks, --weights and --epochs
 DRAWS, LEAST_FACTORS, TUNED_EPOCHS = 16, 512, 8  # of --tune
 HIDDEN = 0.2  # of the training part, for --tune, or of all, for --weights
 
@@ -258,26 +259,52 @@ def cross_validate(name: str, model: str) -> None:
 # ---- by the number of blocks that descent goes through --------------------------------------------------------------
 
 
+def orders(numbers: list[int]) -> Iterator[str]:
+    """Descent goes through as many blocks as the data get, or others; and there each interaction is shuffled by itself.
+
+    In one block that is the sequential order: all interactions in random order.
+    """
+    blocks_for, cell_of = _blocks.blocks_for, _blocks.Blocks._cell
+
+    def shuffled_cell(self: Any, *at: int) -> tuple[Any, ...]:
+        order, pairs, values, *others = cell_of(self, *at)
+        each = np.random.default_rng(at).permutation(len(pairs))
+        return order, pairs[each], values[each] if len(values) else values, *others
+
+    for number in (None, *numbers):
+        _blocks.blocks_for = blocks_for if number is None else lambda *_, number=number: number
+        name = "blocks by the data" if number is None else f"{number} x {number} blocks"
+        yield name
+        _blocks.Blocks._cell = shuffled_cell
+        yield f"{name}, each shuffled by itself"
+        _blocks.Blocks._cell = cell_of
+    _blocks.blocks_for = blocks_for
+
+
 def compare_blocks(numbers: list[int]) -> None:
-    """What the data get by themselves, and other numbers, 1 for a sequential pass in random order."""
-    task, by_data = split("gowalla"), _blocks.blocks_for
+    task = split("gowalla")
     for estimator in (fastrec.BPR, fastrec.WARP):
-        for number in (None, *numbers):
-            _blocks.blocks_for = by_data if number is None else lambda *_, number=number: number
+        for order in orders(numbers):
             found = []
             for seed in range(SEEDS):
                 items = ours(estimator(random_state=seed))(task)
                 found.append((recall_at_k(items, task.test, task.k), ndcg_at_k(items, task.test, task.k)))
             recall, ndcg = np.mean(found, axis=0)
-            name = f"{estimator.__name__}, {'blocks by the data' if number is None else f'{number} x {number} blocks'}"
+            name = f"{estimator.__name__}, {order}"
             print(f"{name:62} Recall@{task.k} {recall:.4f} NDCG@{task.k} {ndcg:.4f}, {SEEDS} seeds", flush=True)
-    for number in (None, *numbers):
-        _blocks.blocks_for = by_data if number is None else lambda *_, number=number: number
-        print("blocks by the data" if number is None else f"{number} x {number} blocks")
+    for order in orders(numbers):
+        print(order)
         cross_validate("ml_100k", "100 factors")
 
 
 # ---- by the weight of users' samples ---------------------------------------------------------------------------------
+
+
+def weighted_by_users(train: sp.csr_matrix, power: float) -> sp.csr_matrix:
+    """Ones as the number of their user's to the power -p, 1 in the mean."""
+    lengths = np.diff(train.indptr)
+    weights = np.where(lengths > 0, np.maximum(lengths, 1.0) ** -power, 0.0)
+    return (sp.diags_array(weights * train.nnz / (weights @ lengths)) @ train).tocsr()
 
 
 def compare_weights(name: str, powers: list[float]) -> None:
@@ -287,10 +314,8 @@ def compare_weights(name: str, powers: list[float]) -> None:
         users, items = _ones(file["user"], file["item"], shape).nonzero()
     hidden = np.random.default_rng(0).random(len(users)) < HIDDEN
     train, test = (_ones(users[chosen], items[chosen], shape) for chosen in (~hidden, hidden))
-    lengths = np.diff(train.indptr)
     for power in powers:
-        weights = np.where(lengths > 0, np.maximum(lengths, 1.0) ** -power, 0.0)
-        weighted = (sp.diags_array(weights * train.nnz / (weights @ lengths)) @ train).tocsr()
+        weighted = weighted_by_users(train, power)
         found = []
         for seed in range(SEEDS):
             model = fastrec.BPR(sample_weight="value", random_state=seed).fit(weighted)
@@ -298,6 +323,54 @@ def compare_weights(name: str, powers: list[float]) -> None:
             found.append((recall_at_k(ranked, test, 20), ndcg_at_k(ranked, test, 20)))
         recall, ndcg = np.mean(found, axis=0)
         print(f"{name}, power {power:<4} Recall@20 {recall:.4f} NDCG@20 {ndcg:.4f}, {SEEDS} seeds", flush=True)
+
+
+# ---- beside peers, by the number of epochs ---------------------------------------------------------------------------
+
+
+def ours_weighted(seed: int, n_epochs: int, task: Task) -> Any:
+    model = fastrec.BPR(n_epochs=n_epochs, sample_weight="value", random_state=seed)
+    model.fit(weighted_by_users(task.train, 0.5))
+    return model.recommend(np.arange(task.train.shape[0]), task.train, task.k).items
+
+
+def rusket_bpr(seed: int, n_epochs: int, task: Task) -> Any:
+    bpr = importlib.import_module("rusket").BPR
+    model = bpr(factors=64, learning_rate=0.05, regularization=0.002, iterations=n_epochs, seed=seed).fit(task.train)
+    users, items = np.asarray(model.user_factors), np.asarray(model.item_factors)
+    return fastrec.top_k_inner_product(users, items, task.k, exclude=task.train).items
+
+
+def lightfm_warp(seed: int, n_epochs: int, task: Task) -> Any:
+    model = importlib.import_module("lightfm").LightFM(64, loss="warp", learning_rate=0.05, random_state=seed)
+    model.fit(task.train.tocoo(), epochs=n_epochs, num_threads=2)
+    users = np.column_stack([model.user_embeddings, np.ones(len(model.user_embeddings), np.float32)])
+    items = np.column_stack([model.item_embeddings, model.item_biases])
+    return fastrec.top_k_inner_product(users, items, task.k, exclude=task.train).items
+
+
+def compare_epochs(numbers: list[int]) -> None:
+    """The same rate, penalty and epochs for both; other samples, starts and orders for every seed."""
+    task = split("gowalla")
+
+    def of(kind: Any) -> Callable[[int, int, Task], Any]:
+        return lambda seed, n_epochs, task: ours(kind(n_epochs=n_epochs, random_state=seed))(task)
+
+    contenders = {
+        "fastrec BPR": of(fastrec.BPR),
+        "fastrec BPR, weights by the root of a user's number": ours_weighted,
+        "rusket BPR": rusket_bpr,
+        "fastrec WARP": of(fastrec.WARP),
+        "lightfm WARP": lightfm_warp,
+    }
+    for n_epochs in numbers:
+        for name, rank in contenders.items():
+            if importlib.util.find_spec(name.split()[0]) is None:
+                print(f"{name:56} is not installed")
+                continue
+            found = [ndcg_at_k(rank(seed, n_epochs, task), task.test, task.k) for seed in range(SEEDS)]
+            each = ", ".join(f"{ndcg:.4f}" for ndcg in found)
+            print(f"{name:56} {n_epochs} epochs, NDCG@{task.k} {np.mean(found):.4f} ({each})", flush=True)
 
 
 # ---- ImplicitALS, tuned without a look at the test part --------------------------------------------------------------
@@ -361,12 +434,16 @@ if __name__ == "__main__":
         "--blocks", type=int, nargs="+", metavar="B", help="BPR, WARP and BiasedMF, by number of blocks"
     )
     parser.add_argument("--weights", type=float, nargs="+", metavar="P", help="BPR, by the power of users' weights")
+    parser.add_argument("--epochs", type=int, nargs="+", metavar="N", help="BPR and WARP beside peers, after so many")
     chosen = parser.parse_args()
     if chosen.blocks is not None:
         compare_blocks(chosen.blocks)
         raise SystemExit
     if chosen.weights is not None:
         compare_weights(chosen.data, chosen.weights)
+        raise SystemExit
+    if chosen.epochs is not None:
+        compare_epochs(chosen.epochs)
         raise SystemExit
     if chosen.tune is not None:
         tune(chosen.tune)

@@ -468,6 +468,7 @@ def test_explaining_nobody_nothing_and_what_is_wrong():
 def test_partial_fit_is_absent():
     assert not hasattr(fastrec.EASE, "partial_fit")
     assert not hasattr(fastrec.SLIM, "partial_fit")
+    assert not hasattr(fastrec.PureSVD, "partial_fit")
 
 
 @pytest.mark.parametrize("damage", [lambda w: w[:-1], lambda w: w[:, :-1], lambda w: w * np.nan])
