@@ -40,6 +40,7 @@ import scipy.sparse as sp
 
 import fastrec
 from fastrec import _blocks
+from fastrec.cli.bench.peers.gradient import lightfm_warp, rusket_bpr
 from fastrec.evaluation import ndcg_at_k, recall_at_k, rmse
 
 PUBLISHED = "gowalla", "ml_1m", "ml_100k"
@@ -93,6 +94,11 @@ def ours(model: Any, change: Callable[[Any], Any] | None = None) -> Callable[[Ta
         return model.recommend(users, task.train, task.k, candidates=task.candidates).items
 
     return rank
+
+
+def recall_and_ndcg(rank: Callable[[Task], Any], task: Task) -> tuple[float, float]:
+    items = rank(task)
+    return recall_at_k(items, task.test, task.k), ndcg_at_k(items, task.test, task.k)
 
 
 def of_the_scored(similarity: Any) -> Any:
@@ -229,8 +235,7 @@ def compare_rankings(name: str, model: str) -> None:
         if trial.name.startswith("implicit") and importlib.util.find_spec("implicit") is None:
             print(f"{trial.name:62} is not installed")
         else:
-            items = trial.rank(task)
-            recall, ndcg = recall_at_k(items, task.test, task.k), ndcg_at_k(items, task.test, task.k)
+            recall, ndcg = recall_and_ndcg(trial.rank, task)
             print(f"{trial.name:62} {recall:9.5f} {ndcg:7.5f}  {trial.published}", flush=True)
 
 
@@ -285,11 +290,9 @@ def compare_blocks(numbers: list[int]) -> None:
     task = split("gowalla")
     for estimator in (fastrec.BPR, fastrec.WARP):
         for order in orders(numbers):
-            found = []
-            for seed in range(SEEDS):
-                items = ours(estimator(random_state=seed))(task)
-                found.append((recall_at_k(items, task.test, task.k), ndcg_at_k(items, task.test, task.k)))
-            recall, ndcg = np.mean(found, axis=0)
+            recall, ndcg = np.mean(
+                [recall_and_ndcg(ours(estimator(random_state=n)), task) for n in range(SEEDS)], axis=0
+            )
             name = f"{estimator.__name__}, {order}"
             print(f"{name:62} Recall@{task.k} {recall:.4f} NDCG@{task.k} {ndcg:.4f}, {SEEDS} seeds", flush=True)
     for order in orders(numbers):
@@ -315,60 +318,46 @@ def compare_weights(name: str, powers: list[float]) -> None:
     hidden = np.random.default_rng(0).random(len(users)) < HIDDEN
     train, test = (_ones(users[chosen], items[chosen], shape) for chosen in (~hidden, hidden))
     for power in powers:
-        weighted = weighted_by_users(train, power)
-        found = []
-        for seed in range(SEEDS):
-            model = fastrec.BPR(sample_weight="value", random_state=seed).fit(weighted)
-            ranked = model.recommend(np.arange(shape[0]), train, 20).items
-            found.append((recall_at_k(ranked, test, 20), ndcg_at_k(ranked, test, 20)))
-        recall, ndcg = np.mean(found, axis=0)
+        task = Task(weighted_by_users(train, power), test, None, 20)
+        models = (fastrec.BPR(sample_weight="value", random_state=seed) for seed in range(SEEDS))
+        recall, ndcg = np.mean([recall_and_ndcg(ours(model), task) for model in models], axis=0)
         print(f"{name}, power {power:<4} Recall@20 {recall:.4f} NDCG@20 {ndcg:.4f}, {SEEDS} seeds", flush=True)
 
 
 # ---- beside peers, by the number of epochs ---------------------------------------------------------------------------
 
 
-def ours_weighted(seed: int, n_epochs: int, task: Task) -> Any:
-    model = fastrec.BPR(n_epochs=n_epochs, sample_weight="value", random_state=seed)
-    model.fit(weighted_by_users(task.train, 0.5))
-    return model.recommend(np.arange(task.train.shape[0]), task.train, task.k).items
+def of_peer(prepare: Any) -> Callable[[Task], Any]:
+    """A model that `fastrec bench` compares with."""
 
+    def rank(task: Task) -> Any:
+        run = prepare({"user_items": task.train, "n_factors": 64}, 2)
+        found = run.answer(run.call())
+        return fastrec.top_k_inner_product(found.users, found.items, task.k, exclude=task.train).items
 
-def rusket_bpr(seed: int, n_epochs: int, task: Task) -> Any:
-    bpr = importlib.import_module("rusket").BPR
-    model = bpr(factors=64, learning_rate=0.05, regularization=0.002, iterations=n_epochs, seed=seed).fit(task.train)
-    users, items = np.asarray(model.user_factors), np.asarray(model.item_factors)
-    return fastrec.top_k_inner_product(users, items, task.k, exclude=task.train).items
-
-
-def lightfm_warp(seed: int, n_epochs: int, task: Task) -> Any:
-    model = importlib.import_module("lightfm").LightFM(64, loss="warp", learning_rate=0.05, random_state=seed)
-    model.fit(task.train.tocoo(), epochs=n_epochs, num_threads=2)
-    users = np.column_stack([model.user_embeddings, np.ones(len(model.user_embeddings), np.float32)])
-    items = np.column_stack([model.item_embeddings, model.item_biases])
-    return fastrec.top_k_inner_product(users, items, task.k, exclude=task.train).items
+    return rank
 
 
 def compare_epochs(numbers: list[int]) -> None:
     """The same rate, penalty and epochs for both; other samples, starts and orders for every seed."""
     task = split("gowalla")
-
-    def of(kind: Any) -> Callable[[int, int, Task], Any]:
-        return lambda seed, n_epochs, task: ours(kind(n_epochs=n_epochs, random_state=seed))(task)
-
+    weighted = task._replace(train=weighted_by_users(task.train, 0.5))
     contenders = {
-        "fastrec BPR": of(fastrec.BPR),
-        "fastrec BPR, weights by the root of a user's number": ours_weighted,
-        "rusket BPR": rusket_bpr,
-        "fastrec WARP": of(fastrec.WARP),
-        "lightfm WARP": lightfm_warp,
+        "fastrec BPR": (task, lambda n, seed: ours(fastrec.BPR(n_epochs=n, random_state=seed))),
+        "fastrec BPR, weights by the root of a user's number": (
+            weighted,
+            lambda n, seed: ours(fastrec.BPR(n_epochs=n, sample_weight="value", random_state=seed)),
+        ),
+        "rusket BPR": (task, lambda n, seed: of_peer(rusket_bpr(n, seed))),
+        "fastrec WARP": (task, lambda n, seed: ours(fastrec.WARP(n_epochs=n, random_state=seed))),
+        "lightfm WARP": (task, lambda n, seed: of_peer(lightfm_warp(n, seed))),
     }
     for n_epochs in numbers:
-        for name, rank in contenders.items():
+        for name, (given, model) in contenders.items():
             if importlib.util.find_spec(name.split()[0]) is None:
                 print(f"{name:56} is not installed")
                 continue
-            found = [ndcg_at_k(rank(seed, n_epochs, task), task.test, task.k) for seed in range(SEEDS)]
+            found = [recall_and_ndcg(model(n_epochs, seed), given)[1] for seed in range(SEEDS)]
             each = ", ".join(f"{ndcg:.4f}" for ndcg in found)
             print(f"{name:56} {n_epochs} epochs, NDCG@{task.k} {np.mean(found):.4f} ({each})", flush=True)
 

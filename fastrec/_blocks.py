@@ -14,14 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrec import _dispatch, _threads
-from fastrec._types import Array, Csr, Ids, Offsets
+from fastrec._types import NEXT_STRETCHES, STRETCH, Array, Csr, Ids, Offsets
 
 _LANES = 16
 _ALIGNMENT = 64
 _MOST_BLOCKS = 64
 _LEAST_IN_CELL = 8192  # interactions, on average: less would not be worth a task
 _LEAST_ITEMS, _LEAST_USERS = 64, 8  # in a block: fewer would leave few negatives to draw
-_STRETCH, _NEXT_STRETCHES = 64, 2  # as in fastrec._jit.blocks
 _AT_ONCE = 2048  # stretches, between which Ctrl-C is looked for
 _MOST_IN_LAYER = 4  # interactions of a user in a layer of a cell, in the mean
 _MOST_LAYERS = 32
@@ -77,8 +76,8 @@ class Blocks:
             else:
                 part, step, of_users = cells[number - n_before]
                 order, *cell = self._cell(epoch, part, of_users, (of_users + step) % n_blocks)
-                for first in range(0, len(order) - _NEXT_STRETCHES, _AT_ONCE):
-                    stretches = order[first : first + _AT_ONCE + _NEXT_STRETCHES]
+                for first in range(0, len(order) - NEXT_STRETCHES, _AT_ONCE):
+                    stretches = order[first : first + _AT_ONCE + NEXT_STRETCHES]
                     answers[part, step, of_users] += learn(stretches, *cell, *args)
                     yield
 
@@ -103,8 +102,8 @@ class Blocks:
         at, starts = part * self.n_blocks + of_items, self._layer_starts[of_users, :: self._n_layers]
         stored = slice(starts[at], starts[at + 1])
         pairs, values = self._pairs[stored], self._pair_values[stored]
-        n_stretches = -(-len(pairs) // _STRETCH)
-        order = np.empty(n_stretches + _NEXT_STRETCHES, np.int64)
+        n_stretches = -(-len(pairs) // STRETCH)
+        order = np.empty(n_stretches + NEXT_STRETCHES, np.int64)
         cell = (part * self.n_blocks + of_users) * self.n_blocks + of_items
         place = _dispatch.kernel("order_stretches")(order, n_stretches, self._key, epoch, cell)
         if not self._draws:

@@ -15,6 +15,8 @@ Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 MOST_OF_32_BITS = np.iinfo(np.int32).max
 ENTRIES_AT_ONCE = 1 << 20  # of an operand that NumPy makes wider copies of
+STRETCH = 64  # interactions of a cell that stay neighbours, so that a user's factors are near when they are met again
+NEXT_STRETCHES = 2  # behind those to learn from, for kernels that look ahead
 Bar = Callable[[int], Any]  # told, while a kernel works, how many more rows are done
 
 

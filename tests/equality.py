@@ -109,6 +109,11 @@ def assert_rejects(law, operation):
         budget(law(operation))()
 
 
+def scores_by_item(top):
+    """Scores in the order of the items, of an answer that has all of them."""
+    return np.take_along_axis(top.scores, np.argsort(top.items), axis=1)
+
+
 def digest(*values):
     """The bits of arrays, answers and sparse matrices, with their dtypes and shapes."""
     state = hashlib.sha256()

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastrec
+from equality import scores_by_item
 from fastrec import _blocks, _random
 from fastrec.models import descent
 from fastrec.reference import gradient as reference
@@ -99,8 +100,7 @@ class TestDefinition:
 
     def test_new_users_equal_definition(self, model_of):
         model, new = model_of().fit(ratings()), ratings(8)
-        every = model.recommend(None, new, new.shape[1], exclude_seen=False)
-        scores = np.take_along_axis(every.scores, np.argsort(every.items), axis=1)
+        scores = scores_by_item(model.recommend(None, new, new.shape[1], exclude_seen=False))
         options = {name: getattr(model, name) for name in ("learning_rate", "regularization", "optimizer", "biases")}
 
         def defined(n_passes=3, **others):
@@ -237,10 +237,8 @@ class TestAll:
         centred.item_biases_ = np.zeros_like(model.item_biases_)
         without = sp.csr_array((rows.data - model.item_biases_[rows.indices], rows.indices, rows.indptr), rows.shape)
         by_item = [
-            np.take_along_axis(top.scores, np.argsort(top.items), axis=1)
-            for top in (
-                one.recommend(None, x, 50, exclude_seen=False) for one, x in ((model, rows), (centred, without))
-            )
+            scores_by_item(one.recommend(None, x, 50, exclude_seen=False))
+            for one, x in ((model, rows), (centred, without))
         ]
         np.testing.assert_allclose(by_item[0] - model.item_biases_, by_item[1], rtol=1e-4, atol=1e-5)
         model.partial_fit(rows)

@@ -15,6 +15,7 @@ from sklearn.base import clone
 
 import fastrec
 import processes
+from equality import scores_by_item
 from fastrec import _blocks, _random, _threads
 from fastrec.models import descent
 from fastrec.reference import gradient as reference
@@ -68,12 +69,6 @@ def is_same(model, defined):
     )
 
 
-def scores_of_new(model, rows):
-    """Of all items, for users with these rows."""
-    every = model.recommend(None, rows, rows.shape[1], exclude_seen=False)
-    return np.take_along_axis(every.scores, np.argsort(every.items), axis=1)
-
-
 def drawn(rows, negative_sampling):
     """How often each item is among those that negatives are drawn from."""
     return np.bincount(rows.indices, minlength=rows.shape[1]) if negative_sampling == "popularity" else np.ones(40, int)
@@ -124,7 +119,7 @@ class TestDefinition:
         options = {"learning_rate": 0.02, "regularization": 0.01, "sample_weight": sample_weight}
         model = kind(5, negative_sampling=negative_sampling, item_bias=item_bias, n_epochs=3, random_state=7, **options)
         rows, new = ratings(), ratings(8)
-        scores = scores_of_new(model.fit(rows), new)
+        scores = scores_by_item(model.fit(rows).recommend(None, new, 40, exclude_seen=False))
         biases = model.item_biases_ if item_bias else np.zeros(40)
 
         def defined(**others):

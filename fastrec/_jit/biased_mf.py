@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastrec._jit.blocks import BATCH, STRETCH, Words, ask_for, batch, n_places
+from fastrec._jit.blocks import BATCH, Words, ask_for, batch, n_places
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, fused, load, pointer, prefetch, store
 from fastrec._jit.steps import adapt, adapt_number, product
-from fastrec._types import Array, Ids, Offsets
+from fastrec._types import STRETCH, Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, TOGETHER, prefetch
+from fastrec._types import NEXT_STRETCHES, STRETCH
 
 Words = npt.NDArray[np.uint64]
 
@@ -22,8 +23,6 @@ _U27, _U30, _U31, _U32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(
 _U1, _U8, _U14, _U20, _U26, _U63 = (np.uint64(number) for number in (1, 8, 14, 20, 26, 63))
 _LOW = np.uint64(0xFFFFFFFF)
 
-STRETCH = 64  # interactions of a cell that stay neighbours, so that a user's factors are near when they are met again
-NEXT_STRETCHES = 2  # behind those to learn from, for who looks ahead
 BATCH = 8  # samples that are worked on while memory brings what the next need; STRETCH is an even number of them
 SLOTS = 2 * BATCH  # samples whose draws are kept
 SLOT = SLOTS - 1  # the bits of a sample's place that say where

@@ -10,7 +10,6 @@ from fastrec._jit.blocks import (
     BATCH,
     SLOT,
     SLOTS,
-    STRETCH,
     Words,
     ask_for,
     batch,
@@ -25,7 +24,7 @@ from fastrec._jit.blocks import (
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, fused, load, local, logistic, pointer, prefetch, store
 from fastrec._jit.steps import descend, descend_biases, margin
-from fastrec._types import Array, Ids, Offsets
+from fastrec._types import STRETCH, Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)

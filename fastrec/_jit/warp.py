@@ -9,7 +9,6 @@ import numpy as np
 
 from fastrec._jit.blocks import (
     BATCH,
-    STRETCH,
     Words,
     ask_for,
     below,
@@ -24,7 +23,7 @@ from fastrec._jit.blocks import (
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import LANES, load, pointer, prefetch
 from fastrec._jit.steps import adapt, descend, descend_biases, margin
-from fastrec._types import Array, Ids, Offsets
+from fastrec._types import STRETCH, Array, Ids, Offsets
 
 _U32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE = np.float32(1)

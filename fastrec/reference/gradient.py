@@ -127,7 +127,7 @@ def bpr_fold_in(
     """Factors that `fastrec.BPR` gives new users."""
     rows = sparse(user_items)
     model = Pairwise.of_new_users(rows.shape[0], items, item_biases, learning_rate, regularization, "sgd")
-    learn_bpr(model, of_new_users(rows, times_drawn, n_passes), sample_weight)
+    learn_bpr(model, positives_of_new_users(rows, times_drawn, n_passes), sample_weight)
     return model.x.values
 
 
@@ -178,7 +178,7 @@ def warp_fold_in(
     """Factors that `fastrec.WARP` gives new users, by Adagrad whatever the epochs had."""
     rows = sparse(user_items)
     model = Pairwise.of_new_users(rows.shape[0], items, item_biases, learning_rate, regularization, "adagrad")
-    learn_warp(model, of_new_users(rows, times_drawn, n_passes), max_draws, sample_weight)
+    learn_warp(model, positives_of_new_users(rows, times_drawn, n_passes), max_draws, sample_weight)
     return model.x.values
 
 
@@ -335,9 +335,8 @@ def rating_fold_in(
     starts = np.zeros((rows.shape[0], items.shape[1])), np.zeros(rows.shape[0])
     x, b_u = (Parameters(values, learning_rate, adagrad=optimizer == "adagrad") for values in starts)
     y, b_i = (Parameters(values, 0.0) for values in (items, item_biases))
-    learn_ratings(
-        [x, y, b_u, b_i], of_new_users(rows, np.ones(len(items), int), n_passes), mean, regularization, biases
-    )
+    samples = positives_of_new_users(rows, np.ones(len(items), int), n_passes)
+    learn_ratings([x, y, b_u, b_i], samples, mean, regularization, biases)
     return x.values, b_u.values
 
 
@@ -397,7 +396,7 @@ def positives(
                         yield Positive(user, int(rows.indices[at]), float(rows.data[at]), word, pool, seen)
 
 
-def of_new_users(rows: csr_array, times_drawn: Array, n_passes: int) -> Iterator[Positive]:
+def positives_of_new_users(rows: csr_array, times_drawn: Array, n_passes: int) -> Iterator[Positive]:
     """What new users learn from, each by passes over the row; what is drawn does not know whose it is."""
     pool = np.repeat(np.arange(rows.shape[1]), times_drawn)
     for user in range(rows.shape[0]):

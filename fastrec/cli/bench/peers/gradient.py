@@ -34,18 +34,26 @@ def _implicit(inputs: Inputs, n_threads: int) -> Run:
     return Run(call, lambda model: Factors(model.user_factors, model.item_factors))
 
 
-def _rusket(inputs: Inputs, n_threads: int) -> Run:
-    bpr = import_module("rusket").BPR
-    user_items, n_factors = csr_matrix(inputs["user_items"]), inputs["n_factors"]
+def rusket_bpr(n_epochs: int = _EPOCHS, seed: int = 0) -> Any:
+    """How its BPR is prepared."""
 
-    def call() -> Any:
-        model = bpr(factors=n_factors, learning_rate=_RATE, regularization=BPR_PENALTY, iterations=_EPOCHS, seed=0)
-        return model.fit(user_items)
+    def prepare(inputs: Inputs, n_threads: int) -> Run:
+        bpr = import_module("rusket").BPR
+        user_items, n_factors = csr_matrix(inputs["user_items"]), inputs["n_factors"]
 
-    return Run(call, lambda model: Factors(np.asarray(model.user_factors), np.asarray(model.item_factors)))
+        def call() -> Any:
+            model = bpr(factors=n_factors, learning_rate=_RATE, regularization=BPR_PENALTY, iterations=n_epochs,
+                        seed=seed)  # fmt: skip
+            return model.fit(user_items)
+
+        return Run(call, lambda model: Factors(np.asarray(model.user_factors), np.asarray(model.item_factors)))
+
+    return prepare
 
 
-def _lightfm(loss: str, penalty: float) -> Any:
+def lightfm_warp(n_epochs: int = _EPOCHS, seed: int = 0) -> Any:
+    """How its WARP is prepared."""
+
     def prepare(inputs: Inputs, n_threads: int) -> Run:
         lightfm = import_module("lightfm").LightFM
         x, n_factors = inputs["user_items"].tocoo(), inputs["n_factors"]
@@ -53,9 +61,8 @@ def _lightfm(loss: str, penalty: float) -> Any:
         interactions = coo_matrix((x.data, (row, column)), x.shape)
 
         def call() -> Any:
-            model = lightfm(no_components=n_factors, loss=loss, learning_rate=_RATE, user_alpha=penalty,
-                            item_alpha=penalty, random_state=0)  # fmt: skip
-            return model.fit(interactions, epochs=_EPOCHS, num_threads=n_threads)
+            model = lightfm(no_components=n_factors, loss="warp", learning_rate=_RATE, random_state=seed)
+            return model.fit(interactions, epochs=n_epochs, num_threads=n_threads)
 
         def answer(model: Any) -> Factors:
             ones = np.ones((len(model.user_embeddings), 1), np.float32)
@@ -123,10 +130,10 @@ COMPARED = {
         _check,
         (
             _peer("implicit", "implicit", _implicit, "negatives by popularity, item biases"),
-            _peer("rusket", "rusket", _rusket),
+            _peer("rusket", "rusket", rusket_bpr()),
         ),
     ),
-    "warp": Compared(_answer, _check, (_peer("LightFM", "lightfm", _lightfm("warp", 0.0)),)),
+    "warp": Compared(_answer, _check, (_peer("LightFM", "lightfm", lightfm_warp()),)),
     "logistic_mf": Compared(
         _answer,
         _check,
