@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -33,7 +34,8 @@ from fastrec.selection import room_of_product
 _LARGEST_INTEGER = np.iinfo(np.int32).max
 _NO_VALUES = np.empty(0, np.float32)
 _LEAST_FACTOR = 1e-150  # the product of two such is not rounded to zero
-_HEAD_ITEMS = -1  # whose common users are counted as bits: as many as pay; tests choose others
+_HEAD_ITEMS = -1  # the most popular, whose pairs are counted or summed apart: as many as pay; tests choose others
+_SUMS_BYTES = 31 << 20  # of all pairs of those that are summed: of more glibc would not keep the memory
 
 
 def item_similarity(
@@ -267,11 +269,11 @@ def most_similar(
     kernel = _dispatch.kernel("item_similarity", pairs.by_item.data.dtype, dtype)
 
     def fill(first: int, last: int, indices: Ids, data: Array, starts: Offsets, indptr: Offsets) -> None:
-        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[1:3], *pairs.entries, pairs.item_values,
-               pairs.user_values, pairs.user_weights, own_rank, pairs.id_of_rank, n_terms, *pairs.ranked(exclude),
-               *pairs.ranked(of_every_item), *terms, measure.address, failed, threshold, options.min_support,
-               options.keep_diagonal, counted, _HEAD_ITEMS, kept, indices, data, starts, indptr, threads,
-               bar)  # fmt: skip
+        kernel(first, last, rows, *pairs.by_item[:3], *pairs.by_user[1:3], *pairs.entries, pairs.n_by_id,
+               pairs.item_values, pairs.user_values, pairs.user_weights, own_rank, pairs.id_of_rank, n_terms,
+               *pairs.ranked(exclude), *pairs.ranked(of_every_item), *terms, measure.address, failed, threshold,
+               options.min_support, options.keep_diagonal, counted, _HEAD_ITEMS, kept, indices, data, starts, indptr,
+               threads, bar)  # fmt: skip
         if failed[0] >= 0:
             item, rank = divmod(int(failed[0]), n_ranks)
             measure.raise_error(pairs.facts(item, rank))
@@ -303,7 +305,8 @@ class _Pairs(NamedTuple):
     item_values: Array
     by_user: Csr  # user ids by ranks of the second items, ascending; no values where all of a user's are the same,
     user_values: Array  # then these; else they are with the ranks,
-    entries: Entries  # here
+    entries: Entries  # here; of so many of the most popular items, where both sides have the same values, ranks ascend
+    n_by_id: int  # as their ids do
     user_weights: Array  # where what a user adds to a sum is his weight, times what depends on its item only; or empty
     id_of_rank: Ids
     rank_of_id: Ids
@@ -329,16 +332,21 @@ class _Pairs(NamedTuple):
         item_values, user_values, user_weights = _values_of_rows(own, factors, kept, same, measure, n_threads)
         dtype = _common_dtype(measure, (first, second), (own.data, factors.data, item_values))
         smallest = _smallest(own.data, item_values, *(() if same else (factors.data, user_values)))
+        n_by_id = 0
         if len(user_values) or not len(kept.data):
             by_user, entries = relabelled(kept._replace(data=kept.data[:0]), rank_of_id, n_threads), NO_ENTRIES
         else:
+            if same:
+                n_by_id = min(math.isqrt(_SUMS_BYTES // (4 if dtype == np.int32 else 8)), len(id_of_rank))
+                id_of_rank[:n_by_id].sort()
+                rank_of_id[id_of_rank[:n_by_id]] = np.arange(n_by_id, dtype=np.int32)
             short_values = dtype == np.int32 and smallest >= 0  # their squares have 31 bits
             by_user = kept if short_values else kept._replace(data=kept.data.astype(dtype, copy=False))
             entries = Entries.of(by_user, rank_of_id, short_values, n_threads)
         own = own._replace(data=own.data.astype(dtype, copy=False))
         item_values, user_values = (each.astype(dtype, copy=False) for each in (item_values, user_values))
         return cls(
-            own, item_values, by_user, user_values, entries, user_weights, id_of_rank, rank_of_id,
+            own, item_values, by_user, user_values, entries, n_by_id, user_weights, id_of_rank, rank_of_id,
             first.items, first.given, second.items, second.given, smallest,
         )  # fmt: skip
 

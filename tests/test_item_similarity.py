@@ -400,6 +400,43 @@ def test_wherever_the_weighted_head_ends(monkeypatch, spread):
                 assert_same(fastrec.item_similarity(x, k, **options), expected)
 
 
+@pytest.mark.parametrize("n_head", [-1, *range(16), 400])  # -1: where it pays
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_wherever_the_summed_head_ends(monkeypatch, dtype, n_head):
+    """Of values that differ within a row each pair of popular items is summed once, in the same order for both."""
+    rng = np.random.default_rng(n_head + 1)
+    stored = rng.random((300, 15)) < rng.permutation(15) / 15
+    values = rng.integers(1, 128, stored.shape) if dtype == "int64" else rng.lognormal(size=stored.shape)
+    user_items = csr_array((stored * values).astype(dtype))
+    monkeypatch.setattr("fastrec.similarity._HEAD_ITEMS", n_head)
+    for options in (
+        {}, {"metric": "dot", "keep_diagonal": True}, {"metric": "jaccard", "candidates": [1, 4, 7, 9]},
+        {"metric": "asymmetric_cosine", "alpha": 0.3, "threshold": 0.4}, {"target_items": [2, 3, 11]},
+        {"metric": "rp3beta"}, {"min_support": 20},
+    ):  # fmt: skip
+        expected = reference.item_similarity(user_items, 9, **options)
+        for n_threads in (1, 3):
+            assert_same(fastrec.item_similarity(user_items, 9, n_threads=n_threads, **options), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_a_summed_head_of_many_stretches_of_users(monkeypatch, dtype):
+    """More entries than stay near, of few items that all are popular, and of others."""
+    rng = np.random.default_rng(0)
+    n_users, n_items = 60_000, 260
+    users = np.repeat(np.arange(n_users), rng.integers(1, 80, n_users))
+    items = (n_items * rng.random(len(users)) ** 3).astype(np.int32)
+    user_items = csr_array((rng.integers(1, 6, len(users)), (users, items)), shape=(n_users, n_items))
+    assert user_items.nnz > 1 << 20
+    user_items = (user_items / 10 if dtype == "float32" else user_items).astype(dtype)
+    answers = []
+    for n_head, n_threads in ((0, 2), (200, 1), (250, 3), (260, 2)):
+        monkeypatch.setattr("fastrec.similarity._HEAD_ITEMS", n_head)
+        answers.append(fastrec.item_similarity(user_items, 20, n_threads=n_threads))
+    for answer in answers[1:]:
+        assert_same(answer, answers[0])
+
+
 def test_more_than_one_table_of_popular_items(monkeypatch):
     """Bits are looked up among 1,024 items at a time."""
     rng = np.random.default_rng(0)

@@ -6,6 +6,7 @@
 #include "fastrec/popular_items.hpp"
 #include "fastrec/selection_scratch.hpp"
 #include "fastrec/sparse_rows.hpp"
+#include "fastrec/summed_head.hpp"
 
 namespace fastrec {
 
@@ -35,9 +36,9 @@ class SumsWorkspace {
   bool ones_;
   Scratch<std::uint8_t> bytes_;
   Scratch<std::uint16_t> shorts_;
-  Scratch<std::conditional_t<std::is_floating_point_v<Value>, double, std::int32_t>> sums_;
+  Scratch<PairSum<Value>> sums_;
   Scratch<std::int32_t> counts_, touched_;
-  Scratch<std::conditional_t<std::is_floating_point_v<Value>, double, std::int32_t>> listed_;
+  Scratch<PairSum<Value>> listed_;
   Scratch<std::int32_t> listed_counts_;
 };
 
@@ -100,16 +101,20 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   const double share = static_cast<double>(rows.last - rows.first) / static_cast<double>(x.item_users.rows);
   HeadWorkspace head;
   WeightedHeadWorkspace weighted;
+  SummedHeadWorkspace<Value> summed;
   Status status = Status::done;
   if (x.ones) {
     status = head.fill(table, x, n_head, share, n_threads, progress.poll);
   } else if (x.user_weights && is_linear(near.form) && !options.counted && !options.candidates.indptr &&
              n_items >= 2 * k) {
     status = weighted.fill(table, x, n_head, k, share, n_threads, progress.poll);
+  } else if (x.entries && !options.counted) {
+    status = summed.fill(table, x, n_head, cost.total, share, n_threads, progress.poll);
   }
   if (status != Status::done) return status;
   x.head = head.head();
   x.weighted = weighted.head();
+  x.summed = summed.head();
   const std::ptrdiff_t length = block_length(rows.last - rows.first, n_threads, 128, cost.longest_row);
   status = parallel_for_rows(rows.first, rows.last, length, n_threads, progress,
                              [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {

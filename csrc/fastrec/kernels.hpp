@@ -351,22 +351,68 @@ struct EntryLayout {
   bool short_columns, short_values;
 };
 
+// What a value of an item is multiplied and summed in.
+template <class Value>
+using PairSum = std::conditional_t<std::is_floating_point_v<Value>, double, std::int32_t>;
+
+constexpr std::ptrdiff_t added_at_once = 4;  // entries of a user's row, which is padded to a multiple of them
+constexpr int length_bits = 12;              // of a place in a row, which is below
+constexpr std::ptrdiff_t most_summed = (1 << length_bits) - 1;
+constexpr std::ptrdiff_t stretch_entries = 1 << 20;  // of users whose rows stay near; fewer than 20 bits of fours
+
+// The same where values differ within a user's row: sums of each two items, added up once for both. Ranks of these
+// items ascend by their ids, as do a user's entries, so that an item meets what stands before it.
+template <class Value>
+struct SummedHead {
+  std::ptrdiff_t n_items;            // ranks below it; 0: no head
+  std::ptrdiff_t stride;             // of the sums; more than n_items, which is the column of what rows are padded with
+  const PairSum<Value>* sums;        // (n_items, stride)
+  void* entries;                     // of users with items of the head, laid out as all their entries,
+  const std::int64_t* indptr;        // (n_users + 1), rows padded with zeros; and
+  void* tails;                       // with the others,
+  const std::int64_t* tails_indptr;  // likewise, not padded
+};
+
+// Where the entries of each item of the head are in a stretch of users.
+struct StretchPlaces {
+  std::int32_t* starts;  // (n_items + 2)
+  std::uint32_t* list;   // by item: its row's start from the stretch's on, in fours, and its place in the row
+};
+
+template <class Value>
+struct Interactions;
+
+template <class Value>
+struct SummedHeadKernels {
+  // lengths[user] is how many items below n_items a user has.
+  void (*count)(Rows users, const Interactions<Value>&, std::ptrdiff_t n_items, std::int64_t* lengths) noexcept;
+  void (*split)(Rows users, const Interactions<Value>&, const SummedHead<Value>&) noexcept;
+  void (*list)(Rows users, EntryLayout, const SummedHead<Value>&, StretchPlaces) noexcept;
+  // Adds what a stretch of users from first_user on brings to sums of items with those before them and themselves.
+  void (*add)(Rows items, std::ptrdiff_t first_user, EntryLayout, const SummedHead<Value>&, StretchPlaces,
+              PairSum<Value>* sums) noexcept;
+  // Sums of items with those after them.
+  void (*mirror)(Rows items, const SummedHead<Value>&, PairSum<Value>* sums) noexcept;
+};
+
 // The interactions from both sides. Items have their ids in item_users and their ranks in user_items: by number of
 // users, most first, so that what is often added to lies together. What has no rank is nobody's neighbour.
 template <class Value>
 struct Interactions {
   Csr<Value> item_users, user_items;
-  bool ones;                       // whether all values are 1, and none are there; else
-  const void* entries;             // of user_items, with their values, where these are not as below; or nullptr
-  EntryLayout layout;              // of those
-  const Value* item_values;        // (n_items), where all of an item's values are the same; or nullptr
-  const Value* user_values;        // (n_users), likewise
-  const double* user_weights;      // (n_users), where a user adds to sums as WeightedHead says; or nullptr
-  const std::int64_t* n_terms;     // (n_items): multiply-adds of its row of item_users * user_items
+  bool ones;                    // whether all values are 1, and none are there; else
+  const void* entries;          // of user_items, with their values, where these are not as below; or nullptr
+  EntryLayout layout;           // of those
+  const Value* item_values;     // (n_items), where all of an item's values are the same; or nullptr
+  const Value* user_values;     // (n_users), likewise
+  std::ptrdiff_t n_by_id;       // ranks below it ascend by id, and both sides have the same values; of entries, else 0
+  const double* user_weights;   // (n_users), where a user adds to sums as WeightedHead says; or nullptr
+  const std::int64_t* n_terms;  // (n_items): multiply-adds of its row of item_users * user_items
   const std::int32_t* rank_of_id;  // (n_items), -1 without a rank
   const std::int32_t* id_of_rank;  // (n_ranks)
   Head head;
   WeightedHead weighted;
+  SummedHead<Value> summed;
 };
 
 enum class Formula {
@@ -629,6 +675,9 @@ struct Kernels : TopKKernels<float>,
                  SparseProductKernels<std::int64_t>,
                  HeadKernels,
                  WeightedHeadKernels,
+                 SummedHeadKernels<float>,
+                 SummedHeadKernels<double>,
+                 SummedHeadKernels<std::int32_t>,
                  SimilarityKernels<float, float>,
                  SimilarityKernels<float, double>,
                  SimilarityKernels<double, double>,

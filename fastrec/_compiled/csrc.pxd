@@ -61,6 +61,7 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
         bint ones
         const void* entries
         EntryLayout layout
+        ptrdiff_t n_by_id
         const Value* item_values
         const Value* user_values
         const double* user_weights

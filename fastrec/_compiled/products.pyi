@@ -57,6 +57,7 @@ def item_similarity(
     user_entries: Array,
     short_columns: bool,
     short_values: bool,
+    n_by_id: int,
     item_values: Array,
     user_values: Array,
     user_weights: Array,

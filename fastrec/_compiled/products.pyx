@@ -121,11 +121,11 @@ cdef csrc.NearMeasure near_measure(str form, const float[:, ::1] own, const floa
 
 
 # Values that are all 1 are given as none; item_values and user_values where each item or user has but one value; else
-# user_entries, of that layout, which stand for user_ranks too; and user_weights as _Pairs has them.
+# user_entries, of that layout, which stand for user_ranks too; n_by_id and user_weights as _Pairs has them.
 def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
                     const Stored[::1] item_data, const int32_t[::1] item_users, const int64_t[::1] item_indptr,
                     const int32_t[::1] user_ranks, const int64_t[::1] user_indptr,
-                    const uint8_t[::1] user_entries, bint short_columns, bint short_values,
+                    const uint8_t[::1] user_entries, bint short_columns, bint short_values, ptrdiff_t n_by_id,
                     const Stored[::1] item_values, const Stored[::1] user_values,
                     const double[::1] user_weights, const int32_t[::1] rank_of_id, const int32_t[::1] id_of_rank,
                     const int64_t[::1] n_terms,
@@ -145,6 +145,7 @@ def item_similarity(ptrdiff_t first, ptrdiff_t last, const int32_t[::1] items,
     interactions.entries = &user_entries[0] if user_entries.shape[0] else NULL
     interactions.ones = not item_data.shape[0] and not item_values.shape[0]
     interactions.layout.short_columns, interactions.layout.short_values = short_columns, short_values
+    interactions.n_by_id = n_by_id
     interactions.item_values = &item_values[0] if item_values.shape[0] else NULL
     interactions.user_values = &user_values[0] if user_values.shape[0] else NULL
     interactions.user_weights = &user_weights[0] if user_weights.shape[0] else NULL

@@ -118,16 +118,22 @@ std::ptrdiff_t add_user(std::int64_t at, std::int64_t end, Sum own, Sum term, It
   return n_touched;
 }
 
-// Adds the row of `item`, of each user the items from `starts` on, terms by ascending user, and returns how many ranks
-// were listed as touched, n_touched beforehand, if there is a list.
+// Items of users: of user u those from starts[u] to ends[u], of entries where there are such.
+struct UserRows {
+  const std::int64_t *starts, *ends;
+  const void* entries;
+};
+
+// Adds the row of `item`, terms by ascending user, and returns how many ranks were listed as touched, n_touched
+// beforehand, if there is a list.
 template <bool list, Terms terms, class Items, class Value, class Sum, bool counted>
-std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, Items items, const std::int64_t* starts,
+std::ptrdiff_t add_item(std::ptrdiff_t item, const Interactions<Value>& x, Items items, const UserRows& rows,
                         const Sums<Sum, counted>& row, std::int32_t* touched = nullptr,
                         std::ptrdiff_t n_touched = 0) noexcept {
   const std::int64_t first = x.item_users.indptr[item], n_users = x.item_users.indptr[item + 1] - first;
   const std::int32_t* users = x.item_users.indices + first;
-  constexpr bool skips = terms == Terms::ones;  // users of a head may have no others
-  visit_rows<skips>(users, n_users, starts, x.user_items.indptr + 1, items,
+  constexpr bool skips = terms != Terms::of_users;  // users of a head may have no others
+  visit_rows<skips>(users, n_users, rows.starts, rows.ends, items,
                     [&](std::ptrdiff_t i, std::int64_t begin, std::int64_t end) {
                       const Sum own = terms == Terms::ones ? Sum{1} : static_cast<Sum>(item_value(x, item, first + i));
                       const Sum term = terms == Terms::of_users ? own * static_cast<Sum>(x.user_values[users[i]]) : own;
@@ -417,33 +423,30 @@ bool rank_sums(std::ptrdiff_t item, std::ptrdiff_t n_ranks, bool whole, const Ro
 
 // ---- rows -----------------------------------------------------------------------------------------------------------
 
-// Starts the row of an item of the head from its counts there, and returns how many ranks are listed as touched, if
-// there is to be a list.
-template <class Value, class Sum>
-std::ptrdiff_t start_from_head(std::int32_t own_rank, const Interactions<Value>& x, bool whole,
+// Starts a row with what is known of its first n_head ranks, and returns how many ranks are listed as touched, if there
+// is to be a list.
+template <class Known, class Sum>
+std::ptrdiff_t start_from_head(const Known* __restrict known, std::ptrdiff_t n_head, bool whole,
                                const Sums<Sum, false>& row, std::int32_t* touched) noexcept {
-  const std::ptrdiff_t n_head = std::min(x.head.n_items, x.user_items.columns), own_row = own_rank * x.head.n_items;
-  const auto take = [&](const auto* __restrict counts) {
-    Sum* __restrict sums = row.sums;  // a byte of which might be part of anything
-    for (std::ptrdiff_t rank = 0; rank < n_head; ++rank) sums[rank] = static_cast<Sum>(counts[own_row + rank]);
-  };
-  x.head.shorts ? take(x.head.shorts) : take(x.head.counts);
+  Sum* __restrict sums = row.sums;  // a byte of which might be part of anything
+  for (std::ptrdiff_t rank = 0; rank < n_head; ++rank) sums[rank] = static_cast<Sum>(known[rank]);
   return whole ? 0 : row.list_touched(n_head, touched);
 }
 
 // As add_item, by what the terms are and whether there is a list.
 template <bool ones, class Value, class Sum, bool counted>
-std::ptrdiff_t add_terms(std::ptrdiff_t item, const Interactions<Value>& x, const std::int64_t* starts, bool whole,
+std::ptrdiff_t add_terms(std::ptrdiff_t item, const Interactions<Value>& x, const UserRows& rows, bool whole,
                          const Sums<Sum, counted>& row, std::int32_t* touched, std::ptrdiff_t n_touched) noexcept {
   const auto add = [&](auto terms, auto items) {
-    return whole ? add_item<false, terms.value>(item, x, items, starts, row)
-                 : add_item<true, terms.value>(item, x, items, starts, row, touched, n_touched);
+    return whole ? add_item<false, terms.value>(item, x, items, rows, row)
+                 : add_item<true, terms.value>(item, x, items, rows, row, touched, n_touched);
   };
   const Columns ranks{x.user_items.indices};
   if constexpr (ones) return add(std::integral_constant<Terms, Terms::ones>{}, ranks);
   if (x.user_values) return add(std::integral_constant<Terms, Terms::of_users>{}, ranks);
-  return with_entries(x,
-                      [&](auto entries) { return add(std::integral_constant<Terms, Terms::of_entries>{}, entries); });
+  return with_entries<Value>(rows.entries, x.layout, [&](auto entries) {
+    return add(std::integral_constant<Terms, Terms::of_entries>{}, entries);
+  });
 }
 
 // A row is scanned whole where it has as many terms as there are ranks, or with near scores a quarter, which go through
@@ -464,18 +467,28 @@ bool rank_item(std::ptrdiff_t item, const Interactions<Value>& x, const Sums<Sum
       return true;
     }
   }
-  const std::int64_t* starts = x.user_items.indptr;
+  UserRows rows{x.user_items.indptr, x.user_items.indptr + 1, x.entries};
   std::ptrdiff_t n_touched = 0;
+  const auto start_from = [&](const auto* known, std::ptrdiff_t n_items, std::ptrdiff_t stride) {
+    n_touched = start_from_head(known + own_rank * stride, std::min(n_items, n_ranks), whole, row, touched);
+  };
   if constexpr (ones) {
     if (in_head) {
-      n_touched = start_from_head(own_rank, x, whole, row, touched);
-      starts = x.head.tails;
+      const Head& head = x.head;
+      head.shorts ? start_from(head.shorts, head.n_items, head.n_items)
+                  : start_from(head.counts, head.n_items, head.n_items);
+      rows.starts = head.tails;
+    }
+  } else if constexpr (!counted) {
+    if (own_rank >= 0 && own_rank < x.summed.n_items) {
+      start_from(x.summed.sums, x.summed.n_items, x.summed.stride);
+      rows = {x.summed.tails_indptr, x.summed.tails_indptr + 1, x.summed.tails};
     }
   }
   constexpr bool may_weigh = std::is_same_v<Sum, double> && !counted;
   const bool weighs = may_weigh && whole && own_rank >= 0 && own_rank < x.weighted.n_items;
-  if (weighs) starts = x.weighted.tails;
-  n_touched = add_terms<ones>(item, x, starts, whole, row, touched, n_touched);
+  if (weighs) rows.starts = x.weighted.tails;
+  n_touched = add_terms<ones>(item, x, rows, whole, row, touched, n_touched);
   left_out.visit([&](std::int32_t rank) { row.erase(rank); });
   bool scored = false;
   if (!weighs) {
@@ -491,7 +504,7 @@ template <class Value, class Score>
 void item_similarity(Rows rows, const std::int32_t* items, const Interactions<Value>& x, const Measure& measure,
                      const NeighbourOptions& options, SumsScratch sums, NeighbourScratch<Score> scratch,
                      std::ptrdiff_t k, SparseRows<Score> out) noexcept {
-  using Total = std::conditional_t<std::is_floating_point_v<Value>, double, std::int32_t>;
+  using Total = PairSum<Value>;
   const Score least = least_above<Score>(options.threshold, options.has_threshold);
   const Ranking<Score> ranking{measure, options, x.id_of_rank, x.n_terms, scratch, k, scorer_of(measure.formula),
                                least};

@@ -44,18 +44,18 @@ struct ColumnsWithValues {
   const StoredEntry<Column, Value>* first;
 };
 
-// Calls use(entries), of users' items, and returns what that does.
+// Calls use(items) of entries in a layout, and returns what that does.
 template <class Value, class Use>
-inline auto with_entries(const Interactions<Value>& x, const Use& use) {
+inline auto with_entries(const void* entries, EntryLayout layout, const Use& use) {
   const auto with_values = [&](auto value) {
     const auto with_columns = [&](auto column) {
       using Stored = StoredEntry<decltype(column), decltype(value)>;
-      return use(ColumnsWithValues<decltype(column), decltype(value)>{static_cast<const Stored*>(x.entries)});
+      return use(ColumnsWithValues<decltype(column), decltype(value)>{static_cast<const Stored*>(entries)});
     };
-    return x.layout.short_columns ? with_columns(std::uint16_t{}) : with_columns(std::int32_t{});
+    return layout.short_columns ? with_columns(std::uint16_t{}) : with_columns(std::int32_t{});
   };
   if constexpr (std::is_integral_v<Value>) {
-    if (x.layout.short_values) return with_values(std::uint16_t{});
+    if (layout.short_values) return with_values(std::uint16_t{});
   }
   return with_values(Value{});
 }

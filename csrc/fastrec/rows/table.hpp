@@ -12,6 +12,7 @@
 #include "fastrec/rows/row_losses.hpp"
 #include "fastrec/rows/screen.hpp"
 #include "fastrec/rows/sparse_top_k_product.hpp"
+#include "fastrec/rows/summed_head.hpp"
 #include "fastrec/rows/top_k.hpp"
 #include "fastrec/rows/weighted_head.hpp"
 
@@ -31,6 +32,10 @@ const Kernels FASTREC_TABLE = {
     {sparse_top_k_product<std::int64_t>},
     {cost_of_head_word, n_head_blocks, head_counts<std::uint16_t>, head_counts<std::int32_t>, 0},
     {words_alike, cost_of_weighted_word, cost_of_sums, n_weighted_blocks, near_sums},
+    {count_in_head<float>, split_rows<float>, list_places<float>, add_stretch<float>, mirror_sums<float>},
+    {count_in_head<double>, split_rows<double>, list_places<double>, add_stretch<double>, mirror_sums<double>},
+    {count_in_head<std::int32_t>, split_rows<std::int32_t>, list_places<std::int32_t>, add_stretch<std::int32_t>,
+     mirror_sums<std::int32_t>},
     {item_similarity<float, float>},
     {item_similarity<float, double>},
     {item_similarity<double, double>},
