@@ -39,7 +39,10 @@ class Side(NamedTuple):
 
     def penalty(self, solutions: Array) -> float:
         """What the regularisation of these solutions adds to a loss: a row's squares in their dtype, all in float64."""
-        squares = np.einsum("ij,ij->i", solutions, solutions)
+        with np.errstate(over="ignore"):
+            squares = np.einsum("ij,ij->i", solutions, solutions)
+        if not np.isfinite(squares).all():
+            squares = np.square(solutions, dtype=np.float64).sum(axis=1)
         return float((self.regularization * squares).sum())
 
 
@@ -113,10 +116,8 @@ class Solutions(NamedTuple):
     vectors: Array | None
 
     def upright(self, n_threads: int) -> Array:
-        """In the basis of the fixed factors."""
-        if self.vectors is None:
-            return self.factors
-        return turned(self.factors, self.vectors.T.astype(self.factors.dtype), n_threads)
+        """In the basis of the fixed factors, turned in float64: what cancels there, float32 would not hold to tol."""
+        return self.factors if self.vectors is None else turned(self.factors, self.vectors.T, n_threads)
 
     def against(self, fixed: Solutions) -> Solutions:
         """The same, with the basis told in that which the fixed factors, solutions themselves, are told in."""

@@ -148,9 +148,9 @@ def implicit_loss(
     threads = _threads.resolve(None)
     stored = Side(entry_weights, entry_targets.data, of_users, unobserved_weight)
     total = losses_of_entries(stored, items, users, threads).sum()
-    total += (of_items * np.square(items, dtype=np.float64).sum(axis=1)).sum()
     grams = (gram_matrix(factors, threads, np.float64) for factors in (users, items))
     with np.errstate(over="ignore", invalid="ignore"):
+        total += (of_items * np.square(items, dtype=np.float64).sum(axis=1)).sum()
         loss = float(total + unobserved_weight * np.multiply(*grams).sum())
     if np.isnan(loss) and np.isfinite(users).all() and np.isfinite(items).all():
         _check.finite(np.asarray(loss), "loss of user_factors and item_factors")

@@ -1,10 +1,13 @@
 """Users and items that come after the fit: fold-in, partial_fit, and what each item of a row adds to a score."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -191,6 +194,28 @@ def test_further_epochs_over_more_users_and_items():
     np.testing.assert_allclose(
         model.item_factors_, by_definition(model, by_item, model.user_factors_, of="items"), **SOLVE
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "before", "after"),
+    [
+        *itertools.product([fastrec.ImplicitALS, fastrec.ExplicitALS, fastrec.NMF], [[], [2, 3]], [[5]]),
+        *itertools.product([fastrec.ImplicitALS, fastrec.ExplicitALS], [[], [0]], [[3]]),
+    ],
+)
+def test_an_item_and_a_user_that_meet_nobody_else_are_learned(model, before, after):
+    """Items without factors until now, of a user whose items all are such: of zeros nothing would ever come."""
+
+    def rows(of_last):
+        dense = np.zeros((4, 6 if 5 in of_last else 4), np.float32)
+        dense[:2, :2], dense[2, 0] = 1, 1
+        dense[3, of_last] = 1
+        return csr_array(dense)
+
+    options = {"random_state": 0} | ({"biases": False} if model is fastrec.ExplicitALS else {})
+    fitted = model(3, n_epochs=5, **options).fit(rows(before)).partial_fit(rows(after), n_epochs=200)
+    scores = fitted.user_factors_ @ fitted.item_factors_.T
+    np.testing.assert_allclose(scores[3, after], scores[0, 0], atol=0.15)
 
 
 def test_no_further_epochs_keep_the_factors():

@@ -181,6 +181,21 @@ def test_loss_never_rises(seed, unobserved_weight, exponent):
     assert (np.diff(losses) <= 1e-6 * losses[:-1]).all()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("regularization", "scale"), [(0, 1e-20), (1e-42, 1e-20), (1e-3, 1e20)])
+def test_loss_of_factors_that_float32_cannot_square(regularization, scale):
+    rows, start = sp.csr_array(np.ones((3, 4), np.float32)), np.full((4, 2), scale, np.float32)
+    fitted = fastrec.ImplicitALS(2, regularization=regularization, unobserved_weight=0, n_epochs=1)
+    fitted.fit(rows, init=start, compute_loss=True)
+    assert np.isfinite(fitted.loss_).all()
+    confidence, liked = 2 * rows, rows
+    expected = fastrec.implicit_loss(
+        confidence, liked, fitted.user_factors_, fitted.item_factors_, unobserved_weight=0,
+        user_regularization=regularization, item_regularization=regularization,
+    )  # fmt: skip
+    np.testing.assert_allclose(fitted.loss_[-1], expected, rtol=1e-3, atol=1e-5)
+
+
 @given(st.integers(0, 2**16), st.sampled_from([0.25, 3.0]))
 def test_scaling_the_objective_changes_nothing(seed, scale):
     rows = ratings(seed)

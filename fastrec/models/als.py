@@ -65,7 +65,8 @@ class ImplicitALS(FoldInModel):
     item_factors_ : ndarray, shape (n_items, n_factors)
         Rows without interactions are zero.
     popularity_ : ndarray of float64, shape (n_items,)
-        Users who have each item.
+        Users who have each item, of those that the last ``fit`` or `partial_fit` of all rows saw, or of the rows that
+        were given for an item since; changed rows of single users do not tell what they had before.
     loss_ : ndarray of float64, shape (n_epochs,)
         The loss after each epoch that the factors have had, when ``fit`` was asked for it.
     n_epochs_ : int
@@ -251,7 +252,8 @@ class ImplicitALS(FoldInModel):
         if self.__sklearn_is_fitted__():
             _check.at_least_as_many(entries.weights.shape, (self._n_users(), self._n_items()), "user_items")
             users = with_zero_rows(self.user_factors_, n_users)
-            apart = columns_apart(entries.weights, users, self._n_items())
+            liked = entries.weights.where(entries.weights.data * entries.targets != 0)
+            apart = columns_apart(liked, with_zero_rows(self.item_factors_, n_items))
             drawn = options.drawn(_random.seed_of(self.random_state), n_items)[apart] if len(apart) else 0
 
             def items() -> Array:

@@ -299,7 +299,7 @@ class ExplicitALS(RatingModel):
             of_items = Rows(self.item_factors_, self.item_biases_).with_zero_rows(n_items)
             if not options.biases:
                 of_users.biases[:], of_items.biases[:] = 0, 0
-            apart = columns_apart(ratings, of_users.factors, self._n_items())
+            apart = columns_apart(ratings, of_items.factors)
             if len(apart):
                 drawn = options.start(None, _random.seed_of(self.random_state), n_items)
                 of_items.factors[apart] = drawn.factors[apart]

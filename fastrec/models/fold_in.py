@@ -175,8 +175,14 @@ def with_zero_rows(factors: Array, n_rows: int) -> Array:
     return after
 
 
-def columns_apart(rows: Csr, users: Array, n_items: int) -> Ids:
-    """Items beyond ``n_items`` that only users without factors have: zeros on both sides would stay zeros."""
-    of_learned = np.repeat(users.any(axis=1), np.diff(rows.indptr))
-    new = np.unique(rows.indices[rows.indices >= n_items])
-    return np.setdiff1d(new, rows.indices[of_learned])
+def columns_apart(rows: Csr, item_factors: Array, first: int = 0) -> Ids:
+    """Items from ``first`` on that only users have who have none with factors: zeros on both sides would stay zeros.
+
+    ``rows``: what users' factors are learned from, before those of items.
+    """
+    has_factors = item_factors.any(axis=1)
+    of_users = rows.indptr[:-1][np.diff(rows.indptr) > 0]
+    meets = np.zeros(rows.shape[0], np.bool_)
+    meets[np.diff(rows.indptr) > 0] = np.logical_or.reduceat(has_factors[rows.indices], of_users)
+    of_such = np.repeat(meets, np.diff(rows.indptr))
+    return np.setdiff1d(rows.indices[rows.indices >= first], rows.indices[of_such])

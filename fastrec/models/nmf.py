@@ -251,7 +251,7 @@ class NMF(FactorModel):
             _check.at_least_as_many(ratings.shape, (self._n_users(), self._n_items()), "user_items")
             learned = (self.user_factors_, self.item_factors_)
             users, items = (with_zero_rows(one, size) for one, size in zip(learned, ratings.shape, strict=True))
-            apart = columns_apart(ratings, users, self._n_items())
+            apart = columns_apart(ratings, items, self._n_items())  # others may be zero by their penalty
             if len(apart):
                 items[apart] = options.drawn(ratings, _random.seed_of(self.random_state))[apart]
             sides = aligned_copy(users), aligned_copy(items)
