@@ -31,12 +31,13 @@ def main(arguments: list[str]) -> None:
     path = os.path.abspath(script)  # workers look for it from wherever the script has gone
     try:
         with io.open_code(path) as file:
-            code = compile(file.read(), script, "exec")
+            code = compile(file.read(), script, "exec", dont_inherit=True)  # of what this file imports from the future
     except OSError as error:
         sys.exit(f"{script}: expected a script, got an error: {error.strerror}\n{_USAGE}")
     os.environ.update({_worker.LIBRARIES: libraries, _worker.SCRIPT: path})
     sys.argv = arguments[1:]
-    sys.path[0] = str(Path(script).resolve().parent)
+    if not sys.flags.safe_path:
+        sys.path[0] = str(Path(script).resolve().parent)
     script_itself = ModuleType("__main__")
     script_itself.__file__ = script
     script_itself.__spec__ = importlib.util.find_spec(_worker.__name__)

@@ -180,7 +180,7 @@ def columns_apart(rows: Csr, item_factors: Array, first: int = 0) -> Ids:
 
     ``rows``: what users' factors are learned from, before those of items.
     """
-    has_factors = item_factors.any(axis=1)
+    has_factors = np.any(item_factors, axis=1)
     of_users = rows.indptr[:-1][np.diff(rows.indptr) > 0]
     meets = np.zeros(rows.shape[0], np.bool_)
     meets[np.diff(rows.indptr) > 0] = np.logical_or.reduceat(has_factors[rows.indices], of_users)

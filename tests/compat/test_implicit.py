@@ -12,6 +12,7 @@ import inspect
 import io
 import itertools
 import pickle
+import pkgutil
 import runpy
 import warnings
 from pathlib import Path
@@ -434,6 +435,34 @@ def test_lmf_gives_numbers(seed):  # implicit issue 376: NaN in half of the fits
     assert np.isfinite(model.user_factors).all()
 
 
+@pytest.mark.parametrize(
+    ("cls", "step"),
+    [(AlternatingLeastSquares, "fastrec.compat.implicit.cpu.als.solve"),
+     (LogisticMatrixFactorization, "fastrec.LogisticMF.partial_fit")],
+)  # fmt: skip
+def test_an_interrupted_fit_keeps_what_it_has(monkeypatch, cls, step):
+    """Those of the epochs before, as `implicit` leaves them, and not the factors that the fit began with."""
+    user_items = interactions(np.random.default_rng(0))
+    whole = cls(3, iterations=2, random_state=0)
+    whole.fit(user_items, **QUIET)
+    module, _, name = step.rpartition(".")
+    owner = pkgutil.resolve_name(module)
+    ran, calls_of_two_epochs = getattr(owner, name), 4 if cls is AlternatingLeastSquares else 2
+    calls = itertools.count()
+
+    def interrupted(*arguments, **options):
+        if next(calls) == calls_of_two_epochs:
+            raise KeyboardInterrupt
+        return ran(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, interrupted)
+    model = cls(3, iterations=9, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(user_items, **QUIET)
+    np.testing.assert_array_equal(model.user_factors, whole.user_factors)
+    np.testing.assert_array_equal(model.item_factors, whole.item_factors)
+
+
 @pytest.mark.parametrize("cls", [BayesianPersonalizedRanking, LogisticMatrixFactorization])
 def test_the_same_bits_at_any_number_of_threads(cls):  # implicit issue 710
     user_items, found = two_blocks(np.random.default_rng(4)), []
@@ -749,6 +778,8 @@ BAD_CALLS = {
     "recalculate other rows": lambda m, x: m.recalculate_user(0, x),
     "partial fit of other rows": lambda m, x: m.partial_fit_users([0, 1], x[0]),
     "unknown argument": lambda m, x: m.recommend(0, x[0], n=3),
+    "an item that nobody has": lambda m, x: m.recommend(0, csr_matrix(([1.0], ([0], [40])), shape=(1, 41))),
+    "one item, not a list": lambda m, x: m.recommend(0, x[0], items=1),
 }
 
 
@@ -774,7 +805,8 @@ def test_errors_are_of_the_same_type(theirs, fitted, call):
     lambda m, x: m.similar_items(0, recalculate_item=True),
     lambda m, x: m.similar_items(0, items=[1], filter_items=[1]),
     lambda m, x: m.fit(x, callback=print),
-], ids=range(8))  # fmt: skip
+    lambda m, x: m.recommend(0, x[0], filter_items=["a"]),
+], ids=range(9))  # fmt: skip
 def test_errors_of_neighbours_are_of_the_same_type(theirs, call):
     user_items, raised = interactions(np.random.default_rng(8)), []
     for model in neighbour_pair(theirs, "CosineRecommender"):
@@ -788,7 +820,33 @@ def test_errors_of_neighbours_are_of_the_same_type(theirs, call):
     assert raised[0] is raised[1] or raised[1] is None  # theirs reads the first of too many rows
 
 
+@needs_original
+@pytest.mark.parametrize("n_columns", [6, 15, 40])
+def test_neighbours_of_rows_with_more_or_fewer_columns(theirs, n_columns):
+    row = csr_matrix(([1.0, 2.0], ([0, 0], [2, 5])), shape=(1, n_columns))
+    answers = []
+    for model in neighbour_pair(theirs, "CosineRecommender"):
+        model.fit(interactions(np.random.default_rng(8)), **QUIET)
+        answers.append(model.recommend(0, row, N=5, filter_items=[1.0, 7.0]))
+    np.testing.assert_array_equal(answers[0][0], answers[1][0])
+    np.testing.assert_allclose(answers[0][1], answers[1][1])
+
+
+@needs_original
+@pytest.mark.parametrize("name", ["CosineRecommender", "TFIDFRecommender", "BM25Recommender"])
+def test_weights_of_ones_own_are_not_weighted_again(theirs, name):
+    """`ItemItemRecommender.fit` of a subclass compares what it gets, as it is."""
+    user_items, found = interactions(np.random.default_rng(8)), []
+    for model in neighbour_pair(theirs, name):
+        base = next(cls for cls in type(model).__mro__ if cls.__name__ == "ItemItemRecommender")
+        base.fit(model, user_items, **QUIET)
+        found.append(model.similarity.toarray())
+    np.testing.assert_allclose(found[0], found[1])
+    assert issubclass(ours.nearest_neighbours.TFIDFRecommender, CosineRecommender) is False
+
+
 ODD_IDS = {
+    "similar among one, not a list": lambda m, x: m.similar_items(0, items=1),
     "none": lambda m, x: m.recommend(None, x[0]),
     "similar to none": lambda m, x: m.similar_items(None),
     "text": lambda m, x: m.recommend("a", x[0]),
@@ -804,7 +862,7 @@ ODD_IDS = {
 @pytest.mark.parametrize("call", ODD_IDS.values(), ids=ODD_IDS)
 def test_ids_that_are_none(fitted, call):
     model, user_items = fitted
-    with pytest.raises((IndexError, TypeError), match=r"expected an|out of bounds"):
+    with pytest.raises((IndexError, TypeError), match=r"expected an?|out of bounds"):
         call(model, user_items)
 
 
@@ -1203,8 +1261,9 @@ def test_what_ended_the_process_is_an_error(fitted):
             model.recommend(0, user_items[0], N=k)
     neighbours = CosineRecommender(3)
     neighbours.fit(user_items, **QUIET)
-    with pytest.raises(ValueError, match="15 columns, the items of this model"):
-        neighbours.recommend(0, csr_matrix((1, 40)))
+    assert not neighbours.recommend(0, csr_matrix((1, 40)))[0].size
+    with pytest.raises(IndexError, match="user_items: expected items from 0 to 14, got 39"):
+        neighbours.recommend(0, csr_matrix(([1.0], ([0], [39])), shape=(1, 40)))
 
 
 @pytest.mark.parametrize("cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, CosineRecommender])

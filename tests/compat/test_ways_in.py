@@ -181,6 +181,17 @@ def test_a_script_is_run_untouched(tmp_path):
     assert "implicit.nearest_neighbours.CosineRecommender.fit: taken by fastrec" in done.stderr
 
 
+def test_a_script_keeps_its_own_future_and_its_own_path(tmp_path):
+    """Nothing of what the runner imports from the future, and no place of a path that it did not put there."""
+    script, elsewhere = tmp_path / "script.py", tmp_path / "elsewhere"
+    script.write_text("import sys, onpath\ndef f(x: int): ...\nprint(f.__annotations__, onpath.NAME)\n")
+    elsewhere.mkdir()
+    (elsewhere / "onpath.py").write_text("NAME = 'found'\n")
+    for safe in ("", "1"):
+        done = run(tmp_path, "implicit", str(script), PYTHONPATH=str(elsewhere), PYTHONSAFEPATH=safe)
+        assert done.stdout == "{'x': <class 'int'>} found\n", done.stderr
+
+
 WORKERS = """
 import multiprocessing, sys
 from concurrent.futures import ProcessPoolExecutor

@@ -18,7 +18,7 @@ from fastrec.compat._numbers import threads_of, whole
 from fastrec.compat._ways_in import left_to_original, taken
 from fastrec.compat.implicit._nearest_neighbours import NearestNeighboursScorer, in_float64, most_similar
 from fastrec.compat.implicit._nearest_neighbours import all_pairs_knn as all_pairs_knn
-from fastrec.compat.implicit.cpu.topk import item_ids, left_out
+from fastrec.compat.implicit.cpu.topk import check_columns, item_ids, left_out
 from fastrec.compat.implicit.recommender_base import Callback, Ranked, RecommenderBase
 from fastrec.compat.implicit.utils import (
     NO_SCORE,
@@ -29,6 +29,7 @@ from fastrec.compat.implicit.utils import (
     is_scalar,
     not_empty,
     rows_of_each,
+    whole_ids,
 )
 from fastrec.weighting import bm25_of, counts_of, normalized, tfidf_of
 
@@ -52,8 +53,6 @@ class ItemItemRecommender(RecommenderBase):
         Row i holds the neighbours of item i, best first.
     """
 
-    _metric = "dot"
-
     def __init__(self, K: int = 20, num_threads: int = 0) -> None:  # noqa: N803
         self.similarity: Any = None
         self.K = K
@@ -63,14 +62,12 @@ class ItemItemRecommender(RecommenderBase):
     @taken
     def fit(self, weighted: Any, show_progress: bool = True, callback: Callback | None = None) -> None:
         """Find the neighbours of every item: see `RecommenderBase.fit`; there is nothing to call back."""
+        self._compare(check_csr(weighted), "dot", show_progress, callback)
+
+    def _compare(self, weighted: Any, metric: str, show_progress: bool, callback: Callback | None) -> None:
         if callback:
             raise NotImplementedError("callback: expected None, for the fit of item-item recommenders has no epochs")
-        counts = self._weighted(check_csr(weighted))
-        self._take(most_similar(counts, self.K, self._metric, self.num_threads, show_progress))
-
-    def _weighted(self, counts: Any) -> Any:
-        """What the metric compares the columns of."""
-        return counts
+        self._take(most_similar(weighted, self.K, metric, self.num_threads, show_progress))
 
     @taken
     def recommend(
@@ -94,15 +91,16 @@ class ItemItemRecommender(RecommenderBase):
         self._check_there(self.scorer)
         assert self.scorer is not None
         n_rows, n_items = rows.shape[0], self.similarity.shape[0]
-        _check.columns(rows.shape, n_items, "items", "user_items")
         if filter_items is not None:
-            listed = np.unique(filter_items)
+            listed = whole_ids(filter_items, "filter_items")
             filter_items = listed[listed < n_items]
         own = _check.csr(rows, "user_items", keep_zeros=True)
+        check_columns(own, n_items)
+        own = own._replace(shape=(n_rows, n_items))
         excluded = left_out(own if filter_already_liked_items else None, filter_items, n_rows, n_items)
         chosen, allowed, k = None, None, whole(N, "N")
         if items is not None:
-            chosen = not_empty(items)
+            chosen = not_empty(whole_ids(items, "items"))
             allowed = np.unique(item_ids(chosen, n_items, "items"))
             k = len(allowed)
         candidates = None if allowed is None else Pattern.one_list(allowed)
@@ -199,19 +197,20 @@ class ItemItemRecommender(RecommenderBase):
 class CosineRecommender(ItemItemRecommender):
     """The most similar items of each item, by the cosine of their columns."""
 
-    _metric = "cosine"
+    @taken
+    def fit(self, counts: Any, show_progress: bool = True, callback: Callback | None = None) -> None:
+        """Find the neighbours of every item: see `ItemItemRecommender.fit`."""
+        self._compare(check_csr(counts), "cosine", show_progress, callback)
+
+
+class TFIDFRecommender(ItemItemRecommender):
+    """The most similar items of each item, by the cosine of their columns weighted by `tfidf_weight`."""
 
     @taken
     def fit(self, counts: Any, show_progress: bool = True, callback: Callback | None = None) -> None:
         """Find the neighbours of every item: see `ItemItemRecommender.fit`."""
-        super().fit(counts, show_progress, callback)
-
-
-class TFIDFRecommender(CosineRecommender):
-    """The most similar items of each item, by the cosine of their columns weighted by `tfidf_weight`."""
-
-    def _weighted(self, counts: Any) -> Any:
-        return _tfidf(counts.T, "counts", self.num_threads).T
+        weighted = _tfidf(check_csr(counts).T, "counts", self.num_threads).T
+        self._compare(weighted, "cosine", show_progress, callback)
 
 
 class BM25Recommender(ItemItemRecommender):
@@ -235,10 +234,8 @@ class BM25Recommender(ItemItemRecommender):
     @taken
     def fit(self, counts: Any, show_progress: bool = True, callback: Callback | None = None) -> None:
         """Find the neighbours of every item: see `ItemItemRecommender.fit`."""
-        super().fit(counts, show_progress, callback)
-
-    def _weighted(self, counts: Any) -> Any:
-        return _bm25(counts.T, "counts", self.K1, self.B, self.num_threads).T
+        weighted = _bm25(check_csr(counts).T, "counts", self.K1, self.B, self.num_threads).T
+        self._compare(weighted, "dot", show_progress, callback)
 
 
 @taken

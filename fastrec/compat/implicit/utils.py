@@ -103,9 +103,20 @@ def check_ids(ids: Any, name: str) -> Any:
     return ids
 
 
+def whole_ids(ids: Any, name: str) -> Array:
+    """A list of ids, which may be floats without a fraction."""
+    array = np.asarray(ids)
+    whole = array if array.dtype.kind in "iu" else array.astype(np.int64) if array.dtype.kind == "f" else None
+    if array.ndim == 0 or whole is None or (whole != array).any():
+        raise IndexError(f"{name}: expected a list of integer ids, got {ids!r}")
+    return whole.ravel()
+
+
 def not_empty(ids: Any, name: str = "items") -> Array:
     """A list of items, or of users, that is not empty."""
     chosen = np.array(ids)
+    if chosen.ndim == 0:
+        raise TypeError(f"{name}: expected a list of ids, got {ids!r}")
     if chosen.size == 0:
         raise ValueError(f"{name}: expected at least one id, got an empty list")
     return chosen

@@ -122,8 +122,16 @@ class AlternatingLeastSquares(MatrixFactorizationBase):
         with tqdm(total=self.iterations, disable=not show_progress) as progress:
             for iteration in range(self.iterations):
                 started = time.time()
-                user_factors = solve(users, Fixed(item_factors.factors, threads), tol, threads).against(item_factors)
-                item_factors = solve(items, Fixed(user_factors.factors, threads), tol, threads).against(user_factors)
+                try:
+                    user_factors = solve(users, Fixed(item_factors.factors, threads), tol, threads).against(
+                        item_factors
+                    )
+                    item_factors = solve(items, Fixed(user_factors.factors, threads), tol, threads).against(
+                        user_factors
+                    )
+                except KeyboardInterrupt:
+                    self._take(user_factors.upright(threads), item_factors.upright(threads))
+                    raise
                 progress.update(1)
                 if told or self.calculate_training_loss or iteration == self.iterations - 1:
                     self._take(user_factors.upright(threads), item_factors.upright(threads))

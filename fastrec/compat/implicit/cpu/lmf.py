@@ -100,6 +100,9 @@ class LogisticMatrixFactorization(MatrixFactorizationBase):
                 started = time.time()
                 try:
                     learner.partial_fit(rows.to_scipy())
+                except KeyboardInterrupt:
+                    self._take(learner)
+                    raise
                 except ValueError as error:
                     raise ModelFitError(str(error)) from None
                 progress.update(1)
@@ -126,8 +129,8 @@ class LogisticMatrixFactorization(MatrixFactorizationBase):
         ones = [np.ones(len(factors), np.float32) for factors in (users, items)]
         user_factors = np.column_stack([users, ones[0], learner.user_biases_])
         item_factors = np.column_stack([items, learner.item_biases_, ones[1]])
-        take(self, "user_factors", user_factors.astype(self.dtype, copy=False))
-        take(self, "item_factors", item_factors.astype(self.dtype, copy=False))
+        take(self, "user_factors", user_factors)
+        take(self, "item_factors", item_factors)
         self._user_norms = self._item_norms = None
 
     def save(self, fileobj_or_path: Any) -> None:

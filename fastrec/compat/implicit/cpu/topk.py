@@ -71,6 +71,8 @@ def left_out(rows: Any, ids: Any, n_rows: int, n_items: int, name: str = "filter
 
     Rows that are a `Csr` were checked.
     """
+    if rows is not None:
+        check_columns(rows, n_items)
     if ids is None and isinstance(rows, Csr):
         return Pattern(rows.indices, rows.indptr, False)
     listed = None
@@ -86,6 +88,13 @@ def left_out(rows: Any, ids: Any, n_rows: int, n_items: int, name: str = "filter
     if listed is None or own_items is None:
         return own_items
     return union(own_items, Pattern.one_list(np.unique(listed)), n_rows, n_items)
+
+
+def check_columns(rows: Any, n_items: int) -> None:
+    """Refuse sparse rows that have items which a model has not; wider ones may have none of these."""
+    if rows.shape[-1] > n_items and rows.indices.max(initial=-1) >= n_items:
+        most = rows.indices.max()
+        raise IndexError(f"user_items: expected items from 0 to {n_items - 1}, got {most}; give those of the fit")
 
 
 def item_ids(ids: Any, n_items: int, name: str) -> Array:
