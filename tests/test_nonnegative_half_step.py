@@ -180,6 +180,20 @@ def test_factors_that_are_the_same_share_what_one_would_have():
     np.testing.assert_allclose(2 * double[:, :3], single, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("scale", [1, 1e-2, 1e-4])
+def test_a_singular_row_of_factors_of_very_different_size(scale):
+    """A ridge for the largest factor must not be one that holds back the smallest."""
+    fixed = np.abs(np.random.default_rng(0).normal(size=(30, 3))) * [1, 1, scale]
+    fixed = np.column_stack([fixed, fixed[:, 2]])
+    targets = fixed @ [1, 1, 1 / scale, 1 / scale]
+    solution = fastrec.als_half_step(
+        csr_array(np.ones((1, 30))), csr_array(targets[None]), fixed,
+        unobserved_weight=0, regularization=0, nonnegative=True,
+    )  # fmt: skip
+    assert (solution >= 0).all()
+    np.testing.assert_allclose(fixed @ solution[0], targets, rtol=5e-3)
+
+
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (3, 4)])
 def test_nothing_stored(shape):
     nothing, fixed = csr_array(shape), np.ones((shape[1], 2), np.float32)

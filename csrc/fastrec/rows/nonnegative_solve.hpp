@@ -12,8 +12,15 @@ namespace {
 
 constexpr int patient_steps = 3;  // that may exchange many unknowns and not lower the number of faults
 
+// What is added to each term of a diagonal: a part of it, or of what is still more than rounding of the largest.
+struct Ridge {
+  double part, least;
+
+  double of(double term) const noexcept { return part * std::max(term, least); }
+};
+
 // Solves the equations of the unknowns that are not held at zero; the others are zero. False where those are singular.
-inline bool solve_free(const double* system, const double* right, std::ptrdiff_t n, std::ptrdiff_t width, double ridge,
+inline bool solve_free(const double* system, const double* right, std::ptrdiff_t n, std::ptrdiff_t width, Ridge ridge,
                        const NonnegativeScratch& scratch) noexcept {
   std::ptrdiff_t n_free = 0;
   for (std::ptrdiff_t i = 0; i < n; ++i) {
@@ -25,7 +32,7 @@ inline bool solve_free(const double* system, const double* right, std::ptrdiff_t
     double* into = scratch.factor + i * narrow;
     for (std::ptrdiff_t j = i; j < n_free; ++j) into[j] = from[scratch.free[j]];
     std::fill(into + n_free, into + narrow, 0.0);
-    into[i] += ridge;
+    into[i] += ridge.of(into[i]);
     scratch.diagonal[i] = into[i];
     scratch.reduced[i] = right[scratch.free[i]];
   }
@@ -61,7 +68,7 @@ inline std::ptrdiff_t mark_faults(const double* system, const double* right, std
 
 // Whether scratch.point was moved to the solution of the first n_bounded unknowns not negative.
 inline bool pivots_to_the_end(const double* system, const double* right, std::ptrdiff_t n, std::ptrdiff_t width,
-                              std::ptrdiff_t n_bounded, double ridge, const NonnegativeScratch& scratch) noexcept {
+                              std::ptrdiff_t n_bounded, Ridge ridge, const NonnegativeScratch& scratch) noexcept {
   std::fill(scratch.held, scratch.held + n, std::uint8_t{0});
   std::ptrdiff_t fewest = n + 1;
   int patience = patient_steps;
@@ -87,8 +94,8 @@ inline bool pivots_to_the_end(const double* system, const double* right, std::pt
 template <class Value>
 void nonnegative_solve(Rows rows, HalfStep<Value> step, std::ptrdiff_t n_bounded, NonnegativeScratch scratch,
                        Value* solutions, std::uint8_t* unsolved) noexcept {
-  // Of the largest diagonal term. What is singular needs one, and its solution then comes near the one of least norm.
-  static constexpr double ridges[] = {0.0, 1e-8, 1e-6, 1e-4};
+  // What is singular needs one, and its solution then comes near the one of least norm, each factor in its own scale.
+  static constexpr double ridges[] = {0.0, 1e-8, 1e-6, 1e-4}, least_of_largest = 1e-7;
   const std::ptrdiff_t n = step.n_factors, width = padded(n);
   double *system = scratch.equations.system, *right = scratch.equations.right;
   for (std::ptrdiff_t row = rows.first; row < rows.last; ++row) {
@@ -106,7 +113,8 @@ void nonnegative_solve(Rows rows, HalfStep<Value> step, std::ptrdiff_t n_bounded
     if (largest == 0.0) continue;
     unsolved[row] = 1;
     for (const double ridge : ridges) {
-      if (!pivots_to_the_end(system, right, n, width, n_bounded, ridge * largest, scratch)) continue;
+      if (!pivots_to_the_end(system, right, n, width, n_bounded, {ridge, least_of_largest * largest}, scratch))
+        continue;
       for (std::ptrdiff_t i = 0; i < n; ++i) solution[i] = static_cast<Value>(scratch.point[i]);
       unsolved[row] = 0;
       break;
