@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastrec import _check, _dispatch, _threads
 from fastrec._types import Array, Csr, room
 
-_CONVERTED_ROWS = 65_536  # to another dtype at a time
+_CONVERTED_ROWS = 4_096  # to another dtype at a time, which a near cache holds
 _SINGULAR_ROWS = 256  # solved together
 _FACTORS_TOGETHER = 16  # as in kernels.hpp
 _LEAST_CURVATURE = 1e3  # roundings of the largest one: less, and Gram matrix and basis are computed in float64

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrec import _check
-from fastrec._types import Array
+from fastrec._types import ENTRIES_AT_ONCE, Array, Ids
 from fastrec.models.fold_in import Entries
 
 
@@ -44,13 +44,14 @@ class ItemUnits(NamedTuple):
         """Rows of users in these units."""
         if self.relative is None:
             return entries
-        return self._of_entries(entries, self.relative[entries.weights.indices])
+        return self._of_entries(entries, entries.weights.indices, self.relative)
 
     def as_rows(self, entries: Entries) -> Entries:
         """Rows of items in these units."""
         if self.relative is None:
             return entries
-        return self._of_entries(entries, np.repeat(self.relative, np.diff(entries.weights.indptr)))
+        items = np.arange(entries.weights.shape[0], dtype=np.int32)
+        return self._of_entries(entries, np.repeat(items, np.diff(entries.weights.indptr)), self.relative)
 
     def into(self, factors: Array) -> Array:
         """Factors z of factors y."""
@@ -60,13 +61,19 @@ class ItemUnits(NamedTuple):
         """Factors y of factors z."""
         return factors if self.relative is None else _times(factors, 1 / np.sqrt(self.relative))
 
-    def _of_entries(self, entries: Entries, relative: Array) -> Entries:
+    @staticmethod
+    def _of_entries(entries: Entries, items: Ids, relative: Array) -> Entries:
+        """Each entry's in float64, some at a time, rounded once."""
         weights, targets = entries
-        data = (weights.data / relative).astype(targets.dtype)
-        return Entries(
-            weights._replace(data=_check.finite(data, "weights over the popularity of their items")),
-            (targets * np.sqrt(relative)).astype(targets.dtype),
-        )
+        data, goals = np.empty_like(targets), np.empty_like(targets)
+        for first in range(0, len(items), ENTRIES_AT_ONCE):
+            some = slice(first, first + ENTRIES_AT_ONCE)
+            units = relative[items[some]]
+            with np.errstate(over="ignore"):  # refused below
+                data[some] = weights.data[some] / units
+            goals[some] = targets[some] * np.sqrt(units)
+        _check.finite(data, "weights over the popularity of their items")
+        return Entries(weights._replace(data=data), goals)
 
 
 def _times(factors: Array, scale: Array) -> Array:
