@@ -111,7 +111,7 @@ def similarities(
     first, by_user = _sides(matrix1, "matrix1", options, alone=matrix2 is None)
     plain = weights.is_product and weights.power == 1 and weights.walk is None and not any(shrink.values())
     if plain and matrix2 is not None:
-        found = _product(
+        found: Csr | csr_array = _product(
             first, _check.csr(matrix2, "matrix2", n_threads=n_threads), options, targets, candidates, exclude
         )
     else:
@@ -132,7 +132,9 @@ def similarities(
         suspect = (threshold < 0 and not found.data.all()) or not np.isfinite(found.data.sum())
     if suspect:
         found = _without_nothing(found)
-    return found if format_output == "csr" else _as_triplets(found)
+    if format_output == "coo":
+        return _as_triplets(found)
+    return found.to_scipy() if isinstance(found, Csr) else found
 
 
 # ---- the formula ----------------------------------------------------------------------------------------------------
@@ -295,7 +297,7 @@ def selector(columns: Any, name: str, shape: tuple[int, int]) -> Pattern | None:
 
 def _product(
     a: Csr, b: Csr, options: Options, targets: Ids | None, candidates: Pattern | None, exclude: Pattern | None
-) -> csr_array:
+) -> Csr | csr_array:
     """Best inner products: no measure needs the columns of ``b``."""
     a, b = (_ones(side) if options.binary else side for side in (a, b))
     rows = a if targets is None else a.rows(targets)[0]
@@ -310,8 +312,8 @@ def _product(
         candidates=candidates,
         n_threads=options.n_threads,
         progress=options.progress,
-    ).to_scipy()
-    return found if targets is None else rows_among_empty_ones(found, targets, a.shape[0])
+    )
+    return found if targets is None else rows_among_empty_ones(found.to_scipy(), targets, a.shape[0])
 
 
 def _ones(side: Csr) -> Csr:
@@ -327,7 +329,7 @@ def _rows_of_pattern(pattern: Pattern | None, rows: Ids) -> Pattern | None:
     return Pattern(some.indices, some.indptr, False)
 
 
-def _without_nothing(found: csr_array) -> csr_array:
+def _without_nothing(found: Csr | csr_array) -> csr_array:
     """Neither zeros nor what has a denominator of zero."""
     kept = np.isfinite(found.data) & (found.data != 0)
     ends = np.concatenate([[0], np.cumsum(kept)])
@@ -335,6 +337,6 @@ def _without_nothing(found: csr_array) -> csr_array:
     return csr_array((found.data[kept], found.indices[kept], indptr), shape=found.shape)
 
 
-def _as_triplets(found: csr_array) -> coo_array:
+def _as_triplets(found: Csr | csr_array) -> coo_array:
     rows = np.repeat(np.arange(found.shape[0], dtype=np.int32), np.diff(found.indptr))
     return coo_array((found.data, (rows, found.indices)), shape=found.shape)
