@@ -612,14 +612,18 @@ def test_metrics(theirs, seed, k, by_neighbours):
         model.fit(train, **QUIET)
     model, their_model = models
     mine = evaluation.ranking_metrics_at_k(model, train, test, k, **QUIET)
-    if test.nnz == 0:
-        assert np.isnan(list(mine.values())).all()
-        return
     other = original("implicit.evaluation").ranking_metrics_at_k(their_model, train, test, k, **QUIET)
     assert mine.keys() == other.keys()
     for name in mine:
         assert mine[name] == pytest.approx(other[name], abs=1e-9), name
     assert evaluation.AUC_at_k(model, train, test, k, **QUIET) == mine["auc"]
+
+
+def test_metrics_of_nobody_are_nan(fitted):  # there a ZeroDivisionError
+    model, user_items = fitted
+    metrics = evaluation.ranking_metrics_at_k(model, user_items, csr_matrix(user_items.shape), 3, **QUIET)
+    assert len(metrics) == 4
+    assert np.isnan(list(metrics.values())).all()
 
 
 @needs_original
@@ -795,9 +799,24 @@ def test_errors_are_of_the_same_type(theirs, fitted, call):
     assert raised[0] is raised[1]
 
 
+@pytest.mark.parametrize("ids", [["a"], {1, 2}, [1.5], 3])
+def test_neighbours_by_ids_that_are_none(fitted, ids):
+    model = CosineRecommender(3)
+    model.fit(fitted[1], **QUIET)
+    for name in ("filter_items", "items"):
+        with pytest.raises(IndexError, match=f"{name}: expected a list of integer ids, got"):
+            model.recommend(0, fitted[1][0], **{name: ids})
+
+
+def test_neighbours_of_too_many_rows(fitted):  # theirs reads the first
+    model = CosineRecommender(3)
+    model.fit(fitted[1], **QUIET)
+    with pytest.raises(ValueError, match="expected a row for each of the ids, got 20 rows"):
+        model.recommend(0, fitted[1])
+
+
 @needs_original
 @pytest.mark.parametrize("call", [
-    lambda m, x: m.recommend(0, x),
     lambda m, x: m.recommend(0, x[0].tocoo()),
     lambda m, x: m.recommend(0, x[0], items=[1], filter_items=[1]),
     lambda m, x: m.recommend(0, x[0], items=[99]),
@@ -805,19 +824,15 @@ def test_errors_are_of_the_same_type(theirs, fitted, call):
     lambda m, x: m.similar_items(0, recalculate_item=True),
     lambda m, x: m.similar_items(0, items=[1], filter_items=[1]),
     lambda m, x: m.fit(x, callback=print),
-    lambda m, x: m.recommend(0, x[0], filter_items=["a"]),
-], ids=range(9))  # fmt: skip
+], ids=range(7))  # fmt: skip
 def test_errors_of_neighbours_are_of_the_same_type(theirs, call):
     user_items, raised = interactions(np.random.default_rng(8)), []
     for model in neighbour_pair(theirs, "CosineRecommender"):
         model.fit(user_items, **QUIET)
-        try:
+        with pytest.raises(Exception) as error:  # noqa: PT011
             call(model, user_items)
-        except Exception as error:
-            raised.append(type(error))
-        else:
-            raised.append(None)
-    assert raised[0] is raised[1] or raised[1] is None  # theirs reads the first of too many rows
+        raised.append(error.type)
+    assert raised[0] is raised[1]
 
 
 @needs_original
@@ -1126,6 +1141,57 @@ def test_more_factors_than_items():  # issue 377: silent NaN
     assert np.isfinite(scores).all()
 
 
+def test_more_factors_than_rank_without_regularisation():
+    """The solutions of least norm, which still tell what everybody has."""
+    user_items = csr_matrix(np.kron(np.eye(3), np.ones((4, 3))))
+    model = AlternatingLeastSquares(factors=15, regularization=0, random_state=0)
+    model.fit(user_items, **QUIET)
+    scores = model.user_factors @ model.item_factors.T
+    np.testing.assert_allclose(scores, user_items.toarray(), atol=0.05)
+
+
+def test_duplicates_are_summed():  # theirs weigh c1 + c2 - 1
+    rng = np.random.default_rng(0)
+    rows, columns = rng.integers(20, size=200), rng.integers(15, size=200)
+    twice = csr_matrix((20, 15))
+    order = np.argsort(rows, kind="stable")
+    ends = np.searchsorted(rows[order], np.arange(21)).astype(np.int32)
+    twice = csr_matrix((np.ones(200), columns[order].astype(np.int32), ends), shape=(20, 15))
+    once = twice.copy()
+    once.sum_duplicates()
+    assert once.nnz < twice.nnz
+    models = [AlternatingLeastSquares(3, random_state=0) for _ in range(2)]
+    for model, user_items in zip(models, (twice, once), strict=True):
+        model.fit(user_items, **QUIET)
+    np.testing.assert_array_equal(models[0].item_factors, models[1].item_factors)
+
+
+def test_dislikes_are_not_missed():
+    """Their loss counts the weight of a dislike as if its target were 1."""
+    rng, told = np.random.default_rng(0), []
+    user_items = interactions(rng)
+    user_items.data[::3] *= -1
+    model = AlternatingLeastSquares(3, regularization=0.1, iterations=2, random_state=0, calculate_training_loss=True)
+    model.fit(user_items, callback=lambda epoch, seconds, loss: told.append(loss), **QUIET)
+    values = user_items.toarray()
+    weights, targets = np.where(values != 0, np.abs(values), 1), values > 0
+    users, items = (factors.astype(np.float64) for factors in (model.user_factors, model.item_factors))
+    missed = (weights * (targets - users @ items.T) ** 2).sum() + 0.1 * ((users**2).sum() + (items**2).sum())
+    size = weights.sum() if told[-1] < 1 else 1
+    assert told[-1] == pytest.approx(missed / size, rel=1e-3)
+
+
+@pytest.mark.parametrize("cls", [AlternatingLeastSquares, BayesianPersonalizedRanking, LogisticMatrixFactorization])
+def test_a_penalty_below_zero_is_refused(fitted, cls):
+    with pytest.raises(ValueError, match="regularization"):
+        cls(3, regularization=-0.1).fit(fitted[1], **QUIET)
+
+
+def test_lmf_refuses_weights_below_zero(fitted):
+    with pytest.raises(ValueError, match="user_items"):
+        LogisticMatrixFactorization(3).fit(-fitted[1], **QUIET)
+
+
 def test_indices_of_64_bits(fitted):  # issue 729
     model, user_items = fitted
     wide = user_items.copy()
@@ -1326,6 +1392,9 @@ def test_arguments_are_not_changed(fitted):
     before = user_items.copy()
     items = np.array([5, 2, 9])
     unsorted = csr_matrix(([1.0, 2.0], [7, 3], [0, 2]), shape=(1, 15))
+    unsorted_among = csr_matrix(([1.0, 2.0], [9, 3], [0, 2]), shape=(1, 15))
+    model.recommend(0, unsorted_among, items=items)
+    np.testing.assert_array_equal(unsorted_among.data, [1.0, 2.0])  # implicit sets those of items to zero
     model.recommend(0, unsorted, items=items)
     model.recommend([0], unsorted)
     CosineRecommender(2).fit(user_items, **QUIET)
