@@ -42,6 +42,7 @@ _COMPILED = {
     "nonnegative_solve": "factorization",
     "row_losses": "factorization",
     "multiply": "factorization",
+    "multiply_in_double": "factorization",
     "gram": "factorization",
     "uniform_rows": "descent",
     "fill_filters": "descent",

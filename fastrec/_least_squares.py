@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -221,10 +220,11 @@ def influences(side: Side, fixed: Fixed, vector: Array) -> Array:
 
 def gram_matrix(factors: Array, n_threads: int, dtype: npt.DTypeLike) -> Array:
     """``factors' * factors`` in float64, the sum of sums of some rows in ``dtype``."""
-    n_factors = factors.shape[1]
+    n_rows, n_factors = factors.shape
     total = np.zeros((n_factors, n_factors))
-    for tile in _tiles(factors, dtype):
-        wide = padded(tile)
+    step = n_rows if factors.dtype == dtype else _CONVERTED_ROWS
+    for first in range(0, n_rows, max(step, 1)):
+        wide = padded(factors[first : first + step].astype(dtype, copy=False))
         gram = np.zeros((wide.shape[1], wide.shape[1]))
         _dispatch.kernel("gram", wide.dtype)(wide, gram, n_threads)
         total += gram[:n_factors, :n_factors]
@@ -236,14 +236,9 @@ def turned(rows: Array, matrix: Array, n_threads: int) -> Array:
     n_columns = matrix.shape[1]
     wide = padded(matrix)
     out = room((len(rows), wide.shape[1]), rows.dtype)
-    first = 0
-    for tile in _tiles(rows, matrix.dtype):
-        into = out[first : first + len(tile)]
-        product = into if into.dtype == matrix.dtype else np.empty(into.shape, matrix.dtype)
-        _dispatch.kernel("multiply", matrix.dtype)(tile, wide, product, n_threads)
-        if product is not into:
-            into[:] = product
-        first += len(tile)
+    same = rows.dtype == matrix.dtype
+    multiply = _dispatch.kernel("multiply", rows.dtype) if same else _dispatch.kernel("multiply_in_double")
+    multiply(np.ascontiguousarray(rows), wide, out, n_threads)
     return np.ascontiguousarray(out[:, :n_columns])
 
 
@@ -251,13 +246,6 @@ def padded(factors: Array) -> Array:
     """With columns of zeros up to what kernels take together."""
     n_more = -factors.shape[1] % _FACTORS_TOGETHER if factors.shape[1] else _FACTORS_TOGETHER
     return np.ascontiguousarray(np.pad(factors, ((0, 0), (0, n_more))) if n_more else factors)
-
-
-def _tiles(rows: Array, dtype: npt.DTypeLike) -> Iterator[Array]:
-    """The rows in a dtype: all at once where it is theirs, else some at a time."""
-    step = len(rows) if rows.dtype == dtype else _CONVERTED_ROWS
-    for first in range(0, len(rows), max(step, 1)):
-        yield np.ascontiguousarray(rows[first : first + step], dtype)
 
 
 def _operands(side: Side, fixed: Array) -> tuple[Any, ...]:

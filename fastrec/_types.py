@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ MOST_OF_32_BITS = np.iinfo(np.int32).max
 ENTRIES_AT_ONCE = 1 << 20  # of an operand that NumPy makes wider copies of
 STRETCH = 64  # interactions of a cell that stay neighbours, so that a user's factors are near when they are met again
 NEXT_STRETCHES = 2  # behind those to learn from, for kernels that look ahead
+Matrix = TypeVar("Matrix")
 Bar = Callable[[int], Any]  # told, while a kernel works, how many more rows are done
 
 
@@ -110,7 +111,11 @@ class Csr(NamedTuple):
 
     def to_scipy(self) -> csr_array:
         """A SciPy view of the same values and indices."""
-        return csr_array((self.data, self.indices, _narrow(self.indptr)), shape=self.shape)
+        return self.to(csr_array)
+
+    def to(self, kind: Callable[..., Matrix]) -> Matrix:
+        """The same as a SciPy matrix of another kind."""
+        return kind((self.data, self.indices, _narrow(self.indptr)), shape=self.shape)
 
     def with_data(self, data: Array) -> Csr:
         """Other values at the same places, sharing no memory."""
@@ -128,6 +133,12 @@ class Csr(NamedTuple):
         indptr = pointers(lengths)
         places = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
         return Csr(self.data[places], self.indices[places], indptr, (len(rows), self.shape[1])), places
+
+    def among_empty_rows(self, rows: Ids, n_rows: int) -> Csr:
+        """The same rows as ``rows`` of ``n_rows``."""
+        lengths = np.zeros(n_rows, np.int64)
+        lengths[rows] = np.diff(self.indptr)
+        return self._replace(indptr=pointers(lengths), shape=(n_rows, self.shape[1]))
 
     @classmethod
     def of_canonical(cls, matrix: csr_array) -> Csr:
@@ -194,13 +205,6 @@ def room_for_rows(
         parts = [(np.empty(0, np.int32), np.empty(0, dtype))]
     indices, data = parts[0] if len(parts) == 1 else (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Csr(data, indices, indptr, (n_rows, n_columns))
-
-
-def rows_among_empty_ones(matrix: csr_array, rows: Ids, n_rows: int) -> csr_array:
-    """A matrix of ``n_rows`` rows, of which ``rows`` are those of ``matrix``."""
-    lengths = np.zeros(n_rows, np.int64)
-    lengths[rows] = np.diff(matrix.indptr)
-    return csr_array((matrix.data, matrix.indices, _narrow(pointers(lengths))), shape=(n_rows, matrix.shape[1]))
 
 
 def with_rows(matrix: csr_array, rows: Array, replacements: csr_array) -> csr_array:

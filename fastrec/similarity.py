@@ -27,7 +27,6 @@ from fastrec._types import (
     Offsets,
     Pattern,
     room_for_rows,
-    rows_among_empty_ones,
 )
 from fastrec.selection import room_of_product
 
@@ -143,7 +142,7 @@ def item_similarity(
     allowed = _check.pattern(candidates, "candidates", n_items, n_items)
     ratings = without_ones(options, ratings)
     items = transposed(ratings, options.n_threads)
-    return most_similar(items, None, dtype, options, targets, by_user=ratings, candidates=allowed)
+    return most_similar(items, None, dtype, options, targets, by_user=ratings, candidates=allowed).to_scipy()
 
 
 def user_similarity(
@@ -199,7 +198,7 @@ def user_similarity(
     n_users = ratings.shape[0]
     targets = None if target_users is None else _check.item_ids(target_users, "target_users", n_users, unit="users")
     allowed = _check.pattern(candidates, "candidates", n_users, n_users)
-    return most_similar(ratings, None, dtype, options, targets, candidates=allowed)
+    return most_similar(ratings, None, dtype, options, targets, candidates=allowed).to_scipy()
 
 
 class Options(NamedTuple):
@@ -242,7 +241,7 @@ def most_similar(
     by_user: Csr | None = None,
     candidates: Pattern | None = None,
     exclude: Pattern | None = None,
-) -> csr_array:
+) -> Csr:
     """`item_similarity` of checked arguments, both sides as items by users; or of items and others, two matrices.
 
     ``by_user`` is the second side transposed, from who has it.
@@ -279,8 +278,8 @@ def most_similar(
             measure.raise_error(pairs.facts(item, rank))
 
     with kernel_bar(len(rows), "neighbours", options.progress) as bar:
-        found = room_for_rows(ends, dtype, n_others, fill).to_scipy()
-    return found if targets is None else rows_among_empty_ones(found, rows, n_items)
+        found = room_for_rows(ends, dtype, n_others, fill)
+    return found if targets is None else found.among_empty_rows(rows, n_items)
 
 
 def without_ones(options: Options, side: Csr) -> Csr:

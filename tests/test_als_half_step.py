@@ -455,6 +455,30 @@ def test_factors_that_have_much_in_common():
     assert np.median(residuals(1e-5)) < 1.5 * np.median(residuals(0))  # directly, in float64, and rounded once
 
 
+def test_directions_that_hardly_occur_are_no_noise():
+    """Where float32 would only add up noise of them, Gram matrix and basis are of float64."""
+    rng = np.random.default_rng(0)
+    directions = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+    fixed = ((rng.normal(size=(3000, 8)) * np.logspace(0, -3, 8)) @ directions).astype(np.float32)
+    targets = csr_array((rng.random((100, 3000)) < 0.05).astype(np.float32))
+    options = {"unobserved_weight": 1.0, "regularization": 0.0}
+    got = fastrec.als_half_step(2 * targets, targets, fixed, **options)
+    expected = reference.als_half_step(2 * targets, targets, fixed.astype(np.float64), **options)
+    errors = np.linalg.norm(got - expected, axis=1) / np.linalg.norm(expected, axis=1)
+    assert np.median(errors) < 1e-5  # 7e-3 by a Gram matrix of float32
+
+
+@pytest.mark.parametrize(("n_rows", "depth", "width"), [(0, 3, 2), (1, 1, 1), (49, 16, 16), (700, 130, 40)])
+def test_what_is_turned_in_double_is_rounded_once(n_rows, depth, width):
+    rng = np.random.default_rng(0)
+    rows, matrix = (1e4 + rng.normal(size=(n_rows, depth))).astype(np.float32), rng.normal(size=(depth, width))
+    matrix -= matrix.mean(axis=0)  # so that most of it cancels
+    got = [_least_squares.turned(rows, matrix, n_threads) for n_threads in (1, 3)]
+    assert got[0].dtype == np.float32
+    np.testing.assert_allclose(got[0], rows.astype(np.float64) @ matrix, rtol=1e-7, atol=1e-8)
+    assert_same(*got)
+
+
 @pytest.mark.parametrize(
     ("value", "dtype", "said"), [(1e200, np.float64, "normal equations"), (1e-40, np.float32, "solutions")]
 )

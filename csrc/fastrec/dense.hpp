@@ -22,6 +22,20 @@ Status multiply(const Kernels& table, std::ptrdiff_t n_rows, const Value* from, 
                            });
 }
 
+// The same, computed in double.
+inline Status multiply_in_double(const Kernels& table, std::ptrdiff_t n_rows, const float* from, std::ptrdiff_t depth,
+                                 const double* matrix, std::ptrdiff_t width, float* out, int n_threads, Poll poll) {
+  const DenseInDoubleKernels& kernels = table;
+  const double a_row = 2 * static_cast<double>(depth) * static_cast<double>(width);
+  n_threads = worthwhile_threads(static_cast<double>(n_rows) * a_row / 8, n_threads);
+  const Scratch<double> wide(n_threads, rows_in_double * (depth + width), Fill::nothing);
+  if (!wide) return Status::out_of_memory;
+  return parallel_for_rows(0, n_rows, block_length(n_rows, n_threads, 256, a_row, 1e9), n_threads, poll,
+                           [&](int worker, std::ptrdiff_t first, std::ptrdiff_t last) noexcept {
+                             kernels.multiply_in_double({first, last}, from, depth, matrix, width, wide[worker], out);
+                           });
+}
+
 // out (width, width) = from' * from. Which rows are summed first does not depend on the threads.
 template <class Value>
 Status gram(const Kernels& table, std::ptrdiff_t n_rows, const Value* from, std::ptrdiff_t width, double* out,

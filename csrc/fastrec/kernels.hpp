@@ -532,6 +532,14 @@ struct DenseKernels {
   void (*add_gram)(Rows, const Value* from, std::ptrdiff_t width, Rows columns, double* out) noexcept;
 };
 
+constexpr std::ptrdiff_t rows_in_double = 48;  // at a time
+
+struct DenseInDoubleKernels {
+  // wide: (rows_in_double, depth + width).
+  void (*multiply_in_double)(Rows, const float* from, std::ptrdiff_t depth, const double* matrix, std::ptrdiff_t width,
+                             double* wide, float* out) noexcept;
+};
+
 // ---- elastic nets ---------------------------------------------------------------------------------------------------
 
 // Products of all pairs of items, an item's in a row: in full, or only those that it has, in any order.
@@ -689,6 +697,7 @@ struct Kernels : TopKKernels<float>,
                  RelabelKernels<std::int32_t>,
                  DenseKernels<float>,
                  DenseKernels<double>,
+                 DenseInDoubleKernels,
                  ElasticNetKernels<float>,
                  ElasticNetKernels<double>,
                  HalfStepKernels<float>,

@@ -229,6 +229,8 @@ cdef extern from "fastrec/write_entries.hpp" namespace "fastrec" nogil:
 cdef extern from "fastrec/dense.hpp" namespace "fastrec" nogil:
     Status multiply[Value](const Kernels&, ptrdiff_t n_rows, const Value* rows, ptrdiff_t depth, const Value* matrix,
                        ptrdiff_t width, Value* out, int n_threads, Poll) noexcept
+    Status multiply_in_double(const Kernels&, ptrdiff_t n_rows, const float* rows, ptrdiff_t depth,
+                              const double* matrix, ptrdiff_t width, float* out, int n_threads, Poll) noexcept
     Status gram[Value](const Kernels&, ptrdiff_t n_rows, const Value* rows, ptrdiff_t width, double* out, int n_threads,
                        Poll) noexcept
 

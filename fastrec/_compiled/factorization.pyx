@@ -87,6 +87,14 @@ def multiply(const Value[:, ::1] rows, const Value[:, ::1] matrix, Value[:, ::1]
     finish(status)
 
 
+def multiply_in_double(const float[:, ::1] rows, const double[:, ::1] matrix, float[:, ::1] out, int n_threads):
+    cdef csrc.Status status
+    with nogil:
+        status = csrc.multiply_in_double(kernels[0], rows.shape[0], &rows[0, 0], rows.shape[1], &matrix[0, 0],
+                                     matrix.shape[1], &out[0, 0], n_threads, poll)
+    finish(status)
+
+
 def gram(const Value[:, ::1] rows, double[:, ::1] out, int n_threads):
     cdef csrc.Status status
     with nogil:

@@ -336,6 +336,17 @@ def test_no_entry_stands_for_none():
     assert (found.nnz, found.coords[0].tolist()) == (3, [0, 1, 2])
 
 
+def test_triplets_are_as_if_scipy_had_made_them():
+    x = csr_array(positive(np.random.default_rng(0), (12, 9)).astype(np.float32))
+    found = ours.cosine(x, k=5, verbose=False)
+    made = coo_array((found.data, found.coords), shape=found.shape)
+    assert vars(found).keys() == vars(made).keys()
+    for name, value in vars(made).items():
+        np.testing.assert_array_equal(vars(found)[name], value, strict=True)
+    np.testing.assert_array_equal(found.tocsr().toarray(), ours.cosine(x, k=5, verbose=False).toarray())
+    assert ours.cosine(x[:0], verbose=False).shape == (0, 0)
+
+
 @pytest.mark.parametrize("rows", [[3], [-1], [0.5], [True]])
 def test_rows_that_there_are_not(rows):
     with pytest.raises((TypeError, ValueError), match="target_rows"):

@@ -124,6 +124,18 @@ void multiply(Rows rows, const Value* from, std::ptrdiff_t depth, const Value* m
   });
 }
 
+// The same, computed in double.
+inline void multiply_in_double(Rows rows, const float* from, std::ptrdiff_t depth, const double* matrix,
+                               std::ptrdiff_t width, double* wide, float* out) noexcept {
+  double* products = wide + rows_in_double * depth;
+  for (std::ptrdiff_t row = rows.first; row < rows.last; row += rows_in_double) {
+    const std::ptrdiff_t n = std::min(rows_in_double, rows.last - row);
+    std::copy_n(from + row * depth, n * depth, wide);
+    multiply<double>({0, n}, wide, depth, matrix, width, products);
+    std::transform(products, products + n * width, out + row * width, [](double v) { return static_cast<float>(v); });
+  }
+}
+
 // out += from' * from in double, for some columns of the triangle right of the diagonal; the sums of a few rows each
 // are in Value. What lies left of the diagonal is not meaningful.
 template <class Value>

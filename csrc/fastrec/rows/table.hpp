@@ -47,6 +47,7 @@ const Kernels FASTREC_TABLE = {
     {relabel<std::int32_t>},
     {multiply<float>, add_gram<float>},
     {multiply<double>, add_gram<double>},
+    {multiply_in_double},
     {elastic_nets<float>},
     {elastic_nets<double>},
     {half_step<float>, entries_of_a_step, usual_steps_of<float>, add_sums<float>, sum_matrix<float>,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import operator
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,13 +14,14 @@ from scipy.sparse import coo_array, csr_array
 from fastrec import _check
 from fastrec._measures import METRICS, Measure, Metric, Parameters, Statistics, TermsOf
 from fastrec._transpose import transposed
-from fastrec._types import Array, Csr, Ids, Pattern, is_sparse, rows_among_empty_ones
+from fastrec._types import Array, Csr, Ids, Pattern, is_sparse
 from fastrec.compat._numbers import threads_of, whole
 from fastrec.selection import best_of_product
 from fastrec.similarity import Options, most_similar, without_ones
 
 SHRINK_TYPES = ("stabilized", "bayesian", "additive")
 _HAS_TQDM = importlib.util.find_spec("tqdm") is not None
+_NO_TRIPLETS: Any = coo_array((1, 1), dtype=np.float32)
 
 
 class Side(NamedTuple):
@@ -111,7 +113,7 @@ def similarities(
     first, by_user = _sides(matrix1, "matrix1", options, alone=matrix2 is None)
     plain = weights.is_product and weights.power == 1 and weights.walk is None and not any(shrink.values())
     if plain and matrix2 is not None:
-        found: Csr | csr_array = _product(
+        found = _product(
             first, _check.csr(matrix2, "matrix2", n_threads=n_threads), options, targets, candidates, exclude
         )
     else:
@@ -128,13 +130,9 @@ def similarities(
             candidates=candidates,
             exclude=exclude,
         )
-    with np.errstate(over="ignore"):
-        suspect = (threshold < 0 and not found.data.all()) or not np.isfinite(found.data.sum())
-    if suspect:
-        found = _without_nothing(found)
-    if format_output == "coo":
-        return _as_triplets(found)
-    return found.to_scipy() if isinstance(found, Csr) else found
+    if (threshold < 0 and not found.data.all()) or not np.isfinite(found.data).all():
+        found = found.where(np.isfinite(found.data) & (found.data != 0))  # over a denominator of zero is no similarity
+    return _as_triplets(found) if format_output == "coo" else found.to_scipy()
 
 
 # ---- the formula ----------------------------------------------------------------------------------------------------
@@ -151,10 +149,11 @@ def _measure(weights: Weights, stabilized: float = 0.0, bayesian: float = 0.0, a
         metric = METRICS["tversky"]._replace(weights=lambda p: (w.t1, w.t2))
     elif w.power == 1 and w.l1 == 0 and (w.l2 == 0) != (w.l3 == 0):
         own, other = w.sides
+        alike = w.l2 == 1 and own.c == other.c
         metric = Metric(
             "quotient",
             _one_part(w, own, w.l2 or w.l3, additive, stabilized),
-            _one_part(w, other, 1.0, additive, stabilized),
+            None if alike else _one_part(w, other, 1.0, additive, stabilized),
         )
     else:
         numbers = (w.l1, w.t1, w.t2, w.l2, w.l3, w.power)
@@ -297,7 +296,7 @@ def selector(columns: Any, name: str, shape: tuple[int, int]) -> Pattern | None:
 
 def _product(
     a: Csr, b: Csr, options: Options, targets: Ids | None, candidates: Pattern | None, exclude: Pattern | None
-) -> Csr | csr_array:
+) -> Csr:
     """Best inner products: no measure needs the columns of ``b``."""
     a, b = (_ones(side) if options.binary else side for side in (a, b))
     rows = a if targets is None else a.rows(targets)[0]
@@ -313,7 +312,7 @@ def _product(
         n_threads=options.n_threads,
         progress=options.progress,
     )
-    return found if targets is None else rows_among_empty_ones(found.to_scipy(), targets, a.shape[0])
+    return found if targets is None else found.among_empty_rows(targets, a.shape[0])
 
 
 def _ones(side: Csr) -> Csr:
@@ -329,14 +328,10 @@ def _rows_of_pattern(pattern: Pattern | None, rows: Ids) -> Pattern | None:
     return Pattern(some.indices, some.indptr, False)
 
 
-def _without_nothing(found: Csr | csr_array) -> csr_array:
-    """Neither zeros nor what has a denominator of zero."""
-    kept = np.isfinite(found.data) & (found.data != 0)
-    ends = np.concatenate([[0], np.cumsum(kept)])
-    indptr = ends[found.indptr].astype(found.indptr.dtype)
-    return csr_array((found.data[kept], found.indices[kept], indptr), shape=found.shape)
-
-
-def _as_triplets(found: Csr | csr_array) -> coo_array:
+def _as_triplets(found: Csr) -> coo_array:
+    out = copy(_NO_TRIPLETS)
+    out.resize(found.shape)  # SciPy's constructor looks at all indices, which takes longer than all else of small calls
     rows = np.repeat(np.arange(found.shape[0], dtype=np.int32), np.diff(found.indptr))
-    return coo_array((found.data, (rows, found.indices)), shape=found.shape)
+    out.data, out.coords, out.has_canonical_format = found.data, (rows, found.indices), False
+    triplets: coo_array = out
+    return triplets

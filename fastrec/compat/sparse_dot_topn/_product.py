@@ -34,10 +34,10 @@ def product(
         keep_zeros=threshold is not None,
         best_first=best_first,
         n_threads=n_threads,
-    ).to_scipy()
+    )
     if not best_first and not (_is_plain(a, left) and _is_plain(b, right)):
         found = _in_order_of(a, b, found)
-    return csr_matrix((found.data, found.indices, found.indptr), shape=found.shape)
+    return found.to(csr_matrix)
 
 
 def _is_plain(given: Any, checked: Csr) -> bool:
@@ -45,7 +45,7 @@ def _is_plain(given: Any, checked: Csr) -> bool:
     return given.format == "csr" and given.nnz == len(checked.indices) and bool(given.has_sorted_indices)
 
 
-def _in_order_of(a: Any, b: Any, found: csr_array) -> csr_array:
+def _in_order_of(a: Any, b: Any, found: Csr) -> Csr:
     """Put entries in the order that SciPy's product has, which follows that of the operands' entries."""
     a, b = (csr_array((np.ones(side.nnz, np.float32), side.indices, side.indptr), shape=side.shape) for side in (a, b))
     everything = a @ b
@@ -55,10 +55,10 @@ def _in_order_of(a: Any, b: Any, found: csr_array) -> csr_array:
     places = np.searchsorted(wanted[order], there)
     places[places == len(wanted)] = 0
     matched = order[places[wanted[order[places]] == there]] if len(wanted) else order
-    return csr_array((found.data[matched], found.indices[matched], found.indptr), shape=found.shape)
+    return found._replace(data=found.data[matched], indices=found.indices[matched])
 
 
-def _keys(matrix: csr_array, n_columns: int) -> Array:
+def _keys(matrix: Csr | csr_array, n_columns: int) -> Array:
     """A number for every entry's row and column."""
     rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
     keys: Array = rows * n_columns + matrix.indices

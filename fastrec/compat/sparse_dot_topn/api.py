@@ -124,8 +124,7 @@ def zip_sp_matmul_topn(top_n: int, C_mats: Iterable[Any]) -> csr_matrix:
         _check_format(block, "C")
     if len({block.shape[0] for block in blocks}) > 1:
         raise ValueError("Each `C` in `C_mats` should have the same number of rows.")
-    best = best_of_blocks(blocks, "C_mats", kept, _threads.resolve(None)).to_scipy()
-    return csr_matrix((best.data, best.indices, best.indptr), shape=best.shape)
+    return best_of_blocks(blocks, "C_mats", kept, _threads.resolve(None)).to(csr_matrix)
 
 
 @taken
@@ -178,8 +177,11 @@ def _operands(a: Any, b: Any) -> tuple[Any, Any]:
     """Two matrices that can be multiplied, by rows; the second, or both, may be given as columns."""
     for matrix, name in ((a, "A"), (b, "B")):
         _check_format(matrix, name)
-        _check.places(matrix, name)
-    if a.shape[1] != b.shape[0]:
+    fits = a.shape[1] == b.shape[0]
+    for matrix, name in ((a, "A"), (b, "B")):
+        if not fits or matrix.format != "csr":  # SciPy is to convert it, and looks at nothing
+            _check.places(matrix, name)
+    if not fits:
         if a.format == b.format == "csc" and a.shape[0] == b.shape[1]:
             a, b = a.T, b.T
         elif a.shape[1] == b.shape[1]:
