@@ -37,7 +37,7 @@ def check_csr(user_items: Any) -> csr_matrix:
     given, started = type(user_items).__name__, time.perf_counter()
     converted = csr_matrix(user_items)
     warnings.warn(
-        f"expected a csr_matrix and got a {given}; converting it took {time.perf_counter() - started:.6f} seconds",
+        f"Method expects CSR input, got a {given}; converting it took {time.perf_counter() - started:.6f} seconds.",
         ParameterWarning,
         stacklevel=level_of_caller(),
     )
