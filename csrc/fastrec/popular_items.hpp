@@ -26,6 +26,14 @@ inline std::ptrdiff_t padded_words(std::ptrdiff_t n_words) noexcept {
   return (n_words + head_words - 1) / head_words * head_words;
 }
 
+// Nanoseconds in which a core of a Zen 3 adds a term of users' rows that lie in a near cache, in one that cores share,
+// or in memory.
+constexpr double cost_of_shared_term = 0.9;
+inline double cost_of_term(double bytes) noexcept {
+  constexpr double near = 1 << 20, shared = 1 << 24;
+  return bytes <= near ? 0.5 : bytes <= shared ? cost_of_shared_term : 2.4;
+}
+
 // The number h of items in the head with which bits and the other terms are cheapest together, where a share of all
 // rows is asked for and adding a term costs 1. Bits cost cost_of_pair h^2 / 2. A user with m items in the head spares
 // m^2 terms, 1 + 3 + ... + (2 m - 1), of which item i of the user's row, from 0, brings 2 i + 1: whole numbers, whose
@@ -158,13 +166,16 @@ class WeightedHeadWorkspace {
               double share, int n_threads, Poll poll) {
     const WeightedHeadKernels& kernels = table;
     const Csr<Value>& rows = x.user_items;
-    if (n_items == by_cost) {
-      const double words = wider * static_cast<double>((rows.rows + 63) / 64);
-      const Status status = cheapest_head(words * kernels.cost_of_word() + cost_of_pair,
-                                          kernels.cost_of_sums(wider * static_cast<double>(k)), rows,
-                                          most_head_items<float>, share, n_threads, poll, n_items);
-      if (status != Status::done) return status;
-    }
+    const bool goes_by_cost = n_items == by_cost;
+    const double bytes = static_cast<double>(rows.indptr[rows.rows]) * sizeof(std::int32_t);
+    const double nearness = std::max(1.0, cost_of_shared_term / cost_of_term(bytes));
+    const auto choose = [&](std::ptrdiff_t n_words) {
+      return cheapest_head(nearness * (static_cast<double>(n_words) * kernels.cost_of_word() + cost_of_pair),
+                           nearness * kernels.cost_of_sums(wider * static_cast<double>(k)), rows,
+                           most_head_items<float>, share, n_threads, poll, n_items);
+    };
+    Status status = goes_by_cost ? choose((rows.rows + 63) / 64) : Status::done;  // if all words were full
+    if (status != Status::done) return status;
     n_items = std::min({n_items, rows.columns, most_head_items<float>});
     if (n_items <= 0 || rows.rows == 0) return Status::done;
     order_ = Scratch<std::int32_t>(2, rows.rows, Fill::nothing);
@@ -177,6 +188,8 @@ class WeightedHeadWorkspace {
     const std::ptrdiff_t n_words = weigh_words(x.user_weights, rows.rows, alike);
     if (n_words < 0) return Status::out_of_memory;
     if (n_words == 0) return Status::done;
+    if (goes_by_cost) status = choose(n_words);
+    if (status != Status::done || n_items == 0) return status;
     const std::ptrdiff_t n_padded = padded_head(n_items);
     const std::ptrdiff_t user_words = (n_padded / 32 + table_words - 1) / table_words * table_words;
     bits_ = Scratch<std::uint64_t>(1, n_padded * n_words, Fill::nothing);
@@ -198,7 +211,7 @@ class WeightedHeadWorkspace {
         set_bits(rows, group, alike.n_words);
       }
     };
-    const Status status = for_words_of_users(n_words, n_padded, rows.indptr[rows.rows], n_threads, poll, set_words);
+    status = for_words_of_users(n_words, n_padded, rows.indptr[rows.rows], n_threads, poll, set_words);
     if (status != Status::done) return status;
     return parallel_for(kernels.n_blocks(n_padded), n_threads, poll, [&](int, std::ptrdiff_t block) noexcept {
       kernels.near_sums({block, block + 1}, head_, sums_[0]);
@@ -209,7 +222,7 @@ class WeightedHeadWorkspace {
 
  private:
   static constexpr double cost_of_pair = 2.0;
-  static constexpr double wider = 1.3;  // words alike are not full, and near sums leave more than k pairs
+  static constexpr double wider = 1.3;  // near sums leave more than k pairs
   static constexpr double most_range = 1 << 24;
   static constexpr double most_error = 0.5;  // of near sums that tell anything
 

@@ -20,7 +20,11 @@ class SummedHeadWorkspace {
     const bool goes_by_cost = n_items == by_cost;
     n_items = std::min({goes_by_cost ? x.n_by_id : n_items, x.n_by_id, most_summed});
     if (n_items <= 0 || x.user_items.rows == 0) return Status::done;
-    if (goes_by_cost && !pays(n_terms / share, 0, n_items, share)) return Status::done;
+    const std::ptrdiff_t entry_bytes =
+        (x.layout.short_columns ? 2 : 4) + (x.layout.short_values ? 2 : static_cast<std::ptrdiff_t>(sizeof(Value)));
+    const double n_stored = static_cast<double>(x.user_items.indptr[x.user_items.rows]);
+    const double of_term = cost_of_term(n_stored * static_cast<double>(entry_bytes));
+    if (goes_by_cost && !pays((share - 0.5) * n_terms / share * of_term, 0, n_items)) return Status::done;
     Patient<Poll> ask(poll);
     const Users users{x.user_items, n_threads, ask};
     indptr_ = Scratch<std::int64_t>(1, x.user_items.rows + 1, Fill::nothing);
@@ -28,10 +32,10 @@ class SummedHeadWorkspace {
     if (!indptr_ || !tails_indptr_) return Status::out_of_memory;
     Status status = users.visit([&](Rows some) noexcept { kernels.count(some, x, n_items, indptr_[0] + 1); });
     if (status != Status::done) return status;
-    if (!point_to_rows(x.user_items, n_items, share) && goes_by_cost) return Status::done;
+    const double n_terms_in_head = point_to_rows(x.user_items);
+    const double gain = (share - 0.5) * n_terms_in_head * of_term;
+    if (goes_by_cost && !pays(gain, indptr_[0][x.user_items.rows], n_items)) return Status::done;
 
-    const std::ptrdiff_t entry_bytes =
-        (x.layout.short_columns ? 2 : 4) + (x.layout.short_values ? 2 : static_cast<std::ptrdiff_t>(sizeof(Value)));
     entries_ = Scratch<std::uint8_t>(1, indptr_[0][x.user_items.rows] * entry_bytes, Fill::nothing);
     tails_ = Scratch<std::uint8_t>(1, tails_indptr_[0][x.user_items.rows] * entry_bytes, Fill::nothing);
     head_.stride = (n_items / a_line + 1) * a_line;
@@ -57,8 +61,9 @@ class SummedHeadWorkspace {
  private:
   using Sum = PairSum<Value>;
   static constexpr std::ptrdiff_t a_line = 64 / sizeof(Sum), items_at_once = 8, mirrored_at_once = 32;
-  // Where to add a term costs 1: to split and list an entry, to clear and mirror a sum and to read it again.
-  static constexpr double cost_of_entry = 8.0, cost_of_pair = 2.0;
+  // In nanoseconds: to split and list an entry, and for each byte of a sum to clear it, add to it, mirror it and read
+  // it again.
+  static constexpr double cost_of_entry = 8.0, cost_of_byte = 0.7;
 
   // All, some at a time.
   struct Users {
@@ -75,25 +80,24 @@ class SummedHeadWorkspace {
     }
   };
 
-  // Whether to add half of the terms between items of the head, and not a share of them.
-  static bool pays(double n_terms, double n_entries, std::ptrdiff_t n_items, double share) noexcept {
-    const double n_pairs = static_cast<double>(n_items) * static_cast<double>(n_items);
-    return (share - 0.5) * n_terms > cost_of_entry * n_entries + cost_of_pair * n_pairs;
+  // The gain: half of the terms between items of the head are added, instead of a share of them.
+  static bool pays(double gain, std::int64_t n_entries, std::ptrdiff_t n_items) noexcept {
+    const double n_bytes = static_cast<double>(n_items) * static_cast<double>(n_items) * sizeof(Sum);
+    return gain > cost_of_entry * static_cast<double>(n_entries) + cost_of_byte * n_bytes;
   }
 
-  // Makes row pointers of how many items each user has in the head, and says whether that pays.
-  bool point_to_rows(const Csr<Value>& rows, std::ptrdiff_t n_items, double share) noexcept {
+  // Makes row pointers of how many items each user has in the head, and says how many terms these are.
+  double point_to_rows(const Csr<Value>& rows) noexcept {
     std::int64_t *in_head = indptr_[0], *tails = tails_indptr_[0];
-    double n_terms = 0, n_entries = 0;
+    double n_terms = 0;
     in_head[0] = tails[0] = 0;
     for (std::ptrdiff_t user = 0; user < rows.rows; ++user) {
       const std::int64_t n = in_head[user + 1];
       n_terms += static_cast<double>(n) * static_cast<double>(n);
-      n_entries += static_cast<double>(n);
       in_head[user + 1] = in_head[user] + (n + added_at_once - 1) / added_at_once * added_at_once;
       tails[user + 1] = tails[user] + rows.indptr[user + 1] - rows.indptr[user] - n;
     }
-    return pays(n_terms, n_entries, n_items, share);
+    return n_terms;
   }
 
   // Each worker lists a stretch of users, then all add what these bring, one stretch after the other.
