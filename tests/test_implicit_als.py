@@ -138,6 +138,13 @@ class TestPopularity:
         np.testing.assert_allclose(one.item_factors_, other.item_factors_, **SOLVE)
         assert np.abs(model(popularity_exponent=1.0).fit(rows).item_factors_ - other.item_factors_).max() > 1e-2
 
+    def test_given_weights(self):
+        rows = ratings(3, negative=True)
+        one = model(popularity_exponent=0.5, alpha=2.0).fit(rows)
+        other = model(popularity_exponent=0.5, alpha=99.0).fit(rows, weights=with_data(rows, 1 + 2 * np.abs(rows.data)))
+        np.testing.assert_array_equal(other.user_factors_, one.user_factors_)
+        np.testing.assert_array_equal(other.item_factors_, one.item_factors_)
+
     def test_items_that_nobody_has(self):
         rows = ratings(9).tolil()
         rows[:, 2] = 0
