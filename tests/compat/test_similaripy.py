@@ -11,6 +11,7 @@ from scipy.sparse import coo_array, csc_array, csr_array, csr_matrix
 import fastrec
 from compat.originals import assert_close, assert_same_names, assert_same_rows, needs, printed_by, raised_by
 from fastrec.compat import similaripy as ours
+from fastrec.compat.similaripy.cython_code import normalization
 from strategies import seeds
 
 needs_original = needs("similaripy")
@@ -154,6 +155,17 @@ def test_weights_as_the_original(function, seed, data):
     np.testing.assert_array_equal(mine.indices, other.indices)
     assert_close(mine.data, other.data, 1.0, str(options))
     assert_close(given_both[0].data, given_both[1].data, 1.0, "in place")
+
+
+@given(st.sampled_from(list(WEIGHTINGS)), seeds, st.sampled_from([1, 3, 10]), st.data())
+def test_weights_by_blocks_of_rows(function, seed, together, data):
+    rng = np.random.default_rng(seed)
+    x = csr_array((rng.random((7, 6)) * (rng.random((7, 6)) < 0.4)).astype(np.float32))
+    options = {name: data.draw(st.sampled_from(values)) for name, values in WEIGHTINGS[function].items()}
+    whole = getattr(ours, function)(x, **options)
+    with pytest.MonkeyPatch.context() as changes:
+        changes.setattr(normalization, "_ENTRIES_AT_ONCE", together)
+        np.testing.assert_array_equal(getattr(ours, function)(x, **options).data, whole.data)
 
 
 BAD = {

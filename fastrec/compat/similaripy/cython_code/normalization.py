@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from math import e
 
 import numpy as np
@@ -11,6 +12,7 @@ from fastrec.compat._ways_in import left_to_original, taken
 
 TF_MODES = ("binary", "raw", "sqrt", "freq", "log")
 IDF_MODES = ("unary", "base", "smooth", "prob", "bm25")
+_ENTRIES_AT_ONCE = 1 << 17  # what is made of more would be new memory, which takes longer than to compute it
 
 __getattr__ = left_to_original(__name__)
 
@@ -18,19 +20,19 @@ __getattr__ = left_to_original(__name__)
 @taken
 def inplace_normalize_csr_l1(shape: tuple[int, int], data: Array, indices: Array, indptr: Array) -> None:
     """Divide rows by their sums of magnitudes."""
-    _divide(data, indptr, _sums(np.abs(data), indptr))
+    _divide(data, indptr, lambda values, ends: _sums(np.abs(values), ends))
 
 
 @taken
 def inplace_normalize_csr_l2(shape: tuple[int, int], data: Array, indices: Array, indptr: Array) -> None:
     """Divide rows by the roots of their sums of squares."""
-    _divide(data, indptr, np.sqrt(_sums(np.square(data, dtype=np.float64), indptr)))
+    _divide(data, indptr, lambda values, ends: np.sqrt(_sums(np.square(values, dtype=np.float64), ends)))
 
 
 @taken
 def inplace_normalize_csr_max(shape: tuple[int, int], data: Array, indices: Array, indptr: Array) -> None:
     """Divide rows by their largest values, where those are positive."""
-    _divide(data, indptr, np.maximum(_reduced(np.maximum, data, indptr), 0))
+    _divide(data, indptr, lambda values, ends: np.maximum(_reduced(np.maximum, values, ends), 0))
 
 
 @taken
@@ -45,7 +47,9 @@ def inplace_normalize_csr_tfidf(
 ) -> None:
     """Weight values by the rarity of their columns."""
     rarity = _rarity(shape, data, indices, idf_mode, logbase)
-    np.multiply(_frequencies(data, indptr, tf_mode, logbase), rarity.take(indices), out=data)
+    for _, entries, ends in _blocks(indptr):
+        values = data[entries]
+        np.multiply(_frequencies(values, ends, tf_mode, logbase), rarity.take(indices[entries]), out=values)
 
 
 @taken
@@ -62,16 +66,31 @@ def inplace_normalize_csr_bm25plus(
     logbase: float = e,
 ) -> None:
     """Weight values by saturation, the length of their rows and the rarity of their columns."""
-    frequencies = _frequencies(data, indptr, tf_mode, logbase)
-    lengths = _sums(data, indptr)
+    rarity = _rarity(shape, data, indices, idf_mode, logbase)
+    lengths = np.empty(len(indptr) - 1)
+    for rows, entries, ends in _blocks(indptr):
+        lengths[rows] = _sums(data[entries], ends)
     total = lengths.sum()
     relative = lengths * (len(lengths) / total if total else 0.0)
-    saturated = frequencies + _of_entries(k1 * (1 - b + b * relative), data, indptr)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        np.divide(frequencies, saturated, out=saturated)
-    saturated *= k1 + 1
-    saturated += delta
-    np.multiply(saturated, _rarity(shape, data, indices, idf_mode, logbase).take(indices), out=data)
+    for rows, entries, ends in _blocks(indptr):
+        values = data[entries]
+        frequencies = _frequencies(values, ends, tf_mode, logbase)
+        saturated = frequencies + _of_entries(k1 * (1 - b + b * relative[rows]), values, ends)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            np.divide(frequencies, saturated, out=saturated)
+        saturated *= k1 + 1
+        saturated += delta
+        np.multiply(saturated, rarity.take(indices[entries]), out=values)
+
+
+def _blocks(indptr: Array) -> Iterator[tuple[slice, slice, Array]]:
+    """Some rows at a time: which they are, their entries, and row pointers to these."""
+    n_rows, first = len(indptr) - 1, 0
+    while first < n_rows:
+        fit = int(np.searchsorted(indptr, int(indptr[first]) + _ENTRIES_AT_ONCE, side="right")) - 1
+        last = min(max(fit, first + 1), n_rows)
+        yield slice(first, last), slice(indptr[first], indptr[last]), indptr[first : last + 1] - indptr[first]
+        first = last
 
 
 def _sums(values: Array, indptr: Array) -> Array:
@@ -92,9 +111,12 @@ def _of_entries(of_rows: Array, data: Array, indptr: Array) -> Array:
     return np.repeat(of_rows.astype(data.dtype), np.diff(indptr))
 
 
-def _divide(data: Array, indptr: Array, norms: Array) -> None:
+def _divide(data: Array, indptr: Array, norms_of: Callable[[Array, Array], Array]) -> None:
     """Rows of norm zero stay."""
-    data[: indptr[-1]] /= _of_entries(np.where(norms == 0, 1, norms), data, indptr)
+    for _, entries, ends in _blocks(indptr):
+        values = data[entries]
+        norms = norms_of(values, ends)
+        values /= _of_entries(np.where(norms == 0, 1, norms), values, ends)
 
 
 def _frequencies(data: Array, indptr: Array, mode: str, logbase: float) -> Array:
