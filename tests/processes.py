@@ -3,11 +3,16 @@
 They can import the tests' own modules.
 """
 
+import faulthandler
 import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+
+import pytest
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 # A hang guard, far beyond what any program here needs on a slow machine.
 TIMEOUT = 300
@@ -42,3 +47,19 @@ def run(code, cwd, **env):
     status, output, errors = finish(start(code, cwd, **env))
     assert status == 0, f"exit status {status}\n{output}\n{errors}"
     return output
+
+
+def check_in_forked_child(failures):
+    """Fork, for a program: in the child nothing may be wrong of what ``failures()`` lists."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            faulthandler.dump_traceback_later(60, exit=True)  # a hang ends with the place of it
+            wrong = failures()
+            if wrong:
+                print(wrong, file=sys.stderr, flush=True)
+            status = len(wrong)
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

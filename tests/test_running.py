@@ -18,7 +18,6 @@ from equality import digest
 from fastrec import _blocks, _dispatch, _threads
 from workloads import AT_ANY_THREADS, factors, operands, ratings
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="this system does not list threads")
 
 
@@ -158,34 +157,24 @@ def test_pool_raises_what_a_block_raises_and_ends(n_threads):
 
 
 FORK = """
-    import faulthandler, os, sys, threading
+    import threading
     from equality import digest
+    from processes import check_in_forked_child
     from workloads import AT_ANY_THREADS
 
     def fork_and_check(cases):
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                faulthandler.dump_traceback_later(60, exit=True)  # a hang ends with the place of it
-                wrong = [case for case in cases if digest(AT_ANY_THREADS[case](2)) != expected[case]]
-                if wrong:
-                    print(wrong, file=sys.stderr, flush=True)
-                status = len(wrong)
-            finally:
-                os._exit(status)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        check_in_forked_child(lambda: [case for case in cases if digest(AT_ANY_THREADS[case](2)) != expected[case]])
 
     expected = {case: digest(call(2)) for case, call in AT_ANY_THREADS.items()}
 """
 
 
-@needs_fork
+@processes.needs_fork
 def test_forked_child_after_every_kernel(tmp_path):
     processes.run(FORK + "    fork_and_check(AT_ANY_THREADS)\n", tmp_path, PYTHONWARNINGS="ignore::DeprecationWarning")
 
 
-@needs_fork
+@processes.needs_fork
 @pytest.mark.parametrize(
     "busy",
     [
@@ -505,7 +494,7 @@ def test_a_system_that_gives_fewer_threads(monkeypatch, n_given):
     assert next(n_started) > n_given
 
 
-@needs_fork
+@processes.needs_fork
 def test_a_fork_waits_for_who_compiles(tmp_path):
     """Whose lock a child would find held for ever."""
     processes.run(

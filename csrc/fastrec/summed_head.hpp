@@ -23,8 +23,8 @@ class SummedHeadWorkspace {
     const std::ptrdiff_t entry_bytes =
         (x.layout.short_columns ? 2 : 4) + (x.layout.short_values ? 2 : static_cast<std::ptrdiff_t>(sizeof(Value)));
     const double n_stored = static_cast<double>(x.user_items.indptr[x.user_items.rows]);
-    const double of_term = cost_of_term(n_stored * static_cast<double>(entry_bytes));
-    if (goes_by_cost && !pays((share - 0.5) * n_terms / share * of_term, 0, n_items)) return Status::done;
+    const double gain_of_term = (share - 0.5) * cost_of_term(n_stored * static_cast<double>(entry_bytes));
+    if (goes_by_cost && !pays(gain_of_term * n_terms / share, 0, n_items)) return Status::done;
     Patient<Poll> ask(poll);
     const Users users{x.user_items, n_threads, ask};
     indptr_ = Scratch<std::int64_t>(1, x.user_items.rows + 1, Fill::nothing);
@@ -32,8 +32,7 @@ class SummedHeadWorkspace {
     if (!indptr_ || !tails_indptr_) return Status::out_of_memory;
     Status status = users.visit([&](Rows some) noexcept { kernels.count(some, x, n_items, indptr_[0] + 1); });
     if (status != Status::done) return status;
-    const double n_terms_in_head = point_to_rows(x.user_items);
-    const double gain = (share - 0.5) * n_terms_in_head * of_term;
+    const double gain = gain_of_term * point_to_rows(x.user_items);
     if (goes_by_cost && !pays(gain, indptr_[0][x.user_items.rows], n_items)) return Status::done;
 
     entries_ = Scratch<std::uint8_t>(1, indptr_[0][x.user_items.rows] * entry_bytes, Fill::nothing);

@@ -1,6 +1,5 @@
 """One model of a drop-in, several callers: threads at once, and a forked child."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,8 +12,6 @@ from fastrec.compat.implicit.cpu.als import AlternatingLeastSquares
 from fastrec.compat.implicit.nearest_neighbours import CosineRecommender
 
 MODELS = {"als": lambda: AlternatingLeastSquares(16, random_state=0), "neighbours": lambda: CosineRecommender(16)}
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 
 def interactions():
@@ -58,13 +55,13 @@ def test_threads_share_no_state_of_functions():
         np.testing.assert_array_equal(answer, expected[number % 3])
 
 
-@needs_fork
+@processes.needs_fork
 def test_a_forked_child_goes_on_with_its_parents_models(tmp_path):
     program = """
-    import faulthandler, os, sys
     import numpy as np
     from compat.test_callers import MODELS, interactions
     from fastrec.compat import similaripy
+    from processes import check_in_forked_child
     user_items = interactions()
     users = np.arange(300)
 
@@ -80,14 +77,12 @@ def test_a_forked_child_goes_on_with_its_parents_models(tmp_path):
 
     models = fitted()
     expected = answers(models)
-    child = os.fork()
-    if child == 0:
-        faulthandler.dump_traceback_later(60, exit=True)  # a hang ends with the place of it
+
+    def failures():
         found = [*answers(models), *answers(fitted())]
-        wrong = [n for n, (a, b) in enumerate(zip(found, 2 * expected, strict=True)) if not (a == b).all()]
-        print(wrong, file=sys.stderr, flush=True)
-        os._exit(len(wrong))
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        return [n for n, (a, b) in enumerate(zip(found, 2 * expected, strict=True)) if not (a == b).all()]
+
+    check_in_forked_child(failures)
     """
     processes.run(program, tmp_path, PYTHONWARNINGS="ignore::DeprecationWarning")
 
