@@ -198,25 +198,53 @@ class PairsToScore {
   PairBlock block_;
 };
 
+// Puts n pairs with items of rank_at(0) to rank_at(n), whose sums stand at `first` and after it. Each array by itself
+// and by name, since a byte might be part of any: then the loops become loops of vectors.
+template <class Row, class RankAt>
+inline void put_pairs(const Row& row, std::ptrdiff_t first, std::ptrdiff_t n, PairBlock& block,
+                      const RankAt& rank_at) noexcept {
+  double* __restrict dots = block.dots;
+  double* __restrict n_common = block.n_common;
+  std::int32_t* __restrict ranks = block.ranks;
+  for (std::ptrdiff_t i = 0; i < n; ++i) dots[i] = static_cast<double>(row.sums[first + i]);
+  for (std::ptrdiff_t i = 0; i < n; ++i) n_common[i] = row.n_common(first + i);
+  for (std::ptrdiff_t i = 0; i < n; ++i) ranks[i] = rank_at(i);
+  block.n = n;
+}
+
+// Leaves those of a block's pairs that have so many common users, whose places it had are given.
+inline void keep_supported(std::int32_t min_support, PairBlock& block, std::ptrdiff_t* places) noexcept {
+  std::ptrdiff_t n = 0;
+  for (std::ptrdiff_t i = 0; i < block.n; ++i) {
+    block.dots[n] = block.dots[i];
+    block.n_common[n] = block.n_common[i];
+    block.ranks[n] = block.ranks[i];
+    places[n] = i;
+    n += block.n_common[i] >= min_support;
+  }
+  block.n = n;
+}
+
 // Every pair with list[0] to list[n], whose sums are given, by its exact score.
 template <class Score, class Row>
 bool rank_exact_scores(std::ptrdiff_t item, const std::int32_t* list, std::ptrdiff_t n, const Row& row,
                        const Ranking<Score>& ranking, Selector<Score>& selector) noexcept {
   constexpr Score never = std::numeric_limits<Score>::quiet_NaN();
   Score* scores = ranking.scratch.pick.scores;
-  std::fill(scores, scores + n, never);
   for (std::ptrdiff_t first = 0; first < n; first += block_pairs) {
     PairBlock block;
     std::ptrdiff_t places[block_pairs];
-    block.n = 0;
-    for (std::ptrdiff_t i = first; i < std::min(first + block_pairs, n); ++i) {
-      places[block.n] = i;
-      put_pair(row, i, list[i], block.n, block);
-      block.n += row.n_common(i) >= ranking.options.min_support;
-    }
     double exact[block_pairs];
+    Score* const out = scores + first;
+    put_pairs(row, first, std::min(block_pairs, n - first), block, [=](std::ptrdiff_t i) { return list[first + i]; });
+    bool all = true;
+    for (std::ptrdiff_t i = 0; i < block.n; ++i) all &= block.n_common[i] >= ranking.options.min_support;
+    if (!all) {
+      std::fill(out, out + block.n, never);
+      keep_supported(ranking.options.min_support, block, places);
+    }
     if (!ranking.score(block, item, ranking.measure, exact)) return false;
-    for (std::ptrdiff_t i = 0; i < block.n; ++i) scores[places[i]] = static_cast<Score>(exact[i]);
+    for (std::ptrdiff_t i = 0; i < block.n; ++i) out[all ? i : places[i]] = static_cast<Score>(exact[i]);
   }
   offer_scores<false>(selector, scores, n, ranking.k, ranking.least, ranking.scratch.pick.groups,
                       [&](std::ptrdiff_t i) { return ranking.id_of_rank[list[i]]; });
@@ -264,8 +292,8 @@ bool rank_all(std::ptrdiff_t item, std::ptrdiff_t n, const Row& row, const Ranki
   constexpr double never = std::numeric_limits<double>::quiet_NaN();
   for (std::ptrdiff_t first = 0; first < n; first += block_pairs) {
     PairBlock block;
-    block.n = std::min(block_pairs, n - first);
-    for (std::ptrdiff_t i = 0; i < block.n; ++i) put_pair(row, first + i, rank_at(first + i), i, block);
+    put_pairs(row, first, std::min(block_pairs, n - first), block,
+              [&](std::ptrdiff_t i) { return rank_at(first + i); });
     double scores[block_pairs];
     if (!ranking.score(block, item, ranking.measure, scores)) return false;
     for (std::ptrdiff_t i = 0; i < block.n; ++i) {

@@ -239,7 +239,7 @@ def _compiled_jaccard() -> Any:
 
 
 def _own_measure(inputs: Inputs) -> Inputs:
-    return {**inputs, "metric": _compiled_jaccard()}
+    return {**inputs, "binary": True, "metric": _compiled_jaccard()}
 
 
 def _walks(metric: str) -> Callable[[csr_array, Sizes], Inputs]:
