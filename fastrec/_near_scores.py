@@ -5,6 +5,9 @@ three, a product of terms with a constant four. Of a set's part, P + Q + (1 - w)
 weights, terms are off by two roundings and what x.y takes away by three: where w is at most 2, that is eight of the
 part itself, which is at least (P + Q) / w and x.y. For x.y is at most either item's sum of squares where values are 1,
 and their mean where they are positive. A product beside it takes one more.
+
+Log-likelihood ratios are computed in float64 from n ln n of a table, with one part of the second item in float32. Their
+terms cancel, by as much as the floor allows for: 64 roundings of N ln N, the largest of them, and two of that part.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from fastrec._types import Array
 _LEAST_TERM = 1e-15  # products of two, and their inverses, are far from the limits of float32
 _MOST_WEIGHT = 2.0
 _LEAST_FLOOR = 1e-36  # scores below may have lost digits
+_MOST_USERS = 1 << 22  # of whom n ln n is known for each number up to all
 _LOST = 2.0**-149  # what a number below the normal ones of float32 may lose there, and so each user's weight
 
 
@@ -69,7 +73,18 @@ def near_scores(
         products = [(weight, at) for at, weight in ((1, weights[3]), (2, weights[4])) if weight]
         if weights[5] == 1 and len(products) < 2:
             return _sum(own, other, shrinkage, weights[:3], products, values)
+    if formula == "log_likelihood_ratio" and values.ones and 0 < values.n_users <= _MOST_USERS:
+        return _likelihood(own[0], other[0], values.n_users)
     return NO_NEAR_SCORES
+
+
+def _likelihood(own: Array, other: Array, n_users: int) -> NearScores:
+    """Of the counts of items; the second ones with N ln N - n ln n - (N - n) ln (N - n)."""
+    of_all = n_users * np.log(n_users)
+    of_others = of_all - sum(n * np.log(np.maximum(n, 1)) for n in (other, n_users - other))
+    floor = 64 * np.finfo(np.float64).eps * of_all + 4 * np.finfo(np.float32).eps * of_others.max(initial=0)
+    firsts, seconds = np.array([own, np.zeros_like(own)], np.float32), np.array([other, of_others], np.float32)
+    return NearScores("likelihood", firsts, seconds, float(n_users), float(floor))
 
 
 def _quotient(own: Array, other: Array, shrinkage: float, values: Values) -> NearScores:

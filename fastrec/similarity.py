@@ -125,11 +125,12 @@ def item_similarity(
     user, exact for integers up to 2^53; the similarity is computed in float64, rounded once, then ranked. Memory is the
     result, two copies of the input (without values where all are 1; of float64, and as much again for a while, where
     the metric changes them), 64 MiB, at most 36 bytes an item and thread and, where values are 1, 32 MiB and a bit a
-    user for each of up to 4,064 popular items, or two where only each user's values are all the same; never
-    items x items. Sarwar et al., "Item-based collaborative filtering recommendation algorithms", 2001; Tversky,
-    "Features of similarity", 1977; Cooper et al., "Random walks in recommender systems", 2014 (P3alpha); Paudel et al.,
-    "Updatable, accurate, diverse, and scalable recommendations for interactive applications", 2017 (RP3beta);
-    Dunning, "Accurate methods for the statistics of surprise and coincidence", 1993.
+    user for each of up to 4,064 popular items, or two where only each user's values are all the same (of
+    ``log_likelihood_ratio`` 8 bytes a user); never items x items. Sarwar et al., "Item-based collaborative filtering
+    recommendation algorithms", 2001; Tversky, "Features of similarity", 1977; Cooper et al., "Random walks in
+    recommender systems", 2014 (P3alpha); Paudel et al., "Updatable, accurate, diverse, and scalable recommendations for
+    interactive applications", 2017 (RP3beta); Dunning, "Accurate methods for the statistics of surprise and
+    coincidence", 1993.
     """
     options = Options.checked(
         k, metric, parameters, shrinkage, shrinkage_type, threshold, binary, min_support, keep_diagonal, n_threads,

@@ -566,6 +566,24 @@ def test_similarities_too_small_for_near_scores():
     assert answer.nnz == 12
 
 
+@pytest.mark.parametrize("n_users", [90, 3_000, 70_000])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_likelihood_ratios_that_near_scores_leave(n_users, dtype):
+    """The best few are those of all pairs: items rare and popular, which meet more and less often than by chance."""
+    rng = np.random.default_rng(0)
+    shares, tastes = np.exp(rng.uniform(np.log(1e-3), 0, 250)), rng.integers(3, size=250)
+    chances = shares * np.where(tastes == rng.integers(3, size=n_users)[:, None], 1, 0.3)
+    user_items = csr_array((rng.random((n_users, 250)) < chances).astype(dtype))
+    options = {"metric": "log_likelihood_ratio"}
+    every = fastrec.item_similarity(user_items, 250, **options)
+    for k in (1, 5, 30):
+        assert_same(fastrec.item_similarity(user_items, k, **options), first_of_rows(every, k))
+    above = every.copy()
+    above.data[above.data <= 9] = 0
+    above.eliminate_zeros()
+    assert_same(fastrec.item_similarity(user_items, 5, threshold=9, **options), first_of_rows(above, 5))
+
+
 @pytest.mark.parametrize("n_users", [3_000, 70_000])
 def test_a_head_that_pays(n_users):
     """Items that most users have, and how many the cost model takes: the answer tells nothing of it."""

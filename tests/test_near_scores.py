@@ -130,7 +130,9 @@ def test_products_that_lose_digits():
         ("s_plus", [0.5, 1.0, 1.0, 0.0, 0.0, 1.0], Values(1.0, True, True, 9), "sum"),
         ("s_plus", [0.5, 1.0, 1.0, 0.5, 0.5, 1.0], Values(1.0, True, True, 9), "none"),
         ("s_plus", [0.5, 1.0, 1.0, 0.5, 0.0, 0.5], Values(1.0, True, True, 9), "none"),
-        ("log_likelihood_ratio", [], Values(1.0, True, True, 9), "none"),
+        ("log_likelihood_ratio", [], Values(1.0, True, True, 9), "likelihood"),
+        ("log_likelihood_ratio", [], Values(1.0, True, True, 10**7), "none"),  # a table of all numbers of users
+        ("pointwise_mutual_information", [], Values(1.0, True, True, 9), "none"),
     ],
 )
 def test_which_formulas_have_them(formula, own_weights, values, form):
@@ -146,3 +148,45 @@ def test_terms_that_have_none():
     assert near_scores("quotient", terms[:, 1:], terms[:, 1:], -0.5, [], Values(1.0, False, True, 9)).form == "none"
     assert near_scores("quotient", 0 * terms, terms[:, 1:], 0.0, [], Values(1.0, False, True, 9)).form == "product"
     assert near_scores("quotient", 0 * terms, 0 * terms, 0.0, [], Values(0.0, False, True, 9)).form == "none"
+
+
+def likelihood(dot, x, y, n):
+    """The formula of csrc/fastrec/rows/measures.hpp."""
+    cells = [(dot, x * y), (x - dot, x * (n - y)), (y - dot, (n - x) * y), (n - x - y + dot, (n - x) * (n - y))]
+    return 2 * sum(k * np.log(k / (products / n)) for k, products in cells if k > 0)
+
+
+def near_likelihood(found, dot, n_users):
+    """What the kernel computes of a pair."""
+    x, y, own = found.own[0, 0], found.other[0, 0], found.other[1, 0]
+    n = np.array([dot, x - dot, y - dot, n_users - x - y + dot, x, n_users - x], np.float64)
+    sums = (n * np.log(np.maximum(n, 1))) @ [1, 1, 1, 1, -1, -1]
+    return np.float32(2 * (sums + np.float64(own)))
+
+
+def likelihoods_are_near(near_scores):
+    @given(st.data(), st.sampled_from([1, 2, 9, 1000, 30_000]))
+    def law(data, n_users):
+        x, y = (data.draw(st.integers(1, n_users)) for _ in range(2))
+        least = max(1, x + y - n_users)
+        assume(least <= min(x, y))
+        dot = data.draw(st.integers(least, min(x, y)))
+        counts = [np.array([[float(count)]]) for count in (x, y)]
+        found = near_scores("log_likelihood_ratio", *counts, 0.0, [], Values(1.0, True, True, n_users))
+        score = np.float32(likelihood(dot, x, y, n_users))
+        off = abs(float(near_likelihood(found, dot, n_users)) - float(score))
+        assert off <= ERROR * abs(float(score)) + found.floor / 2  # of two that are compared
+
+    return law
+
+
+def test_likelihoods_are_near():
+    likelihoods_are_near(near_scores)()
+
+
+def test_the_law_of_likelihoods_can_fail():
+    def of_five_digits(*args):
+        found = near_scores(*args)
+        return found._replace(other=found.other * np.array([[1], [1 + 3e-6]], np.float32))
+
+    assert_rejects(likelihoods_are_near, of_five_digits)

@@ -66,6 +66,15 @@ inline Status find_best_others(NearMeasure& near, std::ptrdiff_t n_ranks, Scratc
   return Status::done;
 }
 
+// n ln n of 0 to n_users.
+inline Scratch<double> n_ln_n_up_to(std::ptrdiff_t n_users) {
+  Scratch<double> table(1, n_users + 1);
+  for (std::ptrdiff_t n = 1; table && n <= n_users; ++n) {
+    table[0][n] = static_cast<double>(n) * std::log(static_cast<double>(n));
+  }
+  return table;
+}
+
 // Whether near scores are so many times larger where the product is, as errors of the weighted head are taken to be.
 constexpr bool is_linear(NearForm form) {
   return form == NearForm::product || form == NearForm::quotient || form == NearForm::lesser;
@@ -82,6 +91,16 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   n_threads = worthwhile_threads(cost.total, n_threads);
   const std::ptrdiff_t n_items = x.user_items.columns;
   NearMeasure& near = measure.near;
+  Scratch<double> n_ln_n;
+  if (near.form == NearForm::likelihood) {
+    if (cost.total < static_cast<double>(x.user_items.rows)) {  // the table would take longer
+      near.form = NearForm::none;
+    } else if (n_ln_n = n_ln_n_up_to(x.user_items.rows); n_ln_n) {
+      near.n_ln_n = n_ln_n[0];
+    } else {
+      return Status::out_of_memory;
+    }
+  }
   const bool screened = near.form != NearForm::none;
   const SumsWorkspace<Value> sums(n_threads, x, options.counted);
   const PickWorkspace<Score> pick(n_threads, screened ? 0 : n_items, k);
@@ -89,7 +108,7 @@ Status item_similarity(const Kernels& table, Rows rows, const std::int32_t* item
   const Scratch<float> near_factors(n_threads, screened && near.n_terms > 1 ? n_items : 0, Fill::nothing);
   const GroupsWorkspace<float> near_groups(n_threads, groups_for(k));
   Scratch<float> best_others;
-  if (x.ones && screened && !options.candidates.indptr) {
+  if (x.ones && screened && near.form != NearForm::likelihood && !options.candidates.indptr) {
     const Status found = find_best_others(near, measure.n_ranks, best_others);
     if (found != Status::done) return found;
   }

@@ -433,25 +433,29 @@ using CustomFormula = std::int64_t (*)(std::int64_t n, const double* dots, const
                                        std::int64_t n_items, std::int64_t n_ranks, double n_users, double* scores);
 
 // What scores are close to where float32 suffices, with x and y near terms of either item, u and v their second ones,
-// and c the constant.
+// and c the constant. The last in float64 but for v, with t(n) = n ln n.
 enum class NearForm {
   none,
-  product,         // dot (x y)
-  quotient,        // dot / (x y + c)
-  lesser,          // dot / (min(x, y) + c)
-  sum,             // dot / (x + y + c dot)
-  sum_and_product  // dot / (x + y + c dot + u v)
+  product,          // dot (x y)
+  quotient,         // dot / (x y + c)
+  lesser,           // dot / (min(x, y) + c)
+  sum,              // dot / (x + y + c dot)
+  sum_and_product,  // dot / (x + y + c dot + u v)
+  likelihood        // 2 (t(dot) + t(x - dot) + t(y - dot) + t(c - x - y + dot) - t(x) - t(c - x) + v)
 };
+
+constexpr bool has_factors(NearForm form) { return form == NearForm::sum_and_product || form == NearForm::likelihood; }
 
 constexpr int most_near_terms = 2;
 
 struct NearMeasure {
   NearForm form;
-  int n_terms;         // of either item: 1 or, of sum_and_product, 2
+  int n_terms;         // of either item: 2 if the form has factors, else 1
   const float* own;    // (n_terms, n_items),
   const float* other;  // (n_terms, n_ranks)
   float constant;
   float floor;               // what float32 may lose of a score
+  const double* n_ln_n;      // (constant + 1), of likelihood; the driver has it
   const float* best_others;  // (n_blocks, most_near_terms), of each block of ranks what scores best; nullptr where
                              // scores do not go by rank;
   float others_of_rarest[most_near_terms];  // and of the rarest item that somebody has

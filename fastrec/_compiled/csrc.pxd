@@ -89,6 +89,7 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
         lesser
         sum
         sum_and_product
+        likelihood
 
     cppclass NearMeasure:
         NearForm form
@@ -96,6 +97,7 @@ cdef extern from "fastrec/kernels.hpp" namespace "fastrec" nogil:
         const float* own
         const float* other
         float constant, floor
+        const double* n_ln_n
         const float* best_others
 
     cppclass Measure:

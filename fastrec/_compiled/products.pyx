@@ -105,7 +105,7 @@ cdef csrc.Formula formula_named(str name) except *:
 cdef csrc.NearForm form_named(str name) except *:
     return {"none": csrc.NearForm.none, "product": csrc.NearForm.product, "quotient": csrc.NearForm.quotient,
             "lesser": csrc.NearForm.lesser, "sum": csrc.NearForm.sum,
-            "sum_and_product": csrc.NearForm.sum_and_product}[name]
+            "sum_and_product": csrc.NearForm.sum_and_product, "likelihood": csrc.NearForm.likelihood}[name]
 
 
 # Of what fastrec._near_scores.NearScores has, which must outlive the answer.
@@ -116,6 +116,7 @@ cdef csrc.NearMeasure near_measure(str form, const float[:, ::1] own, const floa
     near.own = &own[0, 0] if own.shape[1] else NULL
     near.other = &other[0, 0] if other.shape[1] else NULL
     near.constant, near.floor = constant, floor
+    near.n_ln_n = NULL
     near.best_others = NULL
     return near
 

@@ -268,7 +268,7 @@ void score_nearly(std::ptrdiff_t item, std::ptrdiff_t n, const Sums<Sum, counted
 #pragma GCC ivdep
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       const float sum = static_cast<float>(sums[i]);
-      const float factor = form.value == NearForm::sum_and_product ? factors[i] : 0;
+      const float factor = has_factors(form.value) ? factors[i] : 0;
       const float score = near_score<form.value>(sum * scale, own, terms[i], factor);
       const bool ranks = is_count ? sum >= least_count : counted ? counts[i] >= min_support : sums[i] > 0;
       near_scores[i] = ranks ? score : never;

@@ -31,16 +31,34 @@ inline NearOthers<const float> near_others(const NearMeasure& near, std::ptrdiff
 // What is the same for all pairs of an item.
 struct NearItem {
   float term, factor, constant;
+  const double* n_ln_n;
+  double of_term;  // of likelihood: what does not depend on the other item
 
   NearItem(std::ptrdiff_t item, std::ptrdiff_t n_items, const NearMeasure& near) noexcept
-      : term(near.own[item]), factor(near.n_terms > 1 ? near.own[n_items + item] : 0), constant(near.constant) {}
+      : term(near.own[item]),
+        factor(near.n_terms > 1 ? near.own[n_items + item] : 0),
+        constant(near.constant),
+        n_ln_n(near.n_ln_n),
+        of_term(n_ln_n ? n_ln_n[whole(term)] + n_ln_n[whole(constant - term)] : 0) {}
+
+  static std::int32_t whole(float number) noexcept { return static_cast<std::int32_t>(number); }
 };
+
+// The log-likelihood ratio by a table, of counts as floats, which are whole. Without common users, which is no pair,
+// the last could be below 0.
+inline float near_likelihood(float dot, const NearItem& own, float other, float factor) noexcept {
+  const auto t = [&](float number) { return own.n_ln_n[NearItem::whole(number)]; };
+  const double cells =
+      (t(dot) + t(own.term - dot)) + (t(other - dot) + t(std::max(own.constant - own.term - other + dot, 0.0f)));
+  return static_cast<float>(2 * ((cells - own.of_term) + static_cast<double>(factor)));
+}
 
 template <NearForm form>
 inline float near_score(float dot, const NearItem& own, float other, float factor) noexcept {
   if constexpr (form == NearForm::product) return dot * (own.term * other);
   if constexpr (form == NearForm::quotient) return dot / (own.term * other + own.constant);
   if constexpr (form == NearForm::lesser) return dot / ((other < own.term ? other : own.term) + own.constant);
+  if constexpr (form == NearForm::likelihood) return near_likelihood(dot, own, other, factor);
   const float sum = (own.term + other) + own.constant * dot;
   if constexpr (form == NearForm::sum_and_product) return dot / (sum + own.factor * factor);
   return dot / sum;
@@ -54,6 +72,7 @@ auto with_form(NearForm form, const Act& act) noexcept {
     case NearForm::lesser: return act(std::integral_constant<NearForm, NearForm::lesser>{});
     case NearForm::sum: return act(std::integral_constant<NearForm, NearForm::sum>{});
     case NearForm::sum_and_product: return act(std::integral_constant<NearForm, NearForm::sum_and_product>{});
+    case NearForm::likelihood: return act(std::integral_constant<NearForm, NearForm::likelihood>{});
     default: return act(std::integral_constant<NearForm, NearForm::product>{});
   }
 }
