@@ -35,6 +35,7 @@ _COMPILED = {
     "values_of_rows": "products",
     "terms_of_rows": "products",
     "limited_pointers": "products",
+    "count_positives": "products",
     "sums_of_rows": "products",
     "constant_rows": "products",
     "half_step": "factorization",
@@ -54,7 +55,6 @@ _COMPILED = {
     "elastic_nets": "descent",
 }
 _JIT = {
-    "count_columns": "weighting",
     "bm25_weight": "weighting",
     "tfidf_weight": "weighting",
     "normalize": "weighting",

@@ -1,4 +1,4 @@
-"""What is asked about rows before they are multiplied, by kernels on many threads."""
+"""What is asked about rows before they are multiplied or weighted, by kernels."""
 
 from __future__ import annotations
 
@@ -40,6 +40,15 @@ def limited_pointers(lengths: Offsets, most: int) -> tuple[Offsets, int]:
     """Row pointers of no more than ``most`` entries a row, and how many there are without that limit."""
     indptr = np.empty(len(lengths) + 1, np.int64)
     return indptr, _dispatch.kernel("limited_pointers")(lengths, most, indptr)
+
+
+def positives_of_columns(data: Array, indices: Array, n_columns: int) -> Offsets:
+    """How many entries of every column are positive; IndexError where a column is not there."""
+    counts = np.zeros(n_columns, np.int64)
+    kernel = _dispatch.kernel("count_positives", data.dtype, indices.dtype)
+    if not kernel(data, indices, counts):
+        raise IndexError(f"expected columns from 0 to {n_columns - 1}, got {indices.min()} to {indices.max()}")
+    return counts
 
 
 def sums_of_rows(x: Csr, n_threads: int) -> tuple[Array, Array, bool]:

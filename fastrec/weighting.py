@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from fastrec import _check, _dispatch, _threads
+from fastrec._row_facts import positives_of_columns
 from fastrec._transpose import transposed
 from fastrec._types import Array, Csr
 
@@ -160,7 +161,6 @@ def counts_of(x: Any, name: str, threads: int) -> Csr:
 def _rarity(counts: Csr) -> Array:
     """Inverse document frequency of every column."""
     n_rows, n_columns = counts.shape
-    n_rows_with = np.zeros(n_columns, np.int64)
-    _dispatch.kernel("count_columns")(counts.indices, n_rows_with)  # np.bincount would copy them to int64 first
+    n_rows_with = positives_of_columns(counts.data, counts.indices, n_columns)  # np.bincount would copy indices first
     rarity: Array = np.log(max(n_rows, 1)) - np.log1p(n_rows_with)
     return rarity

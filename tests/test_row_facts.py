@@ -11,6 +11,7 @@ from equality import assert_same
 from fastrec._row_facts import (
     limited_pointers,
     places_of_rows,
+    positives_of_columns,
     sums_of_rows,
     terms_of_rows,
     value_of_rows,
@@ -122,3 +123,20 @@ def test_limited_pointers(lengths, most):
     assert np.diff(indptr).tolist() == [min(length, most) for length in lengths]
     assert indptr[0] == 0
     assert n_all == sum(lengths)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from([-1.0, -0.0, 0.0, 1e-300, 2.0, np.inf, np.nan])), max_size=12
+    ),
+    st.sampled_from([*FLOATS, "int32"]),
+    st.sampled_from(["int32", "int64"]),
+)
+def test_positives_of_columns(entries, dtype, index_dtype):
+    with np.errstate(all="ignore"):
+        data = np.array([value for _, value in entries]).astype(dtype)
+    columns = np.array([column for column, _ in entries], index_dtype)
+    assert_same(positives_of_columns(data, columns, 6), np.bincount(columns[data > 0], minlength=6))
+    for wrong in (-1, 6):
+        with pytest.raises(IndexError, match="columns from 0 to 5, got"):
+            positives_of_columns(np.append(data, data.dtype.type(1)), np.append(columns, columns.dtype.type(wrong)), 6)

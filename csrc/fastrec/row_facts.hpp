@@ -1,5 +1,5 @@
-// Drivers of what is asked about rows before they are multiplied: whether they may be followed, how many terms they
-// have, what their values add up to, and whether they are all the same.
+// Drivers of what is asked about rows before they are multiplied or weighted: whether they may be followed, how many
+// terms they have, what their values add up to, whether they are all the same, and how many are positive in a column.
 //
 // Every call looks at its operands first, so it has to take as long as memory does: whole vectors of bits are asked at
 // once, of any instruction set, and what is found is one bit in the end.
@@ -112,6 +112,18 @@ inline std::int64_t limited_pointers(const std::int64_t* lengths, std::ptrdiff_t
     indptr[row + 1] = indptr[row] + std::min(lengths[row], most);
   }
   return all;
+}
+
+// Adds to counts[c] how many entries of column c are positive; false, and adds none of it, at a column that is not
+// there.
+template <class Value, class Index>
+bool count_positives(const Value* data, const Index* indices, std::int64_t n_entries, std::int64_t n_columns,
+                     std::int64_t* counts) noexcept {
+  for (std::int64_t at = 0; at < n_entries; ++at) {
+    if (indices[at] < 0 || indices[at] >= n_columns) return false;
+    counts[indices[at]] += data[at] > 0;
+  }
+  return true;
 }
 
 // Of each row, in float64 from the first entry on: the sum of its values, that of their squares, and whether all are

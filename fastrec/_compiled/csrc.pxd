@@ -207,6 +207,8 @@ cdef extern from "fastrec/row_facts.hpp" namespace "fastrec" nogil:
     Status terms_of_rows(const int32_t* indices, const int64_t* indptr, ptrdiff_t n_rows, const int64_t* of_inner,
                          int64_t* terms, int n_threads, Poll) noexcept
     int64_t limited_pointers(const int64_t* lengths, ptrdiff_t n_rows, int64_t most, int64_t* indptr) noexcept
+    bint count_positives[Value, Index](const Value* data, const Index* indices, int64_t n_entries, int64_t n_columns,
+                                       int64_t* counts) noexcept
     Status sums_of_rows[Value](const Value* data, const int64_t* indptr, ptrdiff_t n_rows, double* sums,
                                double* squares, uint8_t* whole, int n_threads, Poll) noexcept
     Status constant_rows[Value](const Value* data, const int64_t* indptr, ptrdiff_t n_rows, uint8_t* constant,

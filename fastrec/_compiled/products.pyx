@@ -229,6 +229,15 @@ def limited_pointers(const int64_t[::1] lengths, int64_t most, int64_t[::1] indp
     return csrc.limited_pointers(&lengths[0], lengths.shape[0], most, &indptr[0])
 
 
+# Whether all columns are there.
+def count_positives(const Stored[::1] data, const Column[::1] indices, int64_t[::1] counts):
+    cdef ptrdiff_t n_entries = min(data.shape[0], indices.shape[0])
+    cdef bint are_there
+    with nogil:
+        are_there = csrc.count_positives(&data[0], &indices[0], n_entries, counts.shape[0], &counts[0])
+    return are_there
+
+
 # Whether columns lie where they may, and whether they ascend.
 def places_of_rows(const Column[::1] indices, ptrdiff_t n_stored, const Pointer[::1] indptr, ptrdiff_t n_columns,
                    int n_threads):

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastrec._jit.decorator import kernel
 from fastrec._jit.lanes import keep, pointer
@@ -19,14 +18,6 @@ _TOGETHER = 256  # entries
 def bm25(count: float, length: float, mean_length: float, k1: float, b: float) -> float:
     """Saturated count of a term in a document (Robertson and Walker 1994), without the rarity of the term."""
     return count * (k1 + 1) / (k1 * (1 - b + b * length / mean_length) + count)
-
-
-@kernel()
-def count_columns(indices: Ids, counts: npt.NDArray[np.int64]) -> None:
-    """Add 1 to the count of every entry's column."""
-    indices_, counts_ = pointer(indices), pointer(counts)
-    for at in range(len(indices)):
-        counts_[indices_[at]] += 1
 
 
 @kernel()

@@ -7,6 +7,7 @@ from math import e
 
 import numpy as np
 
+from fastrec._row_facts import positives_of_columns
 from fastrec._types import Array
 from fastrec.compat._ways_in import left_to_original, taken
 
@@ -136,9 +137,7 @@ def _frequencies(data: Array, indptr: Array, mode: str, logbase: float) -> Array
 
 def _rarity(shape: tuple[int, int], data: Array, indices: Array, mode: str, logbase: float) -> Array:
     """Of every column, by how many rows have a positive value in it, in the dtype of values; 0 where none has."""
-    positive = data > 0
-    counted = indices if positive.all() else indices[positive]
-    n_documents, found = shape[0], np.bincount(counted, minlength=shape[1]).astype(np.float64)
+    n_documents, found = shape[0], positives_of_columns(data, indices, shape[1]).astype(np.float64)
     if mode == "unary":
         return (found > 0).astype(data.dtype)
     with np.errstate(divide="ignore", invalid="ignore"):
